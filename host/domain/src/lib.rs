@@ -1,0 +1,13 @@
+//! The rules of the gateway, without I/O: money, ids, and how orders, payments, refunds and bills behave.
+//!
+//! Nothing here reads a clock, draws a random number, or knows SQL, HTTP or WebAssembly. A transition takes
+//! a state, a command and the time, and returns the new state with the effects that somebody else carries out.
+
+pub mod checks;
+pub mod ids;
+pub mod matching;
+pub mod money;
+pub mod order;
+pub mod payment;
+pub mod refund;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Matching a bill with our records.
