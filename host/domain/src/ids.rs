@@ -100,6 +100,14 @@ impl<K: Kind> FromStr for Id<K> {
     }
 }
 
+impl<K: Kind> TryFrom<String> for Id<K> {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Id<K>, IdError> {
+        text.parse()
+    }
+}
+
 impl<K: Kind> Serialize for Id<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

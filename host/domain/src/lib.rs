@@ -11,3 +11,8 @@ pub mod order;
 pub mod payment;
 pub mod refund;
 pub mod time;
+
+/// A word that is no state of what it was read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown state")]
+pub struct UnknownState;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::UnknownState;
 use crate::money::Money;
 use crate::payment::{Payment, PaymentState};
 use crate::time::Moment;
@@ -67,10 +68,18 @@ impl fmt::Display for OrderState {
 }
 
 impl FromStr for OrderState {
-    type Err = ();
+    type Err = UnknownState;
 
-    fn from_str(text: &str) -> Result<OrderState, ()> {
-        OrderState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+    fn from_str(text: &str) -> Result<OrderState, UnknownState> {
+        OrderState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+impl TryFrom<String> for OrderState {
+    type Error = UnknownState;
+
+    fn try_from(text: String) -> Result<OrderState, UnknownState> {
+        text.parse()
     }
 }
 

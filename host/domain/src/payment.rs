@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::UnknownState;
 use crate::money::{Money, MoneyError};
 use crate::time::Moment;
 
@@ -88,10 +89,18 @@ impl fmt::Display for PaymentState {
 }
 
 impl FromStr for PaymentState {
-    type Err = ();
+    type Err = UnknownState;
 
-    fn from_str(text: &str) -> Result<PaymentState, ()> {
-        PaymentState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+    fn from_str(text: &str) -> Result<PaymentState, UnknownState> {
+        PaymentState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+impl TryFrom<String> for PaymentState {
+    type Error = UnknownState;
+
+    fn try_from(text: String) -> Result<PaymentState, UnknownState> {
+        text.parse()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::UnknownState;
 use crate::time::Moment;
 
 /// Where a refund stands.
@@ -64,10 +65,18 @@ impl fmt::Display for RefundState {
 }
 
 impl FromStr for RefundState {
-    type Err = ();
+    type Err = UnknownState;
 
-    fn from_str(text: &str) -> Result<RefundState, ()> {
-        RefundState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+    fn from_str(text: &str) -> Result<RefundState, UnknownState> {
+        RefundState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+impl TryFrom<String> for RefundState {
+    type Error = UnknownState;
+
+    fn try_from(text: String) -> Result<RefundState, UnknownState> {
+        text.parse()
     }
 }
 

@@ -40,6 +40,13 @@ impl fmt::Display for Moment {
     }
 }
 
+impl From<i64> for Moment {
+    /// From microseconds, as rows keep it.
+    fn from(micros: i64) -> Moment {
+        Moment(micros)
+    }
+}
+
 impl FromStr for Moment {
     type Err = jiff::Error;
 

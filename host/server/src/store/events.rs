@@ -1,0 +1,84 @@
+//! Events: facts for the merchant, in order for each order, written in the transaction that made them true.
+
+use sqlx::AnyConnection;
+use tollgate_domain::ids::{EventId, MerchantId, OrderId};
+use tollgate_domain::time::Moment;
+
+use super::{StoreError, orders};
+
+const INSERT: &str = "INSERT INTO events (merchant_id, id, order_id, sequence, kind, data, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const LIST: &str = "SELECT * FROM events WHERE merchant_id = $1 AND id > $2 AND ($3 = '' OR order_id = $3) \
+     ORDER BY id LIMIT $4";
+
+/// A row of `events`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct EventRow {
+    /// Id: later ones sort after.
+    #[sqlx(try_from = "String")]
+    pub id: EventId,
+    /// The order, if it is about one.
+    pub order_id: Option<String>,
+    /// Counts the order's events from 1; 0 without an order.
+    pub sequence: i64,
+    /// What happened.
+    pub kind: String,
+    /// JSON.
+    pub data: String,
+    /// When.
+    #[sqlx(try_from = "i64")]
+    pub created_at: Moment,
+}
+
+/// What happened, to be written.
+pub struct NewEvent<'a> {
+    /// Id.
+    pub id: EventId,
+    /// The order, if it is about one.
+    pub order: Option<OrderId>,
+    /// What happened.
+    pub kind: &'a str,
+    /// JSON.
+    pub data: serde_json::Value,
+}
+
+/// Writes an event as its order's next.
+pub async fn insert(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    event: &NewEvent<'_>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    let sequence = match event.order {
+        Some(order) => orders::next_sequence(&mut *sql, merchant, order).await?,
+        None => 0,
+    };
+    sqlx::query(INSERT)
+        .bind(merchant.to_string())
+        .bind(event.id.to_string())
+        .bind(event.order.map(|order| order.to_string()))
+        .bind(sequence)
+        .bind(event.kind)
+        .bind(event.data.to_string())
+        .bind(now.0)
+        .execute(sql)
+        .await?;
+    Ok(())
+}
+
+/// A merchant's events after `after` (empty: from the start), oldest first, of `order` (empty: of all).
+pub async fn list(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    after: &str,
+    order: &str,
+    limit: i64,
+) -> Result<Vec<EventRow>, StoreError> {
+    Ok(sqlx::query_as(LIST)
+        .bind(merchant.to_string())
+        .bind(after)
+        .bind(order)
+        .bind(limit)
+        .fetch_all(sql)
+        .await?)
+}

@@ -1,0 +1,99 @@
+//! Messages from providers and payers' browsers, kept as they came.
+
+use sqlx::AnyConnection;
+use tollgate_domain::ids::{AccountId, MerchantId, NotificationId};
+use tollgate_domain::time::Moment;
+
+use super::StoreError;
+
+const INSERT: &str = "INSERT INTO notifications (merchant_id, id, account_id, payment_id, message, body, state, \
+     received_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'received', $7, $7)";
+const GET: &str = "SELECT * FROM notifications WHERE merchant_id = $1 AND id = $2";
+const SETTLE: &str = "UPDATE notifications SET state = $3, reason = $4, payment_id = coalesce($5, payment_id), \
+     dedupe_key = coalesce($6, dedupe_key), updated_at = $7 WHERE merchant_id = $1 AND id = $2";
+
+/// A row of `notifications`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct NotificationRow {
+    /// Owner of the account.
+    #[sqlx(try_from = "String")]
+    pub merchant_id: MerchantId,
+    /// Id.
+    #[sqlx(try_from = "String")]
+    pub id: NotificationId,
+    /// The account that it was addressed to.
+    #[sqlx(try_from = "String")]
+    pub account_id: AccountId,
+    /// What it was addressed to, or turned out to be about.
+    pub payment_id: Option<String>,
+    /// JSON of [`crate::flows::notices::Message`], without the body.
+    pub message: String,
+    /// The raw bytes.
+    pub body: Vec<u8>,
+    /// received, applied, duplicate, rejected or waiting.
+    pub state: String,
+    /// Why it was refused, or what it waits for.
+    pub reason: Option<String>,
+    /// The same for each delivery of one event.
+    pub dedupe_key: Option<String>,
+    /// When it came.
+    #[sqlx(try_from = "i64")]
+    pub received_at: Moment,
+}
+
+/// Keeps a message before anybody reads it.
+pub async fn insert(sql: &mut AnyConnection, row: &NotificationRow) -> Result<(), StoreError> {
+    sqlx::query(INSERT)
+        .bind(row.merchant_id.to_string())
+        .bind(row.id.to_string())
+        .bind(row.account_id.to_string())
+        .bind(row.payment_id.as_deref())
+        .bind(row.message.as_str())
+        .bind(row.body.as_slice())
+        .bind(row.received_at.0)
+        .execute(sql)
+        .await?;
+    Ok(())
+}
+
+/// A kept message.
+pub async fn get(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: NotificationId,
+) -> Result<Option<NotificationRow>, StoreError> {
+    Ok(sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string()).fetch_optional(sql).await?)
+}
+
+/// What became of a message.
+pub struct Settled<'a> {
+    /// applied, duplicate, rejected or waiting.
+    pub state: &'a str,
+    /// Why it was refused, or what it waits for.
+    pub reason: Option<&'a str>,
+    /// What it turned out to be about.
+    pub payment_id: Option<String>,
+    /// The event that it delivers.
+    pub dedupe_key: Option<&'a str>,
+}
+
+/// Notes what became of a message.
+pub async fn settle(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: NotificationId,
+    settled: &Settled<'_>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    sqlx::query(SETTLE)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .bind(settled.state)
+        .bind(settled.reason)
+        .bind(settled.payment_id.as_deref())
+        .bind(settled.dedupe_key)
+        .bind(now.0)
+        .execute(sql)
+        .await?;
+    Ok(())
+}
