@@ -1,0 +1,148 @@
+//! `cargo xtask demo`: gateway, simulated provider and a shop, each a process of its own, on free loopback ports.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::plugins;
+use crate::process::{Server, lines, program_failed, run as run_to_end};
+use crate::workspace::Workspace;
+
+/// How much faster than the provider's the simulator's clock runs: four minutes until it repeats a notification that was
+/// lost take two seconds.
+const TIME_SCALE: &str = "120";
+
+/// Where the demo keeps its files. Those of one that goes on stay to look at; those of one told once go with it.
+enum Folder {
+    Kept(PathBuf),
+    Passing(tempfile::TempDir),
+}
+
+impl Folder {
+    fn make(target: &Path, once: bool) -> anyhow::Result<Self> {
+        if once {
+            return Ok(Self::Passing(
+                tempfile::Builder::new().prefix("tollgate-demo").tempdir()?,
+            ));
+        }
+        let folder = target.join("demo");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+        Ok(Self::Kept(folder))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Passing(folder) => folder.path(),
+        }
+    }
+}
+
+/// Tells the story, then leaves gateway and simulator running until it is interrupted, unless it is told once.
+pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
+    let workspace = Workspace::load()?;
+    eprintln!("xtask: building what is missing");
+    let folders = plugins::build(&workspace)?;
+    let programs = workspace.build_programs()?;
+    let program = |name: &str| {
+        programs
+            .get(name)
+            .with_context(|| format!("the workspace has no program {name}"))
+    };
+    let folder = Folder::make(&workspace.target, once)?;
+    let (simulator, simulated) = start_simulator(program("tollgate-simulator")?, folder.path())?;
+    let (mut gateway, ready) =
+        start_gateway(program("tollgate")?, &folders.plugins, folder.path())?;
+
+    let account = folder.path().join("account.json");
+    let accounts = simulated["providers"]
+        .as_array()
+        .context("the simulator named no providers")?;
+    let first = accounts.first().context("the simulator has no provider")?;
+    std::fs::write(&account, serde_json::to_vec_pretty(&first["account"])?)?;
+
+    let mut shop = Command::new(program("tollgate-shop")?);
+    shop.args([
+        "--url",
+        text(&ready, "url")?,
+        "--simulator",
+        text(&simulated, "url")?,
+    ]);
+    shop.arg("--simulator-account").arg(&account);
+    // The environment of a process is not for everybody to see, its arguments are.
+    shop.env("TOLLGATE_API_KEY", text(&ready, "api_key")?);
+    if let Err(error) = tell(&mut shop, as_json) {
+        eprintln!("{}\n{}", gateway.log_end(), simulator.log_end());
+        if as_json {
+            println!("{}", json!({ "ok": false, "error": format!("{error:#}") }));
+        }
+        return Err(error);
+    }
+    if !once {
+        let say = |line: String| {
+            if as_json {
+                eprintln!("{line}")
+            } else {
+                println!("{line}")
+            }
+        };
+        say(format!(
+            "\nThe gateway goes on until Ctrl-C.\n  API        {}",
+            text(&ready, "url")?
+        ));
+        say(format!("  API key    {}", text(&ready, "api_key")?));
+        say(format!("  simulator  {}", text(&simulated, "url")?));
+        say(format!("  files      {}", folder.path().display()));
+        gateway.wait()?;
+    }
+    Ok(true)
+}
+
+fn start_simulator(program: &Path, folder: &Path) -> anyhow::Result<(Server, Value)> {
+    let mut command = Command::new(program);
+    command.args(["--listen", "127.0.0.1:0", "--time-scale", TIME_SCALE]);
+    command.arg("--data").arg(folder.join("simulator"));
+    Server::start("the simulator", &mut command, &folder.join("simulator.log"))
+}
+
+fn start_gateway(program: &Path, plugins: &Path, folder: &Path) -> anyhow::Result<(Server, Value)> {
+    let mut command = Command::new(program);
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command
+        .arg("--data")
+        .arg(folder.join("gateway"))
+        .arg("--plugins")
+        .arg(plugins);
+    Server::start("the gateway", &mut command, &folder.join("gateway.log"))
+}
+
+/// Runs the shop. Its steps are shown as they come; with JSON they go to standard error, and its last word is one object.
+fn tell(shop: &mut Command, as_json: bool) -> anyhow::Result<()> {
+    if !as_json {
+        return run_to_end("the shop", shop);
+    }
+    let mut last = String::new();
+    let status = lines("the shop", shop.arg("--json"), |line| {
+        line.clone_into(&mut last)
+    })?;
+    if !status.success() {
+        return Err(program_failed("the shop", status));
+    }
+    let summary: Value = serde_json::from_str(&last).context("the last word of the shop")?;
+    if summary["ok"] != true {
+        bail!("the story did not end well: {summary}");
+    }
+    println!("{summary}");
+    Ok(())
+}
+
+fn text<'a>(object: &'a Value, name: &str) -> anyhow::Result<&'a str> {
+    object[name]
+        .as_str()
+        .with_context(|| format!("a server got ready without its {name}"))
+}

@@ -1,0 +1,321 @@
+//! `cargo xtask test`: the suites, each with its runner's own output, and one line of sums at the end.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::NoSuch;
+use crate::plugins;
+use crate::prepare;
+use crate::process;
+use crate::workspace::{Workspace, cargo};
+
+/// The suites in the order in which they run: what fails fastest comes first.
+const SUITES: [Suite; 4] = [
+    Suite {
+        name: "lint",
+        run: lint,
+    },
+    Suite {
+        name: "unit",
+        run: unit,
+    },
+    Suite {
+        name: "flow",
+        run: flow,
+    },
+    Suite {
+        name: "interop",
+        run: interop,
+    },
+];
+
+struct Suite {
+    name: &'static str,
+    run: fn(&mut Runner) -> anyhow::Result<Counts>,
+}
+
+/// How tests ended.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    fn total(self) -> u64 {
+        self.passed + self.failed + self.skipped
+    }
+}
+
+/// What the suites share: the checkout, what was built for them, and where their output goes.
+struct Runner {
+    workspace: Workspace,
+    variables: Option<Vec<(&'static str, PathBuf)>>,
+    to_stderr: bool,
+}
+
+/// Runs the named suites, or all.
+pub fn run(names: &[String], as_json: bool) -> anyhow::Result<bool> {
+    let all: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+    if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
+        let known = all.join(", ");
+        return Err(NoSuch(format!("no suite {unknown}: there are {known}")).into());
+    }
+    let chosen = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    let mut runner = Runner {
+        workspace: Workspace::load()?,
+        variables: None,
+        to_stderr: as_json,
+    };
+    let mut sum = Counts::default();
+    let mut suites = serde_json::Map::new();
+    for suite in SUITES.iter().filter(chosen) {
+        runner.say(&format!("== {}", suite.name));
+        let counts = (suite.run)(&mut runner).with_context(|| format!("suite {}", suite.name))?;
+        if counts.total() == 0 {
+            return Err(NoSuch(format!("suite {} ran no test", suite.name)).into());
+        }
+        sum.add(counts);
+        suites.insert(
+            suite.name.into(),
+            json!({ "passed": counts.passed, "failed": counts.failed, "skipped": counts.skipped }),
+        );
+    }
+    let strict = std::env::var("CI").is_ok_and(|value| value == "true");
+    let ok = sum.failed == 0 && !(strict && sum.skipped > 0);
+    if strict && sum.skipped > 0 {
+        runner.say("xtask: with CI=true a skipped test is a failure");
+    }
+    let Counts {
+        passed,
+        failed,
+        skipped,
+    } = sum;
+    runner.say(&format!(
+        "{passed} passed, {failed} failed, {skipped} skipped"
+    ));
+    if as_json {
+        println!(
+            "{}",
+            json!({ "ok": ok, "passed": passed, "failed": failed, "skipped": skipped, "suites": suites })
+        );
+    }
+    Ok(ok)
+}
+
+/// Format, lints, the tidy test, and what dependencies may be: the last by cargo-deny where it is installed; what the tidy
+/// test reads in `Cargo.lock` covers it elsewhere.
+fn lint(runner: &mut Runner) -> anyhow::Result<Counts> {
+    let mut counts = Counts::default();
+    counts.add(runner.check("cargo fmt", &["fmt", "--all", "--check"])?);
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ];
+    counts.add(runner.check("cargo clippy", &clippy)?);
+    counts.add(runner.cargo_test(&["--package", "xtask", "--test", "tidy"])?);
+    if prepare::answers("cargo-deny", &["--version"]) {
+        let deny = ["deny", "check", "bans", "licenses", "sources"];
+        counts.add(runner.check("cargo deny", &deny)?);
+    }
+    Ok(counts)
+}
+
+/// All tests that need neither a running gateway nor a component: of libraries, programs and examples in documents.
+fn unit(runner: &mut Runner) -> anyhow::Result<Counts> {
+    // Tests in host/plugin load the hostile components.
+    runner.prepare_programs()?;
+    let own = [
+        "--workspace",
+        "--exclude",
+        "tollgate-tests",
+        "--exclude",
+        "xtask",
+        "--no-fail-fast",
+    ];
+    let mut counts = runner.cargo_test(&own)?;
+    counts.add(runner.cargo_test(&["--package", "xtask", "--bins"])?);
+    Ok(counts)
+}
+
+/// The integration binary: a gateway over real sockets, files and components, and a simulated provider on the other side.
+fn flow(runner: &mut Runner) -> anyhow::Result<Counts> {
+    runner.prepare_programs()?;
+    runner.cargo_test(&["--workspace", "--test", "flow", "--no-fail-fast"])
+}
+
+/// The provider's own kit, as witness for simulator and plugin.
+fn interop(runner: &mut Runner) -> anyhow::Result<Counts> {
+    runner.prepare_programs()?;
+    if let Err(missing) = prepare::interop(&runner.workspace) {
+        runner.say(&format!("xtask: {missing:#}"));
+        return Ok(Counts {
+            skipped: 1,
+            ..Counts::default()
+        });
+    }
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-reporter=spec"])
+        .current_dir(runner.workspace.root.join("tests/interop"));
+    runner.count("node --test", &mut node, node_counts)
+}
+
+impl Runner {
+    fn say(&self, line: &str) {
+        if self.to_stderr {
+            eprintln!("{line}")
+        } else {
+            println!("{line}")
+        }
+    }
+
+    /// Builds plugins and programs, once, and tells tests where they are.
+    fn prepare_programs(&mut self) -> anyhow::Result<()> {
+        if self.variables.is_some() {
+            return Ok(());
+        }
+        let folders = plugins::build(&self.workspace)?;
+        let programs = self.workspace.build_programs()?;
+        let program = |name: &str| {
+            programs
+                .get(name)
+                .cloned()
+                .with_context(|| format!("the workspace has no program {name}"))
+        };
+        self.variables = Some(vec![
+            ("TOLLGATE_PLUGINS", folders.plugins),
+            ("TOLLGATE_TEST_PLUGINS", folders.test_plugins),
+            ("TOLLGATE_BIN", program("tollgate")?),
+            ("TOLLGATE_SIMULATOR_BIN", program("tollgate-simulator")?),
+        ]);
+        Ok(())
+    }
+
+    /// A tool that has no tests to count: it passes or fails as one.
+    fn check(&self, what: &str, arguments: &[&str]) -> anyhow::Result<Counts> {
+        let mut command = cargo();
+        command.args(arguments).current_dir(&self.workspace.root);
+        let status = process::lines(what, &mut command, |line| self.say(line))?;
+        let word = if status.success() { "ok" } else { "FAILED" };
+        self.say(&format!("{what}: {word}"));
+        let failed = u64::from(!status.success());
+        Ok(Counts {
+            passed: 1 - failed,
+            failed,
+            skipped: 0,
+        })
+    }
+
+    fn cargo_test(&self, arguments: &[&str]) -> anyhow::Result<Counts> {
+        let mut command = cargo();
+        command
+            .arg("test")
+            .args(arguments)
+            .current_dir(&self.workspace.root);
+        self.count("cargo test", &mut command, cargo_counts)
+    }
+
+    /// Runs a test runner, shows its output and adds up what its closing lines say. One that fails without saying that a
+    /// test failed, because nothing could be built, counts as one failure.
+    fn count(
+        &self,
+        what: &str,
+        command: &mut Command,
+        read: fn(&str) -> Option<Counts>,
+    ) -> anyhow::Result<Counts> {
+        if let Some(variables) = &self.variables {
+            command.envs(variables.iter().map(|(name, value)| (name, value)));
+        }
+        let mut counts = Counts::default();
+        let status = process::lines(what, command, |line| {
+            self.say(line);
+            counts.add(read(line).unwrap_or_default());
+        })?;
+        if !status.success() && counts.failed == 0 {
+            self.say(&format!("{what}: FAILED"));
+            counts.failed = 1;
+        }
+        Ok(counts)
+    }
+}
+
+/// `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s`
+fn cargo_counts(line: &str) -> Option<Counts> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let number = |word: &str| {
+        let part = counts
+            .split("; ")
+            .find_map(|part| part.strip_suffix(word))?;
+        part.trim().parse().ok()
+    };
+    Some(Counts {
+        passed: number("passed")?,
+        failed: number("failed")?,
+        skipped: number("ignored")?,
+    })
+}
+
+/// `ℹ pass 5`, `ℹ fail 0`, `ℹ skipped 0`, each on a line of its own; what was cancelled has failed.
+fn node_counts(line: &str) -> Option<Counts> {
+    let (word, number) = line.strip_prefix("ℹ ")?.split_once(' ')?;
+    let number = number.trim().parse().ok()?;
+    let none = Counts::default();
+    match word {
+        "pass" => Some(Counts {
+            passed: number,
+            ..none
+        }),
+        "fail" | "cancelled" => Some(Counts {
+            failed: number,
+            ..none
+        }),
+        "skipped" | "todo" => Some(Counts {
+            skipped: number,
+            ..none
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(counts: Option<Counts>) -> Option<(u64, u64, u64)> {
+        counts.map(|counts| (counts.passed, counts.failed, counts.skipped))
+    }
+
+    #[test]
+    fn the_closing_line_of_cargo_is_read() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 9 filtered out; \
+                    finished in 0.01s";
+        assert_eq!(parts(cargo_counts(line)), Some((12, 3, 4)));
+        assert_eq!(parts(cargo_counts("test money::adds ... ok")), None);
+        assert_eq!(parts(cargo_counts("running 12 tests")), None);
+    }
+
+    #[test]
+    fn the_closing_lines_of_node_are_read() {
+        assert_eq!(parts(node_counts("ℹ pass 7")), Some((7, 0, 0)));
+        assert_eq!(parts(node_counts("ℹ fail 1")), Some((0, 1, 0)));
+        assert_eq!(parts(node_counts("ℹ cancelled 2")), Some((0, 2, 0)));
+        assert_eq!(parts(node_counts("ℹ skipped 1")), Some((0, 0, 1)));
+        assert_eq!(parts(node_counts("ℹ tests 9")), None);
+        assert_eq!(parts(node_counts("ℹ duration_ms 12.5")), None);
+        assert_eq!(parts(node_counts("✔ a test named pass 7")), None);
+    }
+}
