@@ -1,0 +1,83 @@
+//! Alipay's gateway (version 1, RSA2) as a provider plugin: one file a verb. All of it is plain functions over the
+//! SDK's traits, so that a component, a native test and a benchmark run the same code.
+
+pub mod acknowledge;
+pub mod bill_parse;
+pub mod bill_request;
+pub mod certificates;
+pub mod close;
+#[cfg(target_family = "wasm")]
+mod component;
+pub mod describe;
+mod footer;
+pub mod gateway;
+mod money;
+mod notification;
+pub mod pay;
+pub mod query;
+pub mod reading;
+pub mod refund;
+pub mod refund_query;
+pub mod reply;
+pub mod status;
+
+pub use acknowledge::acknowledge;
+pub use bill_parse::parse;
+pub use describe::describe;
+pub use reading::read;
+
+use tollgate_sdk::Keyring;
+use tollgate_sdk::contract::requests::{Operation, Progress, Step};
+use tollgate_sdk::contract::types::{Context, Fault, HttpResponse};
+use tollgate_sdk::fault;
+
+/// The next request of an operation, signed; or its outcome, where the payer's browser or app carries the request.
+/// Each operation is one exchange, so the state stays empty.
+///
+/// # Errors
+/// `invalid-request` for what Alipay cannot express, `config` for missing settings or keys.
+pub fn build<K: Keyring>(
+    context: &Context,
+    keys: &K,
+    operation: &Operation,
+) -> Result<Step, Fault> {
+    match operation {
+        Operation::Pay(request) => pay::build(context, keys, request),
+        Operation::QueryPayment(payment) => query::build(context, keys, payment),
+        Operation::Close(payment) => close::build(context, keys, payment),
+        Operation::Refund(request) => refund::build(context, keys, request),
+        Operation::QueryRefund(refund) => refund_query::build(context, keys, refund),
+        Operation::Bill(request) => bill_request::build(context, keys, request),
+        Operation::FetchKeys(request) => certificates::build(context, keys, request),
+        Operation::Complete(_) | Operation::Capture(_) => Err(fault::unsupported(
+            "Alipay takes the money when the payer agrees",
+        )),
+    }
+}
+
+/// What an answer means.
+///
+/// # Errors
+/// `signature` and `protocol` for what is not Alipay's own answer, `unavailable` where the outcome is unknown.
+pub fn interpret<K: Keyring>(
+    context: &Context,
+    keys: &K,
+    operation: &Operation,
+    response: &HttpResponse,
+) -> Result<Progress, Fault> {
+    let outcome = match operation {
+        Operation::Pay(request) => pay::interpret(keys, request, response)?,
+        Operation::QueryPayment(payment) => query::interpret(keys, payment, response)?,
+        Operation::Close(payment) => close::interpret(keys, payment, response)?,
+        Operation::Refund(request) => refund::interpret(keys, request, response)?,
+        Operation::QueryRefund(refund) => refund_query::interpret(keys, refund, response)?,
+        Operation::Bill(request) => bill_request::interpret(context, keys, request, response)?,
+        Operation::FetchKeys(request) => certificates::interpret(request, response)?,
+        Operation::Complete(_) | Operation::Capture(_) => {
+            return Err(fault::unsupported(
+                "Alipay takes the money when the payer agrees",
+            ));
+        }
+    };
+    Ok(Progress::Done(outcome))
+}
