@@ -10,6 +10,7 @@ pub mod money;
 pub mod order;
 pub mod payment;
 pub mod refund;
+pub mod schedule;
 pub mod time;
 
 /// A word that is no state of what it was read for.

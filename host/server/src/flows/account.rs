@@ -1,0 +1,104 @@
+//! An account opened for use: its plugin, its parsed keys, and what it may reach.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use secrecy::SecretString;
+use tollgate_domain::ids::{AccountId, MerchantId};
+use tollgate_plugin::contract::{Ability, Context};
+use tollgate_plugin::{Grant, Keys, Plugin, origins_of};
+
+use super::{Flow, FlowError};
+use crate::gateway::Gateway;
+use crate::store::accounts::{self, AccountRow};
+
+/// An account with all that a call on its behalf needs.
+pub struct Account {
+    /// Its row.
+    pub row: AccountRow,
+    /// Its provider's plugin, as it is now.
+    pub plugin: Arc<Plugin>,
+    /// Its keys, parsed.
+    pub keys: Arc<Keys>,
+    /// What it may reach.
+    pub grant: Grant,
+    /// Base addresses by name.
+    pub origins: Vec<(String, String)>,
+}
+
+impl Account {
+    /// What the plugin promises of an operation, if it has it.
+    pub fn ability(&self, operation: &str) -> Option<&Ability> {
+        self.plugin.manifest().operations.iter().find(|ability| ability.operation == operation)
+    }
+
+    /// The account's public settings.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.grant.settings
+    }
+
+    /// Everything that a plugin call is told beside its arguments. `key` stays the same for each try of one thing.
+    pub fn context(&self, gateway: &Gateway, key: &str) -> Context {
+        Context {
+            now_ms: gateway.store.now().millis(),
+            nonce: gateway.chance.text(32),
+            idempotency_key: key.to_owned(),
+            trace_id: gateway.chance.text(16),
+            live: self.row.live == 1,
+            settings: self.grant.settings.clone(),
+            origins: self.origins.clone(),
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// A merchant's account, open.
+pub async fn open(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flow<Arc<Account>> {
+    let mut sql = gateway.store.read().await?;
+    let row = accounts::get(&mut sql, merchant, id).await?.ok_or(FlowError::NotFound("account"))?;
+    drop(sql);
+    open_row(gateway, row)
+}
+
+/// An account, open: from the cache if its plugin is still the same.
+pub fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
+    let plugin = gateway.plugins.get(&row.plugin).ok_or_else(|| {
+        FlowError::Unavailable(format!("the plugin {} of account {} is not loaded", row.plugin, row.id))
+    })?;
+    let place = (row.id, plugin.digest().to_owned());
+    let cached = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+    if let Some(account) = cached {
+        return Ok(account);
+    }
+    let sealed = gateway.sealer.open(&row.id.to_string(), &row.secrets)?;
+    let secrets: BTreeMap<String, Vec<String>> = serde_json::from_slice(&sealed)?;
+    let account = Arc::new(assemble(row, plugin, secrets)?);
+    let mut cache = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+    cache.retain(|(id, _), _| *id != account.row.id);
+    cache.insert(place, account.clone());
+    Ok(account)
+}
+
+/// Puts a row, its plugin and its secrets together; refuses keys and addresses that break the manifest's rules.
+pub(super) fn assemble(
+    row: AccountRow,
+    plugin: Arc<Plugin>,
+    secrets: BTreeMap<String, Vec<String>>,
+) -> Flow<Account> {
+    let settings: BTreeMap<String, String> = serde_json::from_str(&row.settings)?;
+    let grant = Grant {
+        live: row.live == 1,
+        simulator: row.simulator == 1,
+        origins: serde_json::from_str(&row.origins)?,
+        settings: settings.into_iter().collect(),
+    };
+    let origins = origins_of(plugin.manifest(), &grant)
+        .map_err(|refusal| FlowError::invalid("origins", refusal.to_string()))?;
+    let secrets = secrets
+        .into_iter()
+        .map(|(slot, texts)| (slot, texts.into_iter().map(SecretString::from).collect()))
+        .collect();
+    let keys = Keys::parse(plugin.manifest(), &secrets)
+        .map_err(|error| FlowError::invalid(format!("secrets.{}", error.slot), error.rule.clone()))?;
+    Ok(Account { row, plugin, keys: Arc::new(keys), grant, origins })
+}

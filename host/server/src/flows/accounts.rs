@@ -1,0 +1,186 @@
+//! Making an account: settings and keys are checked against the plugin's manifest before anything is kept.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use tollgate_domain::ids::{AccountId, MerchantId};
+use tollgate_plugin::contract::{Input, Manifest};
+use zeroize::Zeroizing;
+
+use super::{FieldError, Flow, FlowError, account, learn};
+use crate::gateway::Gateway;
+use crate::jobs::Kind;
+use crate::store::accounts::{self, AccountRow};
+
+/// An account as the merchant asks for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    /// The plugin's id.
+    pub plugin: String,
+    /// What the merchant calls it; unique for the merchant.
+    pub name: String,
+    /// Whether it moves real money.
+    pub live: bool,
+    /// Whether it is at a simulator on this machine.
+    #[serde(default)]
+    pub simulator: bool,
+    /// Public settings as the manifest declares them.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// Keys by slot.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Secret>,
+    /// A simulator's base addresses.
+    #[serde(default)]
+    pub origins: BTreeMap<String, String>,
+}
+
+/// A slot's keys: one text, or several of which the first is the current one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Secret {
+    /// One key.
+    One(String),
+    /// The current key and others that are still believed.
+    Several(Vec<String>),
+}
+
+impl fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewAccount").field("plugin", &self.plugin).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Checks and keeps a new account, its secrets sealed.
+pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) -> Flow<AccountRow> {
+    let plugin = gateway
+        .plugins
+        .get(&new.plugin)
+        .ok_or_else(|| FlowError::invalid("plugin", format!("no plugin {:?} is loaded", new.plugin)))?;
+    let errors = check(gateway, plugin.manifest(), &new);
+    if !errors.is_empty() {
+        return Err(FlowError::Invalid(errors));
+    }
+    let now = gateway.store.now();
+    let id: AccountId = gateway.chance.id(now);
+    let secrets: BTreeMap<String, Vec<String>> = new
+        .secrets
+        .into_iter()
+        .map(|(slot, secret)| match secret {
+            Secret::One(text) => (slot, vec![text]),
+            Secret::Several(texts) => (slot, texts),
+        })
+        .collect();
+    let plain = Zeroizing::new(serde_json::to_vec(&secrets)?);
+    let slots: BTreeMap<&str, usize> = secrets.iter().map(|(slot, keys)| (slot.as_str(), keys.len())).collect();
+    let row = AccountRow {
+        merchant_id: merchant,
+        id,
+        plugin: new.plugin,
+        name: new.name,
+        live: i64::from(new.live),
+        simulator: i64::from(new.simulator),
+        settings: serde_json::to_string(&new.settings)?,
+        origins: serde_json::to_string(&new.origins)?,
+        slots: serde_json::to_string(&slots)?,
+        secrets: gateway.sealer.seal(&id.to_string(), &plain, &gateway.chance)?,
+        created_at: now,
+    };
+    let account = account::assemble(row.clone(), plugin, secrets)?;
+    let (account, row) = (&account, &row);
+    gateway
+        .store
+        .write::<(), FlowError, _>(move |tx| {
+            Box::pin(async move {
+                let others = accounts::list(tx.sql(), merchant).await?;
+                if others.iter().any(|other| other.name == row.name) {
+                    let detail = format!("an account named {:?} exists", row.name);
+                    return Err(FlowError::Conflict { code: "account-name-used", detail });
+                }
+                accounts::insert(tx.sql(), row).await?;
+                if !account.plugin.manifest().bills.is_empty() {
+                    let subject = row.id.to_string();
+                    learn::put_job(tx, gateway, merchant, Kind::DailyBills, &subject, now).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(row.clone())
+}
+
+fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if new.name.trim().is_empty() || new.name.len() > 100 {
+        errors.push(FieldError::new("name", "must have 1 to 100 characters"));
+    }
+    if new.simulator && !gateway.settings.simulators {
+        errors.push(FieldError::new("simulator", "simulators are switched off in this gateway's configuration"));
+    }
+    if new.simulator && new.live {
+        errors.push(FieldError::new("live", "an account at a simulator moves no real money"));
+    }
+    if !new.simulator && !new.origins.is_empty() {
+        errors.push(FieldError::new("origins", "only an account at a simulator has addresses of its own"));
+    }
+    check_inputs("settings", &manifest.settings, &new.settings, &mut errors);
+    for name in new.secrets.keys() {
+        if !manifest.slots.iter().any(|slot| slot.input.name == *name) {
+            errors.push(FieldError::new(format!("secrets.{name}"), "the plugin has no such slot"));
+        }
+    }
+    for slot in manifest.slots.iter().filter(|slot| slot.input.required) {
+        if !new.secrets.contains_key(&slot.input.name) {
+            errors.push(FieldError::new(format!("secrets.{}", slot.input.name), "is required"));
+        }
+    }
+    errors
+}
+
+/// Checks texts against what a manifest declares: known names, required ones, patterns.
+pub(super) fn check_inputs(
+    place: &str,
+    declared: &[Input],
+    given: &BTreeMap<String, String>,
+    errors: &mut Vec<FieldError>,
+) {
+    for name in given.keys() {
+        if !declared.iter().any(|input| input.name == *name) {
+            errors.push(FieldError::new(format!("{place}.{name}"), "is not declared by the plugin"));
+        }
+    }
+    for input in declared {
+        let field = || format!("{place}.{}", input.name);
+        match given.get(&input.name) {
+            None if input.required => errors.push(FieldError::new(field(), "is required")),
+            None => {}
+            Some(value) => {
+                let fits = input.pattern.as_deref().is_none_or(|pattern| fits(pattern, value));
+                if !fits || value.len() > 4096 || value.chars().any(char::is_control) {
+                    let rule = input.pattern.as_deref().unwrap_or("must be one line of text");
+                    errors.push(FieldError::new(field(), format!("does not fit: {rule}")));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the whole value matches the pattern. One that does not compile matches nothing: the registry refuses
+/// such manifests, so this is a plugin that was swapped meanwhile.
+fn fits(pattern: &str, value: &str) -> bool {
+    regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(value))
+}
+
+/// A merchant's account.
+pub async fn get(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flow<AccountRow> {
+    let mut sql = gateway.store.read().await?;
+    accounts::get(&mut sql, merchant, id).await?.ok_or(FlowError::NotFound("account"))
+}
+
+/// A merchant's accounts, oldest first.
+pub async fn list(gateway: &Gateway, merchant: MerchantId) -> Flow<Vec<AccountRow>> {
+    let mut sql = gateway.store.read().await?;
+    Ok(accounts::list(&mut sql, merchant).await?)
+}

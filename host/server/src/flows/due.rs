@@ -1,0 +1,140 @@
+//! What a job does when it is due. Every one of them can be run twice without harm.
+
+use tollgate_domain::ids::{NotificationId, OrderId, PaymentId, RefundId};
+use tollgate_domain::schedule::next_gap_ms;
+use tollgate_domain::time::Moment;
+
+use super::query::{self, Asked};
+use super::{Flow, FlowError, account, bills, learn, notices, orders, reconcile};
+use crate::gateway::Gateway;
+use crate::jobs::Kind;
+use crate::store::jobs::{self, JobRow};
+use crate::store::{payments, refunds};
+
+/// What becomes of a job that was run.
+#[derive(Debug)]
+pub enum Next {
+    /// There is nothing more to do.
+    Done,
+    /// It is due again then, for this reason.
+    Later(Moment, String),
+}
+
+/// Leases due jobs until `until`.
+pub async fn claim(gateway: &Gateway, until: Moment, most: i64) -> Flow<Vec<JobRow>> {
+    let now = gateway.store.now();
+    gateway
+        .store
+        .write(move |tx| Box::pin(async move { Ok(jobs::claim(tx.sql(), now, until, most).await?) }))
+        .await
+}
+
+/// Does a job and writes what becomes of it.
+pub async fn run(gateway: &Gateway, job: &JobRow) -> Flow<()> {
+    let next = match perform(gateway, job).await {
+        Ok(next) => next,
+        Err(FlowError::NotFound(what)) => {
+            tracing::warn!(job = %job.id, kind = job.kind, what, "the job's subject is gone");
+            Next::Done
+        }
+        Err(error) => {
+            tracing::error!(job = %job.id, kind = job.kind, %error, "the job failed");
+            let gap = next_gap_ms(&[], job.attempts);
+            Next::Later(gateway.store.now().plus_millis(gap), error.to_string())
+        }
+    };
+    let next = &next;
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                match next {
+                    Next::Done => jobs::finish(tx.sql(), job).await?,
+                    Next::Later(due, reason) => jobs::postpone(tx.sql(), job, *due, reason).await?,
+                };
+                Ok(())
+            })
+        })
+        .await
+}
+
+async fn perform(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
+    let Ok(kind) = job.kind.parse::<Kind>() else {
+        return Err(FlowError::Internal(format!("job kind {:?} is unknown", job.kind)));
+    };
+    let broken = || FlowError::Internal(format!("job subject {:?} is no id of its kind", job.subject_id));
+    match kind {
+        Kind::QueryPayment => query_payment(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
+        Kind::QueryRefund => query_refund(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
+        Kind::EndOrder => end_order(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
+        Kind::ReadNotice => read_notice(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
+        Kind::DailyBills => {
+            let account = job.subject_id.parse().map_err(|_| broken())?;
+            let due = bills::daily(gateway, job.merchant_id, account).await?;
+            Ok(Next::Later(due, "the next day's bill".to_owned()))
+        }
+        Kind::Reconcile => reconcile::due(gateway, job).await,
+    }
+}
+
+async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<Next> {
+    let limit = gateway.settings.call_limit;
+    let asked = query::ask_payment(gateway, job.merchant_id, id, limit, |row| !row.state.is_alive()).await?;
+    let reason = match asked {
+        Asked::Answered(row) if !row.state.is_alive() => return Ok(Next::Done),
+        Asked::Answered(row) => format!("still {}", row.state),
+        Asked::NoAnswer(failure) => failure.message,
+    };
+    let row = gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut row = payments::must(tx.sql(), job.merchant_id, id).await?;
+                row.asked += 1;
+                payments::update(tx.sql(), &row).await?;
+                Ok::<_, FlowError>(row)
+            })
+        })
+        .await?;
+    let account = account::open(gateway, job.merchant_id, row.account_id).await?;
+    Ok(Next::Later(learn::next_question(gateway, &account, "query-payment", row.asked), reason))
+}
+
+async fn query_refund(gateway: &Gateway, job: &JobRow, id: RefundId) -> Flow<Next> {
+    let reason = match query::ask_refund(gateway, job.merchant_id, id).await? {
+        Asked::Answered(row) if !row.state.is_open() => return Ok(Next::Done),
+        Asked::Answered(row) => format!("still {}", row.state),
+        Asked::NoAnswer(failure) => failure.message,
+    };
+    let row = gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut row = refunds::must(tx.sql(), job.merchant_id, id).await?;
+                row.asked += 1;
+                refunds::update(tx.sql(), &row).await?;
+                Ok::<_, FlowError>(row)
+            })
+        })
+        .await?;
+    let account = account::open(gateway, job.merchant_id, row.account_id).await?;
+    Ok(Next::Later(learn::next_question(gateway, &account, "query-refund", row.asked), reason))
+}
+
+async fn end_order(gateway: &Gateway, job: &JobRow, id: OrderId) -> Flow<Next> {
+    match orders::expire(gateway, job.merchant_id, id).await? {
+        None => Ok(Next::Done),
+        Some(reason) => Ok(later(gateway, job, reason)),
+    }
+}
+
+async fn read_notice(gateway: &Gateway, job: &JobRow, id: NotificationId) -> Flow<Next> {
+    if notices::read_again(gateway, job.merchant_id, id).await? {
+        return Ok(Next::Done);
+    }
+    Ok(later(gateway, job, "still waiting for the provider".to_owned()))
+}
+
+fn later(gateway: &Gateway, job: &JobRow, reason: String) -> Next {
+    Next::Later(gateway.store.now().plus_millis(next_gap_ms(&[], job.attempts)), reason)
+}

@@ -1,0 +1,99 @@
+//! What a plugin made of a provider's words, checked against what we know before anybody believes it.
+
+use tollgate_domain::checks::{Claim, Known, Mismatch};
+use tollgate_domain::money::Money;
+use tollgate_domain::payment::Told;
+use tollgate_domain::refund::RefundTold;
+use tollgate_domain::time::Moment;
+use tollgate_plugin::contract::{Fact, PaymentStatus, RefundNews, RefundStatus};
+
+use super::account::Account;
+use super::learn::Particulars;
+use crate::store::payments::PaymentRow;
+use crate::store::refunds::RefundRow;
+
+/// What a mismatch has for theirs where the message says nothing.
+pub const NOT_SAID: &str = "not said";
+
+/// What a fact says of a payment, if it is about this payment and agrees with all we know.
+pub fn of_payment(
+    account: &Account,
+    row: &PaymentRow,
+    fact: &Fact,
+    status: PaymentStatus,
+) -> Result<Told, Mismatch> {
+    check(account, row, Money::new(row.amount, row.currency), fact)?;
+    Ok(match status {
+        PaymentStatus::Pending => Told::Pending,
+        PaymentStatus::Approved => Told::Approved,
+        PaymentStatus::Authorized => Told::Authorized,
+        PaymentStatus::Succeeded => match &fact.amount {
+            // Money of a payment that nobody named, or that nobody counted, is not believed.
+            _ if !names(row, fact) => return Err(unsaid("reference", &row.reference)),
+            Some(amount) => Told::Succeeded(amount.minor),
+            None => return Err(unsaid("amount", &row.amount.to_string())),
+        },
+        PaymentStatus::Failed => Told::Failed,
+        PaymentStatus::Closed => Told::Closed,
+        PaymentStatus::Unknown => Told::Unknown,
+        PaymentStatus::NotFound => Told::NotFound,
+    })
+}
+
+/// What a fact says of a refund, if it is about this refund and agrees with all we know.
+pub fn of_refund(
+    account: &Account,
+    payment: &PaymentRow,
+    row: &RefundRow,
+    fact: &Fact,
+    news: &RefundNews,
+) -> Result<RefundTold, Mismatch> {
+    check(account, payment, Money::new(row.amount, row.currency), fact)?;
+    if let Some(theirs) = news.refund_ref.as_ref().filter(|theirs| **theirs != row.reference) {
+        let (field, ours) = ("refund_reference".to_owned(), row.reference.clone());
+        return Err(Mismatch { field, ours, theirs: theirs.clone() });
+    }
+    Ok(match news.status {
+        RefundStatus::Pending => RefundTold::Pending,
+        RefundStatus::NeedsAction => RefundTold::NeedsAction,
+        RefundStatus::Succeeded => RefundTold::Succeeded,
+        RefundStatus::Failed => RefundTold::Failed,
+        RefundStatus::Unknown => RefundTold::Unknown,
+        RefundStatus::NotFound => RefundTold::NotFound,
+    })
+}
+
+/// What goes into the row beside the state.
+pub fn particulars(fact: &Fact) -> Particulars {
+    Particulars {
+        provider_ref: fact.provider_ref.clone(),
+        at: fact.at.as_deref().and_then(|at| at.parse::<Moment>().ok()),
+        ..Particulars::default()
+    }
+}
+
+fn check(account: &Account, row: &PaymentRow, amount: Money, fact: &Fact) -> Result<(), Mismatch> {
+    let known = Known {
+        reference: &row.reference,
+        provider_reference: row.provider_ref.as_deref(),
+        amount,
+        live: account.row.live == 1,
+        settings: account.settings(),
+    };
+    known.check(&Claim {
+        reference: fact.payment_ref.as_deref(),
+        provider_reference: fact.provider_ref.as_deref(),
+        amount: fact.amount.as_ref().map(|money| (money.minor, money.currency.as_str(), money.exponent)),
+        live: fact.live,
+        seen: &fact.seen,
+    })
+}
+
+/// Whether the fact says by a reference which payment it is about.
+fn names(row: &PaymentRow, fact: &Fact) -> bool {
+    fact.payment_ref.is_some() || (row.provider_ref.is_some() && fact.provider_ref.is_some())
+}
+
+fn unsaid(field: &str, ours: &str) -> Mismatch {
+    Mismatch { field: field.to_owned(), ours: ours.to_owned(), theirs: NOT_SAID.to_owned() }
+}

@@ -1,0 +1,457 @@
+//! Starting a payment: the intent is durable before the provider is called, and what the payer does next is
+//! kept before he sees it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId};
+use tollgate_domain::payment::{PaymentCommand, PaymentState};
+use tollgate_domain::time::Moment;
+use tollgate_plugin::contract::{
+    self, Input, Item, Method, NextAction, Operation, Outcome, PayRequest, PaymentStatus, Report, Subject,
+};
+use tollgate_plugin::egress::admit_action;
+
+use super::account::{self, Account};
+use super::learn::{self, Particulars};
+use super::operation::{self, Ending, Ran, Task};
+use super::orders::{Details, refused};
+use super::{FieldError, Flow, FlowError, accounts, facts};
+use crate::gateway::Gateway;
+use crate::store::orders::{self, OrderRow};
+use crate::store::payments::{self, PaymentRow};
+use crate::store::accounts as account_rows;
+
+/// A payment as the shop or the cashier asks for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPayment {
+    /// Through which account; may be left out where only one offers the method.
+    #[serde(default)]
+    pub account_id: Option<AccountId>,
+    /// The method, in the plugin's words.
+    pub method: String,
+    /// Where the payer is: desktop, phone, app or in-app-browser.
+    #[serde(default)]
+    pub surface: Option<String>,
+    /// The payer's address.
+    #[serde(default)]
+    pub payer_ip: Option<String>,
+    /// Who the payer is at the provider.
+    #[serde(default)]
+    pub payer_id: Option<String>,
+    /// What the method declares it needs.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+}
+
+/// What a payment was started with, kept so that a step that was cut off can be built again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Choice {
+    /// Where the payer is.
+    pub surface: String,
+    /// The payer's address.
+    pub payer_ip: Option<String>,
+    /// Who the payer is at the provider.
+    pub payer_id: Option<String>,
+    /// What the method declares it needs.
+    pub inputs: BTreeMap<String, String>,
+}
+
+/// What the payer does next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing.
+    None,
+    /// Goes to an address.
+    Redirect {
+        /// Where.
+        url: String,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Moment>,
+    },
+    /// Posts a form.
+    PostForm {
+        /// Where.
+        url: String,
+        /// In which charset.
+        charset: String,
+        /// With what.
+        fields: Vec<(String, String)>,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Moment>,
+    },
+    /// Scans a code.
+    QrCode {
+        /// What is in it.
+        content: String,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Moment>,
+    },
+    /// Opens an app.
+    DeepLink {
+        /// By this address.
+        url: String,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Moment>,
+    },
+    /// Reads and does.
+    Instructions {
+        /// What.
+        content: String,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Moment>,
+    },
+    /// The shop hands them to the provider's client library.
+    ClientParameters {
+        /// As that library takes them.
+        content: String,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Moment>,
+    },
+}
+
+/// A method that a payer may choose for an order.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Through this account.
+    pub account_id: AccountId,
+    /// The plugin's id.
+    pub plugin: String,
+    /// The provider's name.
+    pub plugin_name: String,
+    /// The method's id.
+    pub method: String,
+    /// The method's name.
+    pub method_name: String,
+    /// What it needs to know.
+    pub inputs: Vec<Input>,
+}
+
+/// Starts a payment of an order and hands back what the payer does next.
+pub async fn start(gateway: &Gateway, merchant: MerchantId, order: OrderId, new: NewPayment) -> Flow<PaymentRow> {
+    let mut sql = gateway.store.read().await?;
+    let order = orders::get(&mut sql, merchant, order).await?.ok_or(FlowError::NotFound("order"))?;
+    drop(sql);
+    let account = choose(gateway, &order, &new).await?;
+    let row = intend(gateway, &account, &order, new).await?;
+    let operation = Operation::Pay(request(gateway, &account, &order, &row)?);
+    let (subject, key) = (row.id.to_string(), row.reference.clone());
+    let task = Task {
+        account: &account,
+        subject: &subject,
+        key: &key,
+        operation: &operation,
+        state: Vec::new(),
+        limit: gateway.settings.call_limit,
+    };
+    let ran = operation::run(gateway, &task).await?;
+    conclude(gateway, &account, &row, &ran).await
+}
+
+/// The account that the payment goes through: the one that was named, or the only one that offers the method.
+async fn choose(gateway: &Gateway, order: &OrderRow, new: &NewPayment) -> Flow<std::sync::Arc<Account>> {
+    let surface = new.surface.as_deref().unwrap_or("desktop");
+    if let Some(id) = new.account_id {
+        let account = account::open(gateway, order.merchant_id, id).await;
+        let account = account.map_err(|error| match error {
+            FlowError::NotFound(_) => FlowError::invalid("account_id", "is no account of yours"),
+            other => other,
+        })?;
+        check_method(&account, order, new, surface)?;
+        return Ok(account);
+    }
+    let offers = offers(gateway, order, surface).await?;
+    let mut fitting = offers.iter().filter(|offer| offer.method == new.method);
+    match (fitting.next(), fitting.next()) {
+        (Some(offer), None) => {
+            let account = account::open(gateway, order.merchant_id, offer.account_id).await?;
+            check_method(&account, order, new, surface)?;
+            Ok(account)
+        }
+        (Some(_), Some(_)) => Err(FlowError::invalid("account_id", "several accounts offer this method: name one")),
+        (None, _) => Err(FlowError::invalid("method", "no account offers it for this order and surface")),
+    }
+}
+
+fn check_method(account: &Account, order: &OrderRow, new: &NewPayment, surface: &str) -> Flow<()> {
+    let methods = &account.plugin.manifest().methods;
+    let method = methods
+        .iter()
+        .find(|method| method.id == new.method)
+        .ok_or_else(|| FlowError::invalid("method", "the account's plugin has no such method"))?;
+    let mut errors = Vec::new();
+    if !method.surfaces.iter().any(|offered| offered == surface) {
+        let rule = format!("must be one of {}", method.surfaces.join(", "));
+        errors.push(FieldError::new("surface", rule));
+    }
+    if let Err(rule) = takes(method, order) {
+        errors.push(FieldError::new("method", rule));
+    }
+    accounts::check_inputs("inputs", &method.inputs, &new.inputs, &mut errors);
+    if let Some(ip) = new.payer_ip.as_deref().filter(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
+        errors.push(FieldError::new("payer_ip", format!("{ip:?} is no IP address")));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(FlowError::Invalid(errors)) }
+}
+
+/// Whether a method can take an order's amount, and why not.
+fn takes(method: &Method, order: &OrderRow) -> Result<(), String> {
+    let code = order.currency.code();
+    if method.currencies.is_empty() {
+        return Ok(());
+    }
+    let Some(rule) = method.currencies.iter().find(|currency| currency.code == code) else {
+        return Err(format!("does not take {code}"));
+    };
+    if rule.min_minor.is_some_and(|least| order.amount < least) {
+        return Err("does not take so small an amount".to_owned());
+    }
+    if rule.max_minor.is_some_and(|most| order.amount > most) {
+        return Err("does not take so large an amount".to_owned());
+    }
+    if order.amount.checked_rem(rule.step_minor) != Some(0) {
+        return Err(format!("takes multiples of {} minor units only", rule.step_minor));
+    }
+    Ok(())
+}
+
+/// The methods that a payer on `surface` may choose for an order.
+pub async fn offers(gateway: &Gateway, order: &OrderRow, surface: &str) -> Flow<Vec<Offer>> {
+    let mut sql = gateway.store.read().await?;
+    let rows = account_rows::list(&mut sql, order.merchant_id).await?;
+    drop(sql);
+    let mut offers = Vec::new();
+    for row in rows {
+        // A plugin that is gone offers nothing; its account's operator sees why elsewhere.
+        let Some(plugin) = gateway.plugins.get(&row.plugin) else { continue };
+        let manifest = plugin.manifest();
+        for method in &manifest.methods {
+            let fits = method.surfaces.iter().any(|offered| offered == surface) && takes(method, order).is_ok();
+            if fits {
+                offers.push(Offer {
+                    account_id: row.id,
+                    plugin: row.plugin.clone(),
+                    plugin_name: manifest.name.clone(),
+                    method: method.id.clone(),
+                    method_name: method.name.clone(),
+                    inputs: method.inputs.clone(),
+                });
+            }
+        }
+    }
+    Ok(offers)
+}
+
+/// Writes the payment before anybody is asked, with its first question already due: whatever happens to this
+/// process, somebody will ask.
+async fn intend(gateway: &Gateway, account: &Account, order: &OrderRow, new: NewPayment) -> Flow<PaymentRow> {
+    let now = gateway.store.now();
+    let id: PaymentId = gateway.chance.id(now);
+    let choice = Choice {
+        surface: new.surface.unwrap_or_else(|| "desktop".to_owned()),
+        payer_ip: new.payer_ip,
+        payer_id: new.payer_id,
+        inputs: new.inputs,
+    };
+    let row = PaymentRow {
+        merchant_id: order.merchant_id,
+        id,
+        order_id: order.id,
+        account_id: account.row.id,
+        plugin: account.row.plugin.clone(),
+        method: new.method,
+        state: PaymentState::Created,
+        amount: order.amount,
+        currency: order.currency,
+        taken: 0,
+        reserved: 0,
+        refunded: 0,
+        reference: id.reference(),
+        provider_ref: None,
+        request: serde_json::to_string(&choice)?,
+        kept: Vec::new(),
+        action: None,
+        failure: None,
+        asked: 0,
+        version: 1,
+        bill_id: None,
+        bill_line: None,
+        bill_day: None,
+        succeeded_at: None,
+        expires_at: order.expires_at,
+        created_at: now,
+        updated_at: now,
+    };
+    let row = &row;
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let order = orders::must(tx.sql(), row.merchant_id, row.order_id).await?;
+                let earlier: Vec<_> = payments::of_order(tx.sql(), row.merchant_id, row.order_id)
+                    .await?
+                    .iter()
+                    .map(PaymentRow::rules)
+                    .collect();
+                order.rules().may_start_payment(&earlier, now).map_err(refused)?;
+                payments::insert(tx.sql(), row).await?;
+                learn::ask_again(tx, gateway, account, row).await?;
+                Ok(row.clone())
+            })
+        })
+        .await
+}
+
+fn request(gateway: &Gateway, account: &Account, order: &OrderRow, row: &PaymentRow) -> Flow<PayRequest> {
+    let details: Details = serde_json::from_str(&order.details)?;
+    let choice: Choice = serde_json::from_str(&row.request)?;
+    let money = |minor| contract::Money {
+        minor,
+        currency: order.currency.code().to_owned(),
+        exponent: order.currency.exponent(),
+    };
+    let items = details.items.into_iter().map(|item| Item {
+        name: item.name,
+        quantity: item.quantity,
+        unit: money(item.price),
+        extra: Vec::new(),
+    });
+    let public = &gateway.settings.public_url;
+    Ok(PayRequest {
+        payment: to_contract(row),
+        order_ref: order.number.clone(),
+        subject: order.subject.clone(),
+        description: details.description,
+        items: items.collect(),
+        deliver_to: details.deliver_to.map(|address| contract::Address {
+            name: address.name,
+            phone: address.phone,
+            lines: address.lines,
+            city: address.city,
+            region: address.region,
+            postal_code: address.postal_code,
+            country: address.country,
+            extra: Vec::new(),
+        }),
+        notify_url: format!("{public}/notify/{}", account.row.id),
+        return_url: format!("{public}/return/{}", row.id),
+        cancel_url: Some(format!("{public}/pay/{}", order.token)),
+        payer_ip: choice.payer_ip,
+        payer_id: choice.payer_id,
+        locale: details.locale,
+        expires_ms: row.expires_at.millis(),
+        manual_capture: false,
+        private_fields: Vec::new(),
+        extra: choice.inputs.into_iter().collect(),
+    })
+}
+
+/// A payment as plugins see it.
+pub fn to_contract(row: &PaymentRow) -> contract::Payment {
+    contract::Payment {
+        payment_ref: row.reference.clone(),
+        provider_ref: row.provider_ref.clone(),
+        method: row.method.clone(),
+        amount: contract::Money {
+            minor: row.amount,
+            currency: row.currency.code().to_owned(),
+            exponent: row.currency.exponent(),
+        },
+        created_ms: row.created_at.millis(),
+        kept: row.kept.clone(),
+    }
+}
+
+/// Writes what starting the payment came to, in one transaction with the record of what was sent.
+async fn conclude(gateway: &Gateway, account: &Account, row: &PaymentRow, ran: &Ran) -> Flow<PaymentRow> {
+    let (command, particulars) = match &ran.ending {
+        Ending::Done(Outcome::Report(report)) => started(account, row, report)?,
+        Ending::Done(Outcome::Bill(_) | Outcome::Keys(_)) => {
+            (PaymentCommand::LoseSight, failed("protocol", "the plugin gave another operation's outcome"))
+        }
+        // The provider is at it; the schedule asks until it says more.
+        Ending::Wait { .. } => (PaymentCommand::Offer, Particulars::default()),
+        Ending::Failed { failure, outcome_known } => {
+            let command = if *outcome_known { PaymentCommand::Refuse } else { PaymentCommand::LoseSight };
+            (command, Particulars { failure: Some(failure.clone()), ..Particulars::default() })
+        }
+    };
+    let (merchant, id, particulars) = (row.merchant_id, row.id, &particulars);
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                ran.records.write(tx, gateway, account, &id.to_string()).await?;
+                let row = payments::must(tx.sql(), merchant, id).await?;
+                learn::payment(tx, gateway, account, row, command, particulars).await
+            })
+        })
+        .await
+}
+
+/// What a plugin's report of a payment that was just started comes to. It is never more than pending: whether money
+/// moved is learnt from messages and queries.
+fn started(account: &Account, row: &PaymentRow, report: &Report) -> Flow<(PaymentCommand, Particulars)> {
+    let told = match &report.fact.about {
+        Subject::Payment(status) => facts::of_payment(account, row, &report.fact, *status),
+        _ => return Ok((PaymentCommand::LoseSight, failed("protocol", "the plugin reported something else"))),
+    };
+    if let Err(mismatch) = told {
+        return Ok((PaymentCommand::LoseSight, failed("mismatch", &mismatch.to_string())));
+    }
+    if matches!(report.fact.about, Subject::Payment(PaymentStatus::Failed | PaymentStatus::Closed)) {
+        let reason = report.fact.reason.clone().unwrap_or_else(|| report.fact.raw_status.clone());
+        return Ok((PaymentCommand::Refuse, failed("declined", &reason)));
+    }
+    let allowed = admit_action(account.plugin.manifest(), "pay", &account.grant, &report.action);
+    if let Err(refusal) = allowed {
+        tracing::warn!(payment = %row.id, %refusal, "the payer may not be sent there");
+        return Ok((PaymentCommand::LoseSight, failed("refused", &refusal.to_string())));
+    }
+    let expires_at = report.action_expires_ms.map(Moment::from_millis);
+    let particulars = Particulars {
+        action: Some(serde_json::to_string(&action(&report.action, expires_at))?),
+        kept: report.keep.clone(),
+        provider_ref: report.fact.provider_ref.clone(),
+        ..Particulars::default()
+    };
+    Ok((PaymentCommand::Offer, particulars))
+}
+
+fn action(next: &NextAction, expires_at: Option<Moment>) -> Action {
+    match next.clone() {
+        NextAction::None => Action::None,
+        NextAction::Redirect(url) => Action::Redirect { url, expires_at },
+        NextAction::PostForm(form) => {
+            Action::PostForm { url: form.url, charset: form.charset, fields: form.fields, expires_at }
+        }
+        NextAction::QrCode(content) => Action::QrCode { content, expires_at },
+        NextAction::DeepLink(url) => Action::DeepLink { url, expires_at },
+        NextAction::Instructions(content) => Action::Instructions { content, expires_at },
+        NextAction::ClientParameters(content) => Action::ClientParameters { content, expires_at },
+    }
+}
+
+fn failed(code: &str, message: &str) -> Particulars {
+    let failure = super::Failure {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        provider_code: None,
+        provider_message: None,
+    };
+    Particulars { failure: Some(failure), ..Particulars::default() }
+}
+
+/// A merchant's payment.
+pub async fn get(gateway: &Gateway, merchant: MerchantId, id: PaymentId) -> Flow<PaymentRow> {
+    let mut sql = gateway.store.read().await?;
+    payments::get(&mut sql, merchant, id).await?.ok_or(FlowError::NotFound("payment"))
+}

@@ -1,0 +1,259 @@
+//! Refunds: the amount is reserved in one guarded update before the provider is asked, and stays reserved until the
+//! provider says what became of it.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
+use tollgate_domain::money::Money;
+use tollgate_domain::payment::{PaymentCommand, PaymentRefusal};
+use tollgate_domain::refund::{RefundCommand, RefundState, RefundTold};
+use tollgate_plugin::contract::{self, Operation, Outcome, RefundRequest, Subject};
+
+use super::account::{self, Account};
+use super::learn::{self, Particulars};
+use super::operation::{self, Ending, Ran, Task};
+use super::query::money;
+use super::{Failure, FieldError, Flow, FlowError, Made, facts, payments};
+use crate::gateway::Gateway;
+use crate::store;
+use crate::store::payments::PaymentRow;
+use crate::store::refunds::{self, Filter, RefundRow};
+
+/// A refund as the merchant asks for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRefund {
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// The merchant's own number, unique for the merchant.
+    pub number: String,
+    /// How much, in minor units of the payment's currency.
+    pub amount: i64,
+    /// Why, for the payer.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Reserves the amount, asks the provider, and says how it stands; the same number and request again gives the one
+/// that is there.
+pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewRefund) -> Flow<Made<RefundRow>> {
+    check(&new)?;
+    let payment = payments::get(gateway, merchant, new.payment_id).await.map_err(|error| match error {
+        FlowError::NotFound(_) => FlowError::invalid("payment_id", "is no payment of yours"),
+        other => other,
+    })?;
+    let account = account::open(gateway, merchant, payment.account_id).await?;
+    if account.ability("refund").is_none() {
+        let detail = "the provider takes no refunds".to_owned();
+        return Err(FlowError::Conflict { code: "refund-unsupported", detail });
+    }
+    let made = reserve(gateway, &account, &payment, &new).await?;
+    if !made.fresh {
+        return Ok(made);
+    }
+    let row = send(gateway, &account, &payment, &made.row).await?;
+    Ok(Made { row, fresh: true })
+}
+
+fn check(new: &NewRefund) -> Flow<()> {
+    let mut errors = Vec::new();
+    let mut text = |field: &str, value: &str, most: usize| {
+        if value.trim().is_empty() || value.chars().count() > most || value.chars().any(char::is_control) {
+            errors.push(FieldError::new(field, format!("must be one line of 1 to {most} characters")));
+        }
+    };
+    text("number", &new.number, 64);
+    if let Some(reason) = &new.reason {
+        text("reason", reason, 200);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(FlowError::Invalid(errors)) }
+}
+
+/// Writes the refund, its reserve and its first question, or gives the one that is there.
+async fn reserve(
+    gateway: &Gateway,
+    account: &Account,
+    payment: &PaymentRow,
+    new: &NewRefund,
+) -> Flow<Made<RefundRow>> {
+    let amount = Money::positive(new.amount, payment.currency)
+        .map_err(|error| FlowError::invalid("amount", error.to_string()))?;
+    let now = gateway.store.now();
+    let id: RefundId = gateway.chance.id(now);
+    let row = RefundRow {
+        merchant_id: payment.merchant_id,
+        id,
+        payment_id: payment.id,
+        order_id: payment.order_id,
+        account_id: payment.account_id,
+        number: new.number.clone(),
+        state: RefundState::Requested,
+        amount: amount.minor,
+        currency: payment.currency,
+        reason: new.reason.clone(),
+        fingerprint: hex::encode(digest(&SHA256, &serde_json::to_vec(new)?)),
+        reference: id.reference(),
+        provider_ref: None,
+        kept: Vec::new(),
+        failure: None,
+        asked: 0,
+        version: 1,
+        bill_id: None,
+        bill_line: None,
+        bill_day: None,
+        succeeded_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let (row, merchant) = (&row, payment.merchant_id);
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                if let Some(there) = refunds::by_number(tx.sql(), merchant, &row.number).await? {
+                    if there.fingerprint == row.fingerprint {
+                        return Ok(Made { row: there, fresh: false });
+                    }
+                    let detail = format!("refund number {:?} was used for another refund", row.number);
+                    return Err(FlowError::Conflict { code: "refund-number-used", detail });
+                }
+                if !store::payments::reserve(tx.sql(), merchant, row.payment_id, row.amount, now).await? {
+                    let current = store::payments::must(tx.sql(), merchant, row.payment_id).await?;
+                    return Err(why_not(&current, row.amount));
+                }
+                refunds::insert(tx.sql(), row).await?;
+                let data = serde_json::json!({
+                    "refund_id": row.id, "payment_id": row.payment_id, "order_id": row.order_id,
+                    "number": row.number, "state": row.state.as_str(), "amount": row.amount,
+                    "currency": row.currency,
+                });
+                learn::announce(tx, gateway, merchant, Some(row.order_id), "refund.requested", data).await?;
+                learn::ask_refund_again(tx, gateway, account, row).await?;
+                Ok(Made { row: row.clone(), fresh: true })
+            })
+        })
+        .await
+}
+
+/// Why the guarded update took nothing: the rule of the domain that it stands for.
+fn why_not(payment: &PaymentRow, minor: i64) -> FlowError {
+    let now = payment.updated_at;
+    match payment.rules().apply(PaymentCommand::Reserve(minor), now) {
+        Err(PaymentRefusal::NotSucceeded) => FlowError::Conflict {
+            code: "payment-not-succeeded",
+            detail: PaymentRefusal::NotSucceeded.to_string(),
+        },
+        _ => FlowError::Conflict {
+            code: "refund-exceeds-payment",
+            detail: format!(
+                "{} asked, {} left to give back",
+                Money::new(minor, payment.currency),
+                Money::new(payment.rules().refundable(), payment.currency)
+            ),
+        },
+    }
+}
+
+/// Sends a refund whose amount is reserved, and writes what that came to.
+pub(super) async fn send(
+    gateway: &Gateway,
+    account: &Account,
+    payment: &PaymentRow,
+    row: &RefundRow,
+) -> Flow<RefundRow> {
+    let operation = Operation::Refund(RefundRequest {
+        refund: to_contract(row, payment),
+        reason: row.reason.clone(),
+        notify_url: format!("{}/notify/{}", gateway.settings.public_url, account.row.id),
+    });
+    let (subject, key) = (row.id.to_string(), row.reference.clone());
+    let task = Task {
+        account,
+        subject: &subject,
+        key: &key,
+        operation: &operation,
+        state: Vec::new(),
+        limit: gateway.settings.call_limit,
+    };
+    let ran = operation::run(gateway, &task).await?;
+    let (command, particulars) = match (judge(account, payment, row, &ran), &ran.ending) {
+        (Ok((told, particulars)), _) => (RefundCommand::Learn(told), particulars),
+        (Err(failure), Ending::Failed { outcome_known: true, .. }) => {
+            (RefundCommand::Refuse, Particulars { failure: Some(failure), ..Particulars::default() })
+        }
+        (Err(failure), _) => {
+            (RefundCommand::LoseSight, Particulars { failure: Some(failure), ..Particulars::default() })
+        }
+    };
+    let (ran, particulars) = (&ran, &particulars);
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
+                let now = refunds::must(tx.sql(), row.merchant_id, row.id).await?;
+                learn::refund(tx, gateway, account, now, command, particulars).await
+            })
+        })
+        .await
+}
+
+/// What an operation on a refund told of it, if that can be believed.
+pub(super) fn judge(
+    account: &Account,
+    payment: &PaymentRow,
+    row: &RefundRow,
+    ran: &Ran,
+) -> Result<(RefundTold, Particulars), Failure> {
+    match &ran.ending {
+        Ending::Done(Outcome::Report(report)) => {
+            let Subject::Refund(news) = &report.fact.about else {
+                return Err(unbelieved("the plugin reported something else than the refund"));
+            };
+            let told = facts::of_refund(account, payment, row, &report.fact, news)
+                .map_err(|mismatch| unbelieved(&mismatch.to_string()))?;
+            let particulars = Particulars {
+                provider_ref: news.provider_refund_ref.clone(),
+                kept: report.keep.clone(),
+                ..facts::particulars(&report.fact)
+            };
+            Ok((told, particulars))
+        }
+        Ending::Done(_) => Err(unbelieved("the plugin gave another operation's outcome")),
+        Ending::Wait { .. } => Ok((RefundTold::Pending, Particulars::default())),
+        Ending::Failed { failure, .. } => Err(failure.clone()),
+    }
+}
+
+fn unbelieved(message: &str) -> Failure {
+    Failure {
+        code: "mismatch".to_owned(),
+        message: message.to_owned(),
+        provider_code: None,
+        provider_message: None,
+    }
+}
+
+/// A refund as plugins see it.
+pub(super) fn to_contract(row: &RefundRow, payment: &PaymentRow) -> contract::Refund {
+    contract::Refund {
+        payment: payments::to_contract(payment),
+        refund_ref: row.reference.clone(),
+        provider_refund_ref: row.provider_ref.clone(),
+        amount: money(row.amount, row.currency),
+        created_ms: row.created_at.millis(),
+        kept: row.kept.clone(),
+    }
+}
+
+/// A merchant's refund.
+pub async fn get(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<RefundRow> {
+    let mut sql = gateway.store.read().await?;
+    refunds::get(&mut sql, merchant, id).await?.ok_or(FlowError::NotFound("refund"))
+}
+
+/// A merchant's refunds, newest first.
+pub async fn list(gateway: &Gateway, merchant: MerchantId, filter: &Filter<'_>) -> Flow<Vec<RefundRow>> {
+    let mut sql = gateway.store.read().await?;
+    Ok(refunds::list(&mut sql, merchant, filter).await?)
+}

@@ -1,0 +1,77 @@
+//! What every flow is given: the store, the plugins, the way out, chance and keys. Built once, shared by all.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tollgate_domain::ids::{AccountId, PaymentId};
+use tollgate_plugin::Registry;
+
+use crate::chance::Chance;
+use crate::flows::account::Account;
+use crate::net::Net;
+use crate::sealing::Sealer;
+use crate::store::Store;
+
+/// Limits and addresses that flows go by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What providers and payers reach us by, without a slash at the end.
+    pub public_url: String,
+    /// Where bills are kept.
+    pub bills: PathBuf,
+    /// How long one call of a provider may take.
+    pub call_limit: Duration,
+    /// How long a provider that notifies us waits for the confirming query.
+    pub confirm_limit: Duration,
+    /// Whether a simulator on this machine may stand for a provider.
+    pub simulators: bool,
+    /// A day's bill may be fetched before its time, where the provider has it: for simulators.
+    pub bills_at_once: bool,
+}
+
+/// The gateway without its faces.
+pub struct Gateway {
+    /// The database.
+    pub store: Store,
+    /// The providers.
+    pub plugins: Registry,
+    /// The way to them.
+    pub net: Net,
+    /// Where ids and nonces come from.
+    pub chance: Chance,
+    /// What seals secrets.
+    pub sealer: Sealer,
+    /// Limits and addresses.
+    pub settings: Settings,
+    /// Accounts whose keys are open, so that a call does not parse them anew.
+    pub accounts: Mutex<HashMap<(AccountId, String), Arc<Account>>>,
+    /// Who is asking a provider about a payment right now.
+    pub asking: Asking,
+    /// Rung when a job may have come due sooner than the worker knows.
+    pub bell: Notify,
+}
+
+/// One question at a time about a payment: whoever comes second waits, and then finds the answer in the row.
+#[derive(Default)]
+pub struct Asking(Mutex<HashMap<PaymentId, Arc<tokio::sync::Mutex<Silence>>>>);
+
+/// Whether the provider left the last question unanswered.
+#[derive(Default)]
+pub struct Silence {
+    /// True after a question that got no answer.
+    pub met: bool,
+}
+
+impl Asking {
+    /// The place where questions about a payment queue.
+    pub fn queue(&self, payment: PaymentId) -> Arc<tokio::sync::Mutex<Silence>> {
+        let mut queues = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if queues.len() > 1024 {
+            queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+        }
+        queues.entry(payment).or_default().clone()
+    }
+}
