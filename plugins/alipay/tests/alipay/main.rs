@@ -1,0 +1,10 @@
+//! Alipay's plugin, native: published vectors byte for byte, and every mapping by table. Keys are in memory.
+#![allow(clippy::unwrap_used)]
+
+mod bills;
+mod manifest;
+mod notices;
+mod pay;
+mod queries;
+mod support;
+mod vectors;
