@@ -1,0 +1,338 @@
+//! One call: its own store and instance, its deadline, its turn among the others, and what is told when it fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::Linker;
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
+
+use crate::contract::{Context, ProviderPlugin, ProviderPluginPre};
+use crate::engine::{Clockwork, TICK, ticks};
+use crate::health::{Lane, Ward};
+use crate::keys::{KeyUse, MissingKey};
+use crate::limits::Limits;
+use crate::state::{CallState, LogLine};
+
+/// What a call gave, and what the host saw of it.
+#[derive(Debug, Clone)]
+pub struct Called<T> {
+    /// The plugin's answer.
+    pub answer: T,
+    /// Each use of a key.
+    pub audit: Vec<KeyUse>,
+    /// What the plugin logged.
+    pub logs: Vec<LogLine>,
+    /// A key that was looked for and is not there: run `fetch-keys`, then repeat the call.
+    pub missing: Option<MissingKey>,
+    /// Time in the plugin.
+    pub took: Duration,
+    /// Linear memory that the instance grew to, in bytes.
+    pub memory: usize,
+}
+
+impl<T> Called<T> {
+    /// Whether the host itself saw a signature hold in this call: a key verified something, or opened something that
+    /// only the other holder of the key can have sealed. What the plugin signed or sealed in the same call proves
+    /// nothing, nor does comparing a shared word.
+    pub fn signature_held(&self) -> bool {
+        let own_work = |used: &KeyUse| {
+            self.audit.iter().any(|made| {
+                made.ok
+                    && made.slot == used.slot
+                    && ((made.operation == "sign" && made.input_sha256 == used.input_sha256)
+                        || (made.operation == "seal" && used.operation == "open"))
+            })
+        };
+        self.audit.iter().any(|used| {
+            used.ok
+                && matches!(used.operation.as_str(), "verify" | "open")
+                && used.algorithm != "equal"
+                && !own_work(used)
+        })
+    }
+}
+
+/// Why a call gave no answer. Before anything was sent it is a failed call; after it, an unknown outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The plugin broke down, or asked for more than a call may have.
+    #[error("the plugin trapped: {reason}")]
+    Trap {
+        /// What it died of, with the names of its functions and the end of its error output.
+        reason: String,
+    },
+    /// It ran for too long.
+    #[error("the plugin ran out of time")]
+    Deadline,
+    /// It wanted more memory than a call may have.
+    #[error("the plugin ran out of memory")]
+    Memory,
+    /// No turn came up in time.
+    #[error("too many plugin calls are waiting")]
+    Busy,
+    /// The plugin is in quarantine.
+    #[error("{reason}")]
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// The host failed, not the plugin.
+    #[error("the plugin could not be run: {0}")]
+    Host(String),
+}
+
+impl CallError {
+    /// Whether it is the plugin's doing.
+    pub fn is_the_plugins(&self) -> bool {
+        matches!(
+            self,
+            CallError::Trap { .. } | CallError::Deadline | CallError::Memory
+        )
+    }
+}
+
+/// Calls that read bills at once. They have turns of their own, so that a long bill never delays a payment.
+const BILL_TURNS: usize = 2;
+
+/// What all plugins share.
+pub(crate) struct Desk {
+    pub limits: Arc<Limits>,
+    pub clockwork: Clockwork,
+    pub linker: Linker<CallState>,
+    turns: Arc<Semaphore>,
+    bill_turns: Arc<Semaphore>,
+    concurrency: usize,
+}
+
+impl Desk {
+    pub fn new(limits: Limits, concurrency: usize) -> wasmtime::Result<Self> {
+        let clockwork = Clockwork::start(&limits)?;
+        let mut linker = Linker::new(&clockwork.engine);
+        ProviderPlugin::add_to_linker::<_, wasmtime::component::HasSelf<_>>(
+            &mut linker,
+            |state: &mut CallState| state,
+        )?;
+        crate::deny_wasi::add_to_linker(&mut linker)?;
+        let concurrency = concurrency.max(2);
+        Ok(Self {
+            limits: Arc::new(limits),
+            clockwork,
+            linker,
+            turns: Arc::new(Semaphore::new(concurrency)),
+            bill_turns: Arc::new(Semaphore::new(BILL_TURNS)),
+            concurrency,
+        })
+    }
+}
+
+/// A plugin's code, ready to be run.
+pub(crate) struct Core {
+    pub desk: Arc<Desk>,
+    pub pre: ProviderPluginPre<CallState>,
+    pub ward: Ward,
+    turns: Arc<Semaphore>,
+    bill_turns: Arc<Semaphore>,
+    alone: [Arc<Semaphore>; 3],
+}
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Budget {
+    /// In all.
+    Once(Duration),
+    /// Between two reads, and in all.
+    Progress(Duration, Duration),
+}
+
+/// The permits of a running call.
+type Turn = Vec<OwnedSemaphorePermit>;
+
+impl Core {
+    pub fn new(desk: Arc<Desk>, pre: ProviderPluginPre<CallState>) -> Self {
+        let one = || Arc::new(Semaphore::new(1));
+        Self {
+            // All but one: a plugin that hangs leaves a turn to its neighbours.
+            turns: Arc::new(Semaphore::new(desk.concurrency - 1)),
+            bill_turns: Arc::new(Semaphore::new(BILL_TURNS - 1)),
+            alone: [one(), one(), one()],
+            ward: Ward::default(),
+            desk,
+            pre,
+        }
+    }
+
+    /// Runs a call on this thread.
+    pub fn run<T>(
+        &self,
+        budget: Budget,
+        context: &Moment,
+        call: impl FnOnce(&mut Store<CallState>, &ProviderPlugin) -> wasmtime::Result<T>,
+    ) -> Result<Called<T>, CallError> {
+        let started = Instant::now();
+        let mut store = self.store(budget, context, started);
+        let answer = self
+            .pre
+            .instantiate(&mut store)
+            .map_err(Failure::Start)
+            .and_then(|plugin| call(&mut store, &plugin).map_err(Failure::Run));
+        match answer {
+            Ok(answer) => {
+                let state = store.into_data();
+                Ok(Called {
+                    answer,
+                    memory: state.ledger.memory(),
+                    audit: state.audit,
+                    logs: state.logs,
+                    missing: state.missing,
+                    took: started.elapsed(),
+                })
+            }
+            Err(failure) => Err(failure.told(store.data())),
+        }
+    }
+
+    fn store(&self, budget: Budget, context: &Moment, started: Instant) -> Store<CallState> {
+        let limits = &self.desk.limits;
+        let state = CallState::new(limits, context.now_ms, &context.nonce);
+        let mut store = Store::new(&self.desk.clockwork.engine, state);
+        store.limiter(|state| &mut state.ledger);
+        store.set_hostcall_fuel(limits.hostcall_bytes);
+        store.set_max_component_handles(limits.handles);
+        match budget {
+            Budget::Once(deadline) => store.set_epoch_deadline(ticks(deadline)),
+            Budget::Progress(gap, wall) => {
+                store.set_epoch_deadline(ticks(gap));
+                store.epoch_deadline_callback(move |context| {
+                    let idle = context.data().progress.elapsed();
+                    if idle >= gap || started.elapsed() >= wall {
+                        return Ok(UpdateDeadline::Interrupt);
+                    }
+                    let left = (gap - idle).min(wall - started.elapsed().min(wall));
+                    Ok(UpdateDeadline::Continue(ticks(left.max(TICK))))
+                });
+            }
+        }
+        store
+    }
+
+    /// Runs a call when its turn comes, on a thread that may block. Dropping the future does not stop the call: a guest
+    /// is never cut off half way, and its permits are given back when it has ended.
+    pub async fn submit<T: Send + 'static>(
+        self: &Arc<Self>,
+        lane: Lane,
+        call: impl FnOnce(&Core) -> Result<Called<T>, CallError> + Send + 'static,
+    ) -> Result<Called<T>, CallError> {
+        let alone = self.ward.admit(lane, Instant::now())?;
+        let wait = self.desk.limits.queue_wait;
+        let turn = tokio::time::timeout(wait, self.turn(lane, alone))
+            .await
+            .map_err(|_| CallError::Busy)??;
+        let core = Arc::clone(self);
+        let running = tokio::task::spawn_blocking(move || {
+            let answer = call(&core);
+            core.note(lane, &answer);
+            drop(turn);
+            answer
+        });
+        running
+            .await
+            .map_err(|error| CallError::Host(error.to_string()))?
+    }
+
+    async fn turn(&self, lane: Lane, alone: bool) -> Result<Turn, CallError> {
+        let closed = |_| CallError::Host("the gateway is closing".into());
+        let mut turn = Vec::with_capacity(3);
+        if alone {
+            let own = match lane {
+                Lane::Requests => &self.alone[0],
+                Lane::Notices => &self.alone[1],
+                Lane::Bills => &self.alone[2],
+            };
+            turn.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
+            // While it waited, the call before may have sent the plugin into quarantine.
+            self.ward.admit(lane, Instant::now())?;
+        }
+        let (own, shared) = match lane {
+            Lane::Requests | Lane::Notices => (&self.turns, &self.desk.turns),
+            Lane::Bills => (&self.bill_turns, &self.desk.bill_turns),
+        };
+        // Its own first: whoever waits for the shared ones holds none of them.
+        turn.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
+        turn.push(Arc::clone(shared).acquire_owned().await.map_err(closed)?);
+        Ok(turn)
+    }
+
+    /// Puts the end of a call into the plugin's records.
+    pub fn note<T>(&self, lane: Lane, answer: &Result<Called<T>, CallError>) {
+        let error = answer.as_ref().err();
+        self.ward
+            .note(lane, error, &self.desk.limits, Instant::now());
+    }
+}
+
+/// The clock and the chance of a call.
+#[derive(Debug, Clone)]
+pub(crate) struct Moment {
+    pub now_ms: i64,
+    pub nonce: String,
+}
+
+impl From<&Context> for Moment {
+    fn from(context: &Context) -> Self {
+        Self {
+            now_ms: context.now_ms,
+            nonce: context.nonce.clone(),
+        }
+    }
+}
+
+enum Failure {
+    Start(wasmtime::Error),
+    Run(wasmtime::Error),
+}
+
+/// Longest reason that is told.
+const LONGEST_REASON: usize = 2000;
+
+impl Failure {
+    fn told(&self, state: &CallState) -> CallError {
+        let (Failure::Start(error) | Failure::Run(error)) = self;
+        if error.is::<PoolConcurrencyLimitError>() {
+            return CallError::Busy;
+        }
+        let trap = error.downcast_ref::<Trap>();
+        if trap == Some(&Trap::Interrupt) {
+            return CallError::Deadline;
+        }
+        if state.ledger.refused {
+            return CallError::Memory;
+        }
+        match (self, trap) {
+            (Failure::Start(error), None) => CallError::Host(format!("{error:#}")),
+            _ => CallError::Trap {
+                reason: reason(error, state),
+            },
+        }
+    }
+}
+
+fn reason(error: &wasmtime::Error, state: &CallState) -> String {
+    let mut reason = error.root_cause().to_string();
+    if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
+        let names: Vec<&str> = trace
+            .frames()
+            .iter()
+            .take(8)
+            .filter_map(wasmtime::FrameInfo::func_name)
+            .collect();
+        if !names.is_empty() {
+            reason = format!("{reason}, in {}", names.join(" < "));
+        }
+    }
+    let stderr = state.stderr();
+    if !stderr.is_empty() {
+        reason = format!("{reason}; it wrote: {stderr}");
+    }
+    reason.chars().take(LONGEST_REASON).collect()
+}

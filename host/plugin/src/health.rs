@@ -1,0 +1,186 @@
+//! How a plugin fares: failures in a row lead to quarantine, with the reason shown, and out of it again.
+//!
+//! Requests, notices and bills are told apart. A stranger may send messages that no reader survives; that must not
+//! stop payments.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::call::CallError;
+use crate::limits::Limits;
+
+/// Kinds of calls, each with its own account of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// `requests.build` and `requests.interpret`.
+    Requests,
+    /// `notices.read` and `notices.acknowledge`.
+    Notices,
+    /// `bills.parse`.
+    Bills,
+}
+
+/// How one kind of a plugin's calls fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Which kind.
+    pub lane: Lane,
+    /// Calls that ended, well or not.
+    pub calls: u64,
+    /// Calls that trapped, ran out of time or out of memory.
+    pub failures: u64,
+    /// Failures since the last success.
+    pub in_a_row: u32,
+    /// Set while calls of this kind are refused.
+    pub quarantine: Option<Quarantine>,
+}
+
+/// Calls are refused for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// What the last call died of.
+    pub reason: String,
+    /// How long it still lasts; then one call is tried.
+    pub remaining: Duration,
+}
+
+/// Longest quarantine.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Default)]
+struct Record {
+    calls: u64,
+    failures: u64,
+    in_a_row: u32,
+    quarantines: u32,
+    until: Option<Instant>,
+    reason: String,
+}
+
+/// The records of one plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Ward {
+    records: [Mutex<Record>; 3],
+}
+
+impl Ward {
+    fn record(&self, lane: Lane) -> MutexGuard<'_, Record> {
+        let record = match lane {
+            Lane::Requests => &self.records[0],
+            Lane::Notices => &self.records[1],
+            Lane::Bills => &self.records[2],
+        };
+        record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a call may go ahead, and if so whether alone: after a failure, one at a time, so that a plugin that
+    /// hangs holds one thread and not all of its share.
+    pub fn admit(&self, lane: Lane, now: Instant) -> Result<bool, CallError> {
+        let record = self.record(lane);
+        if record.until.is_some_and(|until| now < until) {
+            return Err(CallError::Refused {
+                reason: format!("the plugin is in quarantine: {}", record.reason),
+            });
+        }
+        Ok(record.in_a_row > 0)
+    }
+
+    /// Takes note of how a call ended. What is no fault of the plugin's counts for nothing.
+    pub fn note(&self, lane: Lane, error: Option<&CallError>, limits: &Limits, now: Instant) {
+        let mut record = self.record(lane);
+        match error {
+            None => {
+                record.calls += 1;
+                record.in_a_row = 0;
+                record.quarantines = 0;
+                record.until = None;
+            }
+            Some(error) if error.is_the_plugins() => {
+                record.calls += 1;
+                record.failures += 1;
+                record.in_a_row = record.in_a_row.saturating_add(1);
+                record.reason = error.to_string();
+                if record.in_a_row >= limits.failures_to_quarantine {
+                    let factor = 2u32.saturating_pow(record.quarantines.min(20));
+                    let rest = limits.quarantine.saturating_mul(factor).min(LONGEST);
+                    record.quarantines += 1;
+                    record.until = Some(now + rest);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub fn health(&self, now: Instant) -> Vec<Health> {
+        [Lane::Requests, Lane::Notices, Lane::Bills]
+            .into_iter()
+            .map(|lane| {
+                let record = self.record(lane);
+                let remaining = record
+                    .until
+                    .map(|until| until.saturating_duration_since(now));
+                Health {
+                    lane,
+                    calls: record.calls,
+                    failures: record.failures,
+                    in_a_row: record.in_a_row,
+                    quarantine: remaining.filter(|remaining| !remaining.is_zero()).map(
+                        |remaining| Quarantine {
+                            reason: record.reason.clone(),
+                            remaining,
+                        },
+                    ),
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trap() -> CallError {
+        CallError::Trap {
+            reason: "unreachable".into(),
+        }
+    }
+
+    #[test]
+    fn failures_in_a_row_lead_to_quarantine_and_out_again() {
+        let (ward, limits, start) = (Ward::default(), Limits::default(), Instant::now());
+        for _ in 0..4 {
+            ward.note(Lane::Requests, Some(&trap()), &limits, start);
+        }
+        assert!(ward.admit(Lane::Requests, start).unwrap());
+        ward.note(Lane::Requests, Some(&trap()), &limits, start);
+        let refused = ward.admit(Lane::Requests, start).unwrap_err();
+        assert!(refused.to_string().contains("unreachable"), "{refused}");
+
+        // Its other calls go on.
+        assert!(!ward.admit(Lane::Notices, start).unwrap());
+
+        // After it, one call at a time; the next failure is quarantined at once, and for twice as long.
+        let later = start + limits.quarantine;
+        assert!(ward.admit(Lane::Requests, later).unwrap());
+        ward.note(Lane::Requests, Some(&trap()), &limits, later);
+        assert!(
+            ward.admit(Lane::Requests, later + limits.quarantine)
+                .is_err()
+        );
+        let much_later = later + limits.quarantine * 2;
+        assert!(ward.admit(Lane::Requests, much_later).unwrap());
+        ward.note(Lane::Requests, None, &limits, much_later);
+        assert!(!ward.admit(Lane::Requests, much_later).unwrap());
+        assert_eq!(ward.health(much_later)[0].failures, 6);
+    }
+
+    #[test]
+    fn what_is_no_fault_of_the_plugins_does_not_count() {
+        let (ward, limits, now) = (Ward::default(), Limits::default(), Instant::now());
+        for _ in 0..20 {
+            ward.note(Lane::Notices, Some(&CallError::Busy), &limits, now);
+        }
+        assert!(!ward.admit(Lane::Notices, now).unwrap());
+    }
+}

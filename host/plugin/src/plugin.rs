@@ -1,0 +1,279 @@
+//! A loaded plugin: its manifest, and its functions as calls.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::Store;
+use wasmtime::component::Resource;
+
+use crate::bill::{BillSink, BillSource, SinkHandle, SourceHandle};
+use crate::call::{Budget, CallError, Called, Core, Moment};
+use crate::contract::{
+    BillRequest, Context, Fault, HttpResponse, Inbound, Manifest, Operation, Payment, Progress,
+    Reading, Reply, Step, Summary, Verdict,
+};
+use crate::health::{Health, Lane};
+use crate::keys::Keys;
+use crate::signing::KeyringHandle;
+use crate::state::CallState;
+
+/// One version of one provider's plugin. Calls in flight keep it alive after another version took its place.
+pub struct Plugin {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: String,
+    pub(crate) imports: Vec<String>,
+    pub(crate) file: String,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin")
+            .field("id", &self.manifest.id)
+            .field("version", &self.manifest.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Hands the keyring to a call as a borrowed handle.
+fn lend(
+    store: &mut Store<CallState>,
+    keys: Arc<Keys>,
+) -> wasmtime::Result<Resource<KeyringHandle>> {
+    let ring = store.data_mut().table.push(KeyringHandle(keys))?;
+    Ok(Resource::new_borrow(ring.rep()))
+}
+
+impl Plugin {
+    /// Who it is and what it asks for, checked.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of its file, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The interfaces that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// The file's name in the folder.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// How its calls fare, by kind.
+    pub fn health(&self) -> Vec<Health> {
+        self.core.ward.health(Instant::now())
+    }
+
+    /// Whether instances come from the pool; without it a fresh one costs more.
+    pub fn pooled(&self) -> bool {
+        self.core.desk.clockwork.pooled()
+    }
+
+    /// The next request of an operation, or its outcome. The state is empty at first.
+    ///
+    /// # Errors
+    /// When the call gave no answer. Nothing was sent, so it failed.
+    pub async fn build(
+        &self,
+        context: Context,
+        keys: &Arc<Keys>,
+        operation: &Operation,
+        state: Vec<u8>,
+    ) -> Result<Called<Result<Step, Fault>>, CallError> {
+        let (keys, operation) = (Arc::clone(keys), operation.clone());
+        let call = move |core: &Core| build(core, &context, keys, &operation, &state);
+        self.core.submit(Lane::Requests, call).await
+    }
+
+    /// The same on this thread, without waiting for a turn: for benches and offline checks.
+    ///
+    /// # Errors
+    /// As [`Plugin::build`].
+    pub fn build_here(
+        &self,
+        context: &Context,
+        keys: &Arc<Keys>,
+        operation: &Operation,
+        state: &[u8],
+    ) -> Result<Called<Result<Step, Fault>>, CallError> {
+        build(&self.core, context, Arc::clone(keys), operation, state)
+    }
+
+    /// What an answer means. The request was sent, so without an answer of the plugin the outcome is unknown.
+    ///
+    /// # Errors
+    /// When the call gave no answer.
+    pub async fn interpret(
+        &self,
+        context: Context,
+        keys: &Arc<Keys>,
+        operation: &Operation,
+        state: Vec<u8>,
+        response: HttpResponse,
+    ) -> Result<Called<Result<Progress, Fault>>, CallError> {
+        let (keys, operation) = (Arc::clone(keys), operation.clone());
+        let call = move |core: &Core| {
+            let moment = Moment::from(&context);
+            core.run(core.usual(), &moment, |store, plugin| {
+                let ring = lend(store, keys)?;
+                plugin
+                    .tollgate_provider_requests()
+                    .call_interpret(store, &context, ring, &operation, &state, &response)
+            })
+        };
+        self.core.submit(Lane::Requests, call).await
+    }
+
+    /// What a message says, with its signature checked through the host.
+    ///
+    /// # Errors
+    /// When the call gave no answer: the message is kept, and the provider is not told success.
+    pub async fn read(
+        &self,
+        context: Context,
+        keys: &Arc<Keys>,
+        message: Inbound,
+        about: Option<Payment>,
+        answer: Option<(Vec<u8>, HttpResponse)>,
+    ) -> Result<Called<Result<Reading, Fault>>, CallError> {
+        let keys = Arc::clone(keys);
+        let call = move |core: &Core| {
+            read(
+                core,
+                &context,
+                keys,
+                &message,
+                about.as_ref(),
+                answer.as_ref(),
+            )
+        };
+        self.core.submit(Lane::Notices, call).await
+    }
+
+    /// The same on this thread, without waiting for a turn: for benches and offline checks.
+    ///
+    /// # Errors
+    /// As [`Plugin::read`].
+    pub fn read_here(
+        &self,
+        context: &Context,
+        keys: &Arc<Keys>,
+        message: &Inbound,
+        about: Option<&Payment>,
+    ) -> Result<Called<Result<Reading, Fault>>, CallError> {
+        read(&self.core, context, Arc::clone(keys), message, about, None)
+    }
+
+    /// What this provider wants to hear.
+    ///
+    /// # Errors
+    /// When the call gave no answer: the host answers in its own words, and not success.
+    pub async fn acknowledge(
+        &self,
+        context: Context,
+        keys: &Arc<Keys>,
+        message: Inbound,
+        verdict: Verdict,
+    ) -> Result<Called<Reply>, CallError> {
+        let keys = Arc::clone(keys);
+        let call = move |core: &Core| {
+            let moment = Moment::from(&context);
+            core.run(core.usual(), &moment, |store, plugin| {
+                let ring = lend(store, keys)?;
+                plugin
+                    .tollgate_provider_notices()
+                    .call_acknowledge(store, &context, ring, &message, verdict)
+            })
+        };
+        self.core.submit(Lane::Notices, call).await
+    }
+
+    /// Reads a bill through. Its deadline starts again with each piece that it reads.
+    ///
+    /// # Errors
+    /// When the call gave no answer; the rows that came before are with the sink.
+    pub async fn parse_bill(
+        &self,
+        context: Context,
+        bill: BillRequest,
+        file_name: String,
+        source: Box<dyn BillSource>,
+        sink: Box<dyn BillSink>,
+    ) -> Result<Called<Result<Summary, Fault>>, CallError> {
+        let call = move |core: &Core| {
+            let limits = &core.desk.limits;
+            let budget = Budget::Progress(limits.call_deadline, limits.bill_wall);
+            core.run(budget, &Moment::from(&context), |store, plugin| {
+                let table = &mut store.data_mut().table;
+                let source = table.push(SourceHandle(source))?;
+                let sink = table.push(SinkHandle(sink))?;
+                let (source, sink) = (
+                    Resource::new_borrow(source.rep()),
+                    Resource::new_borrow(sink.rep()),
+                );
+                plugin
+                    .tollgate_provider_bills()
+                    .call_parse(store, &context, &bill, &file_name, source, sink)
+            })
+        };
+        self.core.submit(Lane::Bills, call).await
+    }
+}
+
+impl Core {
+    fn usual(&self) -> Budget {
+        Budget::Once(self.desk.limits.call_deadline)
+    }
+
+    /// The manifest, unchecked, under its own deadline.
+    pub fn describe(&self) -> Result<Manifest, CallError> {
+        let moment = Moment {
+            now_ms: 0,
+            nonce: String::new(),
+        };
+        let budget = Budget::Once(self.desk.limits.describe_deadline);
+        self.run(budget, &moment, |store, plugin| {
+            plugin.tollgate_provider_provider().call_describe(store)
+        })
+        .map(|called| called.answer)
+    }
+}
+
+fn build(
+    core: &Core,
+    context: &Context,
+    keys: Arc<Keys>,
+    operation: &Operation,
+    state: &[u8],
+) -> Result<Called<Result<Step, Fault>>, CallError> {
+    core.run(core.usual(), &Moment::from(context), |store, plugin| {
+        let ring = lend(store, keys)?;
+        plugin
+            .tollgate_provider_requests()
+            .call_build(store, context, ring, operation, state)
+    })
+}
+
+fn read(
+    core: &Core,
+    context: &Context,
+    keys: Arc<Keys>,
+    message: &Inbound,
+    about: Option<&Payment>,
+    answer: Option<&(Vec<u8>, HttpResponse)>,
+) -> Result<Called<Result<Reading, Fault>>, CallError> {
+    core.run(core.usual(), &Moment::from(context), |store, plugin| {
+        let ring = lend(store, keys)?;
+        let answer = answer.map(|(state, response)| (state.as_slice(), response));
+        plugin
+            .tollgate_provider_notices()
+            .call_read(store, context, ring, message, about, answer)
+    })
+}

@@ -1,0 +1,175 @@
+//! Takes secrets out of what is kept: each in its raw, base64, hexadecimal and percent-encoded form, wherever it
+//! stands in a text.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::keys::Keys;
+
+/// What stands where a secret stood.
+pub const MARK: &str = "[redacted]";
+
+/// Shorter texts are words of any message, and too weak to be secrets.
+const SHORTEST: usize = 6;
+
+/// Finds the secrets of one account. Made once for it, and used for everything that is kept of its exchanges.
+pub struct Redactor {
+    needles: Vec<Vec<u8>>,
+    /// For each pair of first bytes, whether a needle starts so.
+    starts: Vec<bool>,
+}
+
+impl Redactor {
+    /// A redactor of an account's keys and of what was put into one request.
+    pub fn new(keys: &Keys, injected: &[SecretString]) -> Self {
+        let mut needles = Vec::new();
+        keys.each_secret(|secret| add_forms(&mut needles, secret));
+        for secret in injected {
+            add_forms(&mut needles, secret.expose_secret().as_bytes());
+        }
+        // The longest first: a part must not be taken out before the whole.
+        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        needles.dedup();
+        let mut starts = vec![false; 1 << 16];
+        for needle in &needles {
+            starts[start(needle)] = true;
+        }
+        Self { needles, starts }
+    }
+
+    /// The bytes without any secret in them.
+    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut clean = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some((first, tail)) = rest.split_first() {
+            match self.needle_at(rest) {
+                Some(length) => {
+                    clean.extend_from_slice(MARK.as_bytes());
+                    rest = &rest[length..];
+                }
+                None => {
+                    clean.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        clean
+    }
+
+    /// The text without any secret in it.
+    pub fn text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+    }
+
+    /// Whether a secret stands anywhere in the bytes.
+    pub fn finds(&self, bytes: &[u8]) -> bool {
+        (0..bytes.len()).any(|at| self.needle_at(&bytes[at..]).is_some())
+    }
+
+    fn needle_at(&self, text: &[u8]) -> Option<usize> {
+        if text.len() < SHORTEST || !self.starts[start(text)] {
+            return None;
+        }
+        let found = self.needles.iter().find(|n| text.starts_with(n))?;
+        Some(found.len())
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+fn start(needle: &[u8]) -> usize {
+    usize::from(needle[0]) << 8 | usize::from(needle[1])
+}
+
+fn add_forms(needles: &mut Vec<Vec<u8>>, secret: &[u8]) {
+    let mut add = |needle: Vec<u8>| {
+        if needle.len() >= SHORTEST {
+            needles.push(needle);
+        }
+    };
+    add(secret.to_vec());
+    add(hex::encode(secret).into_bytes());
+    add(hex::encode_upper(secret).into_bytes());
+    for shift in 0..3 {
+        for encoded in shifted_base64(secret, shift) {
+            add(encoded.into_bytes());
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(secret) {
+        let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        // Some writers leave the four unreserved marks as they are.
+        let lazy = encoded
+            .replace("%2D", "-")
+            .replace("%2E", ".")
+            .replace("%5F", "_")
+            .replace("%7E", "~");
+        add(lazy.clone().into_bytes());
+        add(lazy.replace("%20", "+").into_bytes());
+        add(encoded.into_bytes());
+        let quoted = serde_json::Value::from(text).to_string();
+        add(quoted[1..quoted.len() - 1].as_bytes().to_vec());
+    }
+}
+
+/// Base64 of the secret behind `shift` other bytes, as far as it does not depend on its neighbours.
+fn shifted_base64(secret: &[u8], shift: usize) -> [String; 2] {
+    let mut padded = vec![0; shift];
+    padded.extend_from_slice(secret);
+    let whole = padded.len() / 3 * 4;
+    let skip = [0, 2, 3][shift];
+    // The last group of an incomplete three also holds bits of what follows.
+    let cut = |text: String| text.get(skip..whole).unwrap_or_default().to_owned();
+    [
+        cut(STANDARD_NO_PAD.encode(&padded)),
+        cut(URL_SAFE_NO_PAD.encode(&padded)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+
+    fn redactor() -> Redactor {
+        Redactor::new(&Keys::none(), &[SecretString::from("s3cr+t/key of 1?")])
+    }
+
+    #[test]
+    fn every_form_is_found() {
+        let secret = "s3cr+t/key of 1?";
+        let forms = [
+            secret.to_owned(),
+            hex::encode(secret),
+            hex::encode_upper(secret),
+            STANDARD.encode(secret),
+            STANDARD.encode(format!("id:{secret}")),
+            STANDARD.encode(format!("id1:{secret}!!")),
+            STANDARD.encode(format!("id12:{secret}!")),
+            URL_SAFE_NO_PAD.encode(secret),
+            "s3cr%2Bt%2Fkey%20of%201%3F".to_owned(),
+            "s3cr%2Bt%2Fkey+of+1%3F".to_owned(),
+        ];
+        for form in forms {
+            let text = format!("before {form} after");
+            let clean = redactor().text(&text);
+            assert!(clean.contains(MARK), "{form}: {clean}");
+            assert!(clean.starts_with("before "), "{clean}");
+            assert!(clean.ends_with(" after"), "{clean}");
+            assert!(redactor().finds(text.as_bytes()), "{form}");
+        }
+    }
+
+    #[test]
+    fn all_else_is_left() {
+        let text = "s3cr+t/key of 2? {\"a\":1}";
+        assert_eq!(redactor().text(text), text);
+        assert_eq!(redactor().bytes(&[0xff, 0, 1]), [0xff, 0, 1]);
+        assert!(!redactor().finds(text.as_bytes()));
+    }
+}
