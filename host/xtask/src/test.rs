@@ -135,20 +135,17 @@ fn lint(runner: &mut Runner) -> anyhow::Result<Counts> {
     Ok(counts)
 }
 
-/// All tests that need neither a running gateway nor a component: of libraries, programs and examples in documents.
+/// The tests of libraries and programs, those of single packages, and the examples in documents. They run over the whole
+/// workspace, because choosing packages would choose features of what they stand on, and build all of that again.
 fn unit(runner: &mut Runner) -> anyhow::Result<Counts> {
-    // Tests in host/plugin load the hostile components.
     runner.prepare_programs()?;
-    let own = [
-        "--workspace",
-        "--exclude",
-        "tollgate-tests",
-        "--exclude",
-        "xtask",
-        "--no-fail-fast",
-    ];
+    let tests = runner
+        .workspace
+        .integration_tests(&["tollgate-tests", "xtask"]);
+    let mut own = vec!["--workspace", "--no-fail-fast", "--lib", "--bins"];
+    own.extend(tests.iter().flat_map(|name| ["--test", name]));
     let mut counts = runner.cargo_test(&own)?;
-    counts.add(runner.cargo_test(&["--package", "xtask", "--bins"])?);
+    counts.add(runner.cargo_test(&["--workspace", "--no-fail-fast", "--doc"])?);
     Ok(counts)
 }
 

@@ -1,6 +1,6 @@
 //! What cargo knows about the checkout: where it is, where it builds, which packages it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -98,6 +98,17 @@ impl Workspace {
             .collect();
         names.sort();
         names
+    }
+
+    /// The integration tests of packages, but for those of some.
+    pub fn integration_tests(&self, except: &[&str]) -> BTreeSet<&str> {
+        let packages = self
+            .packages
+            .iter()
+            .filter(|it| !except.contains(&it.name.as_str()));
+        let targets = packages.flat_map(|package| &package.targets);
+        let tests = targets.filter(|target| target.kind.iter().any(|kind| kind == "test"));
+        tests.map(|target| target.name.as_str()).collect()
     }
 
     /// Runs a `cargo build`, and gives the files that came of it by the name of their target: executables and `.wasm` files.
