@@ -2,6 +2,9 @@
 //! needs in the same way. Plugin logic is written against the traits here (`Keyring`, `BillSource`, `BillSink`), so
 //! that the same code runs as a component, in native tests and in a benchmark.
 
+// The contract's fault is a record, and each call returns at most one.
+#![allow(clippy::result_large_err)]
+
 pub mod bills;
 #[allow(unsafe_code, missing_docs, clippy::all)]
 // Generated: crossing the component boundary reads and writes linear memory by address. Nothing is written here by hand.

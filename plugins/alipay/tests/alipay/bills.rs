@@ -30,8 +30,11 @@ fn bill(rows: &[String], footers: &[&str]) -> String {
     lines.join("\r\n") + "\r\n"
 }
 
+/// The summary, the rows, and the bad lines with their reasons.
+type Read = (Summary, Vec<BillRow>, Vec<(u64, String)>);
+
 /// Reads a bill as the host hands it over: written in GBK, decoded, in pieces.
-fn read(name: &str, text: &str) -> Result<(Summary, Vec<BillRow>, Vec<(u64, String)>), Fault> {
+fn read(name: &str, text: &str) -> Result<Read, Fault> {
     let (gbk, _, lossy) = encoding_rs::GBK.encode(text);
     assert!(!lossy);
     let (decoded, _, broken) = encoding_rs::GBK.decode(&gbk);
