@@ -159,9 +159,9 @@ fn slots() -> Vec<Slot> {
 }
 
 fn origins() -> Vec<Origin> {
-    let origin = |name: &str, purpose: &str, live: &str, sandbox: &str| Origin {
+    let origin = |name: &str, live: &str, sandbox: &str| Origin {
         name: name.to_owned(),
-        purpose: purpose.to_owned(),
+        purpose: "call".to_owned(),
         live: Some(live.to_owned()),
         sandbox: Some(sandbox.to_owned()),
     };
@@ -172,9 +172,9 @@ fn origins() -> Vec<Origin> {
     // Alipay writes bill links with plain http; nothing secret goes there.
     let bill = "http://dwbillcenter.alipay.com";
     vec![
-        origin("gateway", "call", live, sandbox),
-        origin("gateway", "browser", live, sandbox),
-        origin("bill", "call", bill, bill),
+        // The payer's pages are at the same address: the calls of `pay` say which.
+        origin("gateway", live, sandbox),
+        origin("bill", bill, bill),
     ]
 }
 

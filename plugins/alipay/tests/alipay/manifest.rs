@@ -11,6 +11,7 @@ fn it_agrees_with_itself() {
         .iter()
         .map(|origin| origin.name.as_str())
         .collect();
+    assert_eq!(origins.len(), manifest.origins.len(), "each name once");
     let slots: BTreeSet<_> = manifest
         .slots
         .iter()

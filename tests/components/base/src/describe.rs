@@ -16,7 +16,7 @@ pub fn describe(id: &str, methods: &[&str]) -> Manifest {
         description: "Misbehaves on purpose, for tests".to_owned(),
         settings: Vec::new(),
         slots: vec![slot()],
-        origins: vec![origin("call"), origin("browser")],
+        origins: vec![origin()],
         methods: methods.iter().map(|id| method(id)).collect(),
         operations: vec![
             ability("pay", vec![call("/pay")]),
@@ -47,11 +47,11 @@ fn slot() -> Slot {
     }
 }
 
-fn origin(purpose: &str) -> Origin {
+fn origin() -> Origin {
     let base = "https://provider.invalid";
     Origin {
         name: "gateway".to_owned(),
-        purpose: purpose.to_owned(),
+        purpose: "call".to_owned(),
         live: Some(base.to_owned()),
         sandbox: Some(base.to_owned()),
     }
