@@ -202,7 +202,7 @@ fn methods() -> Vec<Method> {
         method(
             "qr",
             "Alipay QR code",
-            &["desktop", "in-person"],
+            &["desktop"],
             Vec::new(),
         ),
     ]
