@@ -21,7 +21,11 @@ pub struct Tolerance {
 
 impl Tolerance {
     /// What is used where nobody chose: five minutes, ten minutes, one minor unit.
-    pub const USUAL: Tolerance = Tolerance { time_ms: 300_000, edge_ms: 600_000, fee_minor: 1 };
+    pub const USUAL: Tolerance = Tolerance {
+        time_ms: 300_000,
+        edge_ms: 600_000,
+        fee_minor: 1,
+    };
 }
 
 /// A record and the row that speaks for it.
@@ -118,13 +122,20 @@ impl Matcher {
             return None;
         }
         let moved = row.status == RowStatus::Succeeded;
-        let at = self.by_our_reference(row).or_else(|| self.by_provider_reference(row));
+        let at = self
+            .by_our_reference(row)
+            .or_else(|| self.by_provider_reference(row));
         let Some(at) = at else {
-            return moved.then(|| unknown_here(row, None));
+            return moved.then(|| unknown_here(row));
         };
         let (record, claimed) = &mut self.records[at as usize];
         let claim = Claim {
-            rank: (row.status, agreement(record, row), row.gross != record.gross, row.place),
+            rank: (
+                row.status,
+                agreement(record, row),
+                row.gross != record.gross,
+                row.place,
+            ),
             gross: row.gross,
             fee: row.fee,
             net: row.net,
@@ -175,7 +186,9 @@ impl Matcher {
             record.provider_reference.as_deref() == Some(text) && of_same_payment(record, row)
         };
         // Two records under one reference of theirs should not be; if they are, the first one counts.
-        let records = index.find(text).filter(|at| is_meant(&self.records[*at as usize].0));
+        let records = index
+            .find(text)
+            .filter(|at| is_meant(&self.records[*at as usize].0));
         records.min_by_key(|at| self.records[*at as usize].0.subject)
     }
 
@@ -198,9 +211,8 @@ impl Matcher {
             return None;
         }
         let edge = self.tolerance.edge_ms;
-        let near = |end: Moment| {
-            completed >= end.plus_millis(-edge) && completed < end.plus_millis(edge)
-        };
+        let near =
+            |end: Moment| completed >= end.plus_millis(-edge) && completed < end.plus_millis(edge);
         if near(window.end) {
             return Some(Finding::CarriedOver(record.subject));
         }
@@ -234,17 +246,28 @@ impl Matcher {
             (false, RowStatus::Pending | RowStatus::Failed) => return vec![],
             (false, RowStatus::Succeeded) => {
                 let kind = DifferenceKind::MissingHere;
-                return vec![differs(kind, record.state.to_owned(), claim.gross.to_string())];
+                return vec![differs(
+                    kind,
+                    record.state.to_owned(),
+                    claim.gross.to_string(),
+                )];
             }
             (true, RowStatus::Pending | RowStatus::Failed) => {
                 let theirs = status.as_str().to_owned();
-                return vec![differs(DifferenceKind::Status, record.state.to_owned(), theirs)];
+                return vec![differs(
+                    DifferenceKind::Status,
+                    record.state.to_owned(),
+                    theirs,
+                )];
             }
             (true, RowStatus::Succeeded) => {}
         }
         let mut findings = Vec::with_capacity(1);
         if claim.gross == record.gross {
-            findings.push(Finding::Matched(Match { subject: record.subject, place }));
+            findings.push(Finding::Matched(Match {
+                subject: record.subject,
+                place,
+            }));
         } else {
             let (ours, theirs) = (record.gross.to_string(), claim.gross.to_string());
             findings.push(differs(DifferenceKind::Amount, ours, theirs));
@@ -256,7 +279,11 @@ impl Matcher {
             findings.push(differs(DifferenceKind::Time, ours, theirs));
         }
         if let Some((ours, theirs)) = self.fee_difference(record, claim) {
-            findings.push(differs(DifferenceKind::Fee, ours.to_string(), theirs.to_string()));
+            findings.push(differs(
+                DifferenceKind::Fee,
+                ours.to_string(),
+                theirs.to_string(),
+            ));
         }
         findings
     }
@@ -301,7 +328,9 @@ fn agreement(record: &Record, row: &StatementRow) -> u8 {
 
 /// Whether a row of a refund names its payment, or at least no other one.
 fn of_same_payment(record: &Record, row: &StatementRow) -> bool {
-    let Some((ours, theirs)) = &record.payment else { return true };
+    let Some((ours, theirs)) = &record.payment else {
+        return true;
+    };
     let by_ours = row.payment_ref.as_deref().map(|named| *named == **ours);
     let by_theirs = match (row.provider_ref.as_deref(), theirs.as_deref()) {
         (Some(named), Some(known)) => Some(named == known),
@@ -313,10 +342,10 @@ fn of_same_payment(record: &Record, row: &StatementRow) -> bool {
     }
 }
 
-fn unknown_here(row: &StatementRow, subject: Option<Subject>) -> Discrepancy {
+fn unknown_here(row: &StatementRow) -> Discrepancy {
     Discrepancy {
         kind: DifferenceKind::MissingHere,
-        subject,
+        subject: None,
         place: Some(row.place),
         ours: None,
         theirs: Some(row.gross.to_string()),
