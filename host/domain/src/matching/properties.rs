@@ -37,8 +37,13 @@ enum Plant {
     Stranger,
 }
 
+/// A place that no row has.
+fn next_line(rows: &[StatementRow]) -> u64 {
+    rows.iter().map(|row| row.place.line).max().unwrap_or(0) + 1
+}
+
 fn plant(plant: Plant, rows: &mut Vec<StatementRow>, at: usize) -> DifferenceKind {
-    let line = rows.iter().map(|row| row.place.line).max().unwrap_or(0) + 1;
+    let line = next_line(rows);
     let row = &mut rows[at];
     match plant {
         Plant::Drop => {
@@ -139,7 +144,7 @@ proptest! {
         for (at, kind) in copies {
             let at = at.index(rows.len());
             let mut again = rows[at].clone();
-            again.place.line = 1_000 + rows.len() as u64;
+            again.place.line = next_line(&rows);
             rows.push(again);
             plant(PLANTS[kind], &mut rows, at);
             prop_assume!(!rows.is_empty());
