@@ -11,7 +11,7 @@ function unescape(text) {
 
 function attributes(tag) {
   const found = {};
-  for (const [, name, , double, single, bare] of tag.matchAll(/([\w-]+)(=("([^"]*)"|'([^']*)'|([^\s>"']+)))?/g)) {
+  for (const [, name, double, single, bare] of tag.matchAll(/([\w-]+)(?:=(?:"([^"]*)"|'([^']*)'|([^\s>"']+)))?/g)) {
     found[name.toLowerCase()] = unescape(double ?? single ?? bare ?? '');
   }
   return found;

@@ -32,7 +32,7 @@ async function start(variable, args) {
 
 /** The simulator, with its clock so fast that a notification that failed is repeated at once. */
 export function startSimulator() {
-  return start('TOLLGATE_SIMULATOR_BIN', ['--listen', '127.0.0.1:0', '--time-scale', '1000']);
+  return start('TOLLGATE_SIMULATOR_BIN', ['--listen', '127.0.0.1:0', '--time-scale', '1000', '--bill-ready-at-once']);
 }
 
 /** The gateway on an empty database, with the real components, and a client for its API. */
@@ -40,6 +40,7 @@ export async function startGateway() {
   const data = await mkdtemp(join(tmpdir(), 'tollgate-interop-'));
   const gateway = await start('TOLLGATE_BIN', [
     'serve', '--listen', '127.0.0.1:0', '--data', data, '--plugins', process.env.TOLLGATE_PLUGINS,
+    '--simulators', '--bills-at-once',
   ]);
   const { url, api_key: key } = gateway.ready;
   const call = async (method, path, body) => {

@@ -42,7 +42,7 @@ after(async () => {
 });
 
 const validated = { validateSign: true };
-const content = (outTradeNo, others = {}) => ({ outTradeNo, totalAmount: '12.34', subject: '测试 + tea & "cups"', ...others });
+const content = (outTradeNo, others = {}) => ({ outTradeNo, totalAmount: '12.34', subject: '测试 + tea "cups"', ...others });
 
 async function page(response) {
   assert.equal(response.status, 200);

@@ -104,13 +104,21 @@ pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
 fn start_simulator(program: &Path, folder: &Path) -> anyhow::Result<(Server, Value)> {
     let mut command = Command::new(program);
     command.args(["--listen", "127.0.0.1:0", "--time-scale", TIME_SCALE]);
+    // The provider's bill of a day comes the morning after; the story does not wait for it.
+    command.arg("--bill-ready-at-once");
     command.arg("--data").arg(folder.join("simulator"));
     Server::start("the simulator", &mut command, &folder.join("simulator.log"))
 }
 
 fn start_gateway(program: &Path, plugins: &Path, folder: &Path) -> anyhow::Result<(Server, Value)> {
     let mut command = Command::new(program);
-    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--simulators",
+        "--bills-at-once",
+    ]);
     command
         .arg("--data")
         .arg(folder.join("gateway"))

@@ -24,16 +24,17 @@ impl Provider {
         Ok(Self { client, url })
     }
 
-    /// Loses every notification of a payment on its way.
-    pub async fn lose_notifications(&self, reference: &str) -> anyhow::Result<()> {
-        let rule = json!({ "on": "notify", "verb": "drop", "times": 0, "out_trade_no": reference });
-        self.control("control/faults", &rule).await
+    /// From now on notifications get lost on their way, or arrive again. What was lost stays lost.
+    pub async fn lose_notifications(&self, lose: bool) -> anyhow::Result<()> {
+        let mode = if lose { "lose" } else { "send" };
+        self.control("control/alipay/settings", &json!({ "notifications": mode }))
+            .await
     }
 
     /// Makes the bill tell another amount for a payment than what was paid.
     pub async fn falsify_bill(&self, reference: &str, amount: &str) -> anyhow::Result<()> {
-        let rule = json!({ "out_trade_no": reference, "set": { "amount": amount } });
-        self.control("control/bill", &rule).await
+        let edit = json!({ "op": "change_amount", "out_trade_no": reference, "value": amount });
+        self.control("control/alipay/bill-edits", &edit).await
     }
 
     async fn control(&self, path: &str, body: &Value) -> anyhow::Result<()> {

@@ -98,8 +98,9 @@ async fn paid_and_found(
     browser
         .submit_and_leave(&chosen.payer_page, &form, button)
         .await?;
-    teller.step("the payer paid and closed the window; notifications of it are lost");
+    teller.step("the payer paid and closed the window; the notification of it is lost");
     let order = wait_until_paid(gateway, &chosen).await?;
+    provider.lose_notifications(false).await?;
     teller.step(&format!(
         "the query schedule found it: the order is {}, {} taken",
         order["state"],
