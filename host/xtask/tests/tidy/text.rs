@@ -4,6 +4,8 @@ use crate::{SourceFile, assert_none, files, is_this_test, paths};
 
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 75;
+/// A table of cases is data, and is best read in one piece.
+const TEST_LINES_MAX: usize = 100;
 
 /// What the root may hold: the parts of the product, and what tools look for there.
 const TOP_LEVEL: [&str; 17] = [
