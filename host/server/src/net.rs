@@ -1,13 +1,13 @@
 //! The way out: sends what the sandbox's egress rules admitted, follows nothing, and caps time and size.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tollgate_plugin::contract::HttpResponse;
-use tollgate_plugin::egress::Outgoing;
+use tollgate_plugin::Outgoing;
 
 /// The largest answer to a call, in bytes. Bills are spooled instead.
 const MOST_OF_AN_ANSWER: usize = 4 << 20;
@@ -40,8 +40,18 @@ impl Net {
         Ok(Net(client))
     }
 
-    /// Sends and reads the whole answer within `limit`.
-    pub async fn send(&self, outgoing: Outgoing, limit: Duration) -> Result<HttpResponse, SendError> {
+    /// Sends and reads the whole answer within `limit`; tells how long that took.
+    pub async fn send(
+        &self,
+        outgoing: Outgoing,
+        limit: Duration,
+    ) -> (Result<HttpResponse, SendError>, Duration) {
+        let start = Instant::now();
+        let answer = self.exchange(outgoing, limit).await;
+        (answer, start.elapsed())
+    }
+
+    async fn exchange(&self, outgoing: Outgoing, limit: Duration) -> Result<HttpResponse, SendError> {
         let response = self.start(outgoing, limit).await?;
         let status = response.status().as_u16();
         let headers = text_headers(&response);
@@ -85,7 +95,7 @@ impl Net {
     async fn start(&self, outgoing: Outgoing, limit: Duration) -> Result<reqwest::Response, SendError> {
         let method = reqwest::Method::from_bytes(outgoing.method.as_bytes())
             .map_err(|_| SendError::NotSent("the method is not one".to_owned()))?;
-        let mut request = self.0.request(method, outgoing.url.clone()).timeout(limit);
+        let mut request = self.0.request(method, outgoing.url.as_str()).timeout(limit);
         for (name, value) in &outgoing.headers {
             let name = HeaderName::from_bytes(name.as_bytes());
             let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_bytes(value.as_bytes())) else {
@@ -94,7 +104,7 @@ impl Net {
             value.set_sensitive(true);
             request = request.header(name, value);
         }
-        let sent = request.body(outgoing.body.to_vec()).send().await;
+        let sent = request.body(outgoing.body).send().await;
         sent.map_err(|error| {
             // Only a failed connection proves that nothing left.
             if error.is_connect() || error.is_builder() {

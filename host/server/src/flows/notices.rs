@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::{AccountId, MerchantId, NotificationId, PaymentId};
-use tollgate_plugin::contract::{
-    Channel, Event, Inbound, NOTICE, Reading, Reply, Verdict,
-};
+use tollgate_plugin::contract::{Channel, Event, Inbound, Reading, Reply, Verdict};
+use tollgate_plugin::egress::Running;
 
 use super::account::{self, Account};
 use super::believe::{self, Believed};
@@ -271,14 +270,18 @@ async fn read(gateway: &Gateway, kept: &Kept) -> Flow<Read> {
             Ok(called) => called,
             Err(error) => return Ok(Read::Later(error.to_string())),
         };
-        let signed = operation::signature_held(&called.audit);
+        let signed = called.signature_held();
         match called.answer {
             Ok(Reading::Events((channel, events))) => return Ok(Read::Events { channel, events, signed }),
             Ok(Reading::Ask((request, state))) => {
                 let limit = gateway.settings.confirm_limit;
-                match operation::send(gateway, account, NOTICE, &request, limit).await {
+                let outgoing = match operation::admitted(account, Running::notice(), &request) {
+                    Ok(outgoing) => outgoing,
+                    Err(failure) => return Ok(Read::Later(failure.message)),
+                };
+                match gateway.net.send(outgoing, limit).await.0 {
                     Ok(response) => answer = Some((state, response)),
-                    Err(unsent) => return Ok(Read::Later(unsent.failure.message)),
+                    Err(error) => return Ok(Read::Later(error.to_string())),
                 }
             }
             Err(fault) if matches!(fault.code.as_str(), "signature" | "protocol") => {

@@ -3,12 +3,9 @@
 
 use std::time::Duration;
 
-use tollgate_plugin::contract::{
-    Fault, HttpRequest, HttpResponse, Operation, Outcome, Progress, Step, operation_name,
-};
-use tollgate_plugin::egress::{Outgoing, admit};
-use tollgate_plugin::exchange::Exchange;
-use tollgate_plugin::{CallError, KeyUse};
+use tollgate_plugin::contract::{Fault, HttpRequest, HttpResponse, Operation, Outcome, Progress, Step};
+use tollgate_plugin::egress::Running;
+use tollgate_plugin::{CallError, Exchange, Outgoing, Redactor, admit};
 
 use super::account::Account;
 use super::{Failure, Flow};
@@ -129,92 +126,89 @@ async fn step(
         Ok(called) => called,
         Err(error) => return Ok(Next::End(trapped(&error, *sent))),
     };
-    let (request, state) = match built.answer {
-        Ok(Step::Done(outcome)) => return Ok(Next::End(Ending::Done(outcome))),
-        Ok(Step::Send(send)) => send,
-        Err(fault) => return Ok(Next::End(faulted(&fault, *sent))),
+    let (request, state) = match &built.answer {
+        Ok(Step::Done(outcome)) => return Ok(Next::End(Ending::Done(outcome.clone()))),
+        Ok(Step::Send(send)) => send.clone(),
+        Err(fault) => return Ok(Next::End(faulted(fault, *sent))),
     };
-    let name = operation_name(task.operation);
-    let mut exchange = Exchange::begin(&account.plugin, name, &context, &request, built.audit);
-    let answer = send(gateway, account, name, &request, task.limit).await;
-    let response = match answer {
-        Ok(response) => response,
-        Err(refused) => {
-            exchange.failed(&refused.failure.message);
-            records.keep(name, &exchange, account);
-            let outcome_known = refused.not_sent && !*sent;
-            return Ok(Next::End(Ending::Failed { failure: refused.failure, outcome_known }));
+    let running = Running::from(task.operation);
+    let outgoing = match admitted(account, running, &request) {
+        Ok(outgoing) => outgoing,
+        Err(failure) => return Ok(Next::End(Ending::Failed { failure, outcome_known: !*sent })),
+    };
+    let redactor = outgoing.redactor(&account.keys);
+    let mut exchange = Exchange::begin(&account.plugin, running.name, &context, &outgoing, &redactor);
+    exchange.audit.extend(built.audit);
+    exchange.build_us = micros(built.took);
+    let (answer, took) = gateway.net.send(outgoing, task.limit).await;
+    let next = match answer {
+        Ok(response) => {
+            *sent = true;
+            exchange.answered(&response, took, &redactor);
+            interpret(gateway, task, state, response, &mut exchange, &redactor).await
+        }
+        Err(error) => {
+            exchange.unanswered(&error.to_string(), took, &redactor);
+            let not_sent = matches!(error, SendError::NotSent(_));
+            Next::End(Ending::Failed { failure: of_silence(&error), outcome_known: not_sent && !*sent })
         }
     };
-    *sent = true;
-    exchange.answered(&response);
+    records.0.push((running.name.to_owned(), serde_json::to_string(&exchange)?));
+    Ok(next)
+}
+
+async fn interpret(
+    gateway: &Gateway,
+    task: &Task<'_>,
+    state: Vec<u8>,
+    response: HttpResponse,
+    exchange: &mut Exchange,
+    redactor: &Redactor,
+) -> Next {
+    let account = task.account;
     let context = account.context(gateway, task.key);
     let read = account.plugin.interpret(context, &account.keys, task.operation, state, response).await;
-    let next = match read {
+    match read {
         Ok(called) => {
-            exchange.read(called.audit, called.answer.as_ref().err());
+            exchange.audit.extend(called.audit);
+            exchange.interpret_us = micros(called.took);
             match called.answer {
                 Ok(Progress::Done(outcome)) => Next::End(Ending::Done(outcome)),
                 Ok(Progress::Again(state)) => Next::Again(state),
                 Ok(Progress::Wait((after_ms, state))) => Next::End(Ending::Wait { after_ms, state }),
-                Err(fault) => Next::End(faulted(&fault, true)),
+                Err(fault) => {
+                    exchange.faulted(&fault, redactor);
+                    Next::End(faulted(&fault, true))
+                }
             }
         }
         Err(error) => {
-            exchange.failed(&error.to_string());
+            exchange.trap = Some(redactor.text(&error.to_string()));
             Next::End(trapped(&error, true))
         }
-    };
-    records.keep(name, &exchange, account);
-    Ok(next)
-}
-
-impl Records {
-    /// Keeps a record, secrets redacted.
-    pub fn keep(&mut self, operation: &str, exchange: &Exchange, account: &Account) {
-        self.0.push((operation.to_owned(), exchange.to_json(account.keys.redactor())));
     }
 }
 
-/// Why a request has no answer.
-pub struct Unsent {
-    /// As the merchant is told.
-    pub failure: Failure,
-    /// Nothing left the machine.
-    pub not_sent: bool,
-}
-
-/// Checks what a plugin wants to send against what it may, puts the secrets in, and sends it.
-pub async fn send(
-    gateway: &Gateway,
-    account: &Account,
-    operation: &str,
-    request: &HttpRequest,
-    limit: Duration,
-) -> Result<HttpResponse, Unsent> {
-    let outgoing = admitted(account, operation, request)?;
-    gateway.net.send(outgoing, limit).await.map_err(|error| unsent(&error))
-}
-
 /// What a plugin wants to send, if it may.
-pub fn admitted(account: &Account, operation: &str, request: &HttpRequest) -> Result<Outgoing, Unsent> {
-    admit(account.plugin.manifest(), operation, &account.grant, request, &account.keys).map_err(|refusal| {
-        tracing::warn!(account = %account.row.id, operation, %refusal, "the plugin may not send this");
-        Unsent { failure: failure("refused", refusal.to_string()), not_sent: true }
+pub fn admitted(account: &Account, running: Running<'_>, request: &HttpRequest) -> Result<Outgoing, Failure> {
+    let manifest = account.plugin.manifest();
+    admit(manifest, &account.grant, running, request, &account.keys).map_err(|refusal| {
+        tracing::warn!(account = %account.row.id, operation = running.name, %refusal, "the plugin may not send this");
+        failure("refused", refusal.to_string())
     })
 }
 
 /// A sending that came to nothing, in the merchant's words.
-pub fn unsent(error: &SendError) -> Unsent {
-    match error {
-        SendError::NotSent(_) => Unsent { failure: failure("unavailable", error.to_string()), not_sent: true },
-        SendError::NoAnswer(_) => Unsent { failure: failure("no-answer", error.to_string()), not_sent: false },
-    }
+pub fn of_silence(error: &SendError) -> Failure {
+    let code = match error {
+        SendError::NotSent(_) => "unavailable",
+        SendError::NoAnswer(_) => "no-answer",
+    };
+    failure(code, error.to_string())
 }
 
-/// Whether the host saw a signature hold in a call: without it, whatever a plugin claims is a hint.
-pub fn signature_held(audit: &[KeyUse]) -> bool {
-    audit.iter().any(KeyUse::proves_origin)
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn trapped(error: &CallError, sent: bool) -> Ending {

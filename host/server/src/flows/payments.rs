@@ -10,7 +10,8 @@ use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{
     self, Input, Item, Method, NextAction, Operation, Outcome, PayRequest, PaymentStatus, Report, Subject,
 };
-use tollgate_plugin::egress::admit_action;
+use tollgate_plugin::admit_action;
+use tollgate_plugin::egress::Running;
 
 use super::account::{self, Account};
 use super::learn::{self, Particulars};
@@ -411,7 +412,8 @@ fn started(account: &Account, row: &PaymentRow, report: &Report) -> Flow<(Paymen
         let reason = report.fact.reason.clone().unwrap_or_else(|| report.fact.raw_status.clone());
         return Ok((PaymentCommand::Refuse, failed("declined", &reason)));
     }
-    let allowed = admit_action(account.plugin.manifest(), "pay", &account.grant, &report.action);
+    let running = Running { name: "pay", filling: None };
+    let allowed = admit_action(account.plugin.manifest(), &account.grant, running, &report.action);
     if let Err(refusal) = allowed {
         tracing::warn!(payment = %row.id, %refusal, "the payer may not be sent there");
         return Ok((PaymentCommand::LoseSight, failed("refused", &refusal.to_string())));
