@@ -354,4 +354,4 @@ fn check_bills(manifest: &Manifest, problems: &mut Problems) {
 
 #[cfg(test)]
 #[path = "manifest_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,9 @@ pub(crate) mod slot;
 pub(crate) mod trust;
 pub(crate) mod uses;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

@@ -1,0 +1,165 @@
+//! Components made from WebAssembly text: a manifest laid out in memory by hand, and bodies for what a test needs.
+
+use std::path::{Path, PathBuf};
+
+use tollgate_plugin::{Limits, Registry, RegistryConfig};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+/// Where the image of manifest, fault and reply begins in the component's memory.
+const BASE: u32 = 4096;
+
+/// What a sample component does.
+pub struct Sample {
+    pub id: &'static str,
+    pub version: &'static str,
+    /// Text of the body of `describe`; empty returns the manifest.
+    pub describe: &'static str,
+    /// The same of `build`; empty returns a fault of code `unsupported`.
+    pub build: &'static str,
+    /// More of the module: a start function, say.
+    pub more: &'static str,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self {
+            id: "sample",
+            version: "1.0.0",
+            describe: "",
+            build: "",
+            more: "",
+        }
+    }
+}
+
+/// Memory that is laid out as the canonical ABI reads it.
+struct Image(Vec<u8>);
+
+impl Image {
+    fn place(&mut self, bytes: &[u8]) -> u32 {
+        self.0.resize(self.0.len().next_multiple_of(8), 0);
+        let at = BASE + u32::try_from(self.0.len()).unwrap();
+        self.0.extend_from_slice(bytes);
+        at
+    }
+
+    /// Address and length of a text.
+    fn text(&mut self, text: &str) -> [u32; 2] {
+        [
+            self.place(text.as_bytes()),
+            u32::try_from(text.len()).unwrap(),
+        ]
+    }
+
+    fn words(&mut self, words: &[u32]) -> u32 {
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        self.place(&bytes)
+    }
+
+    /// The manifest: one method, and the operation `pay` that calls nothing.
+    fn manifest(&mut self, id: &str, version: &str) -> u32 {
+        const NONE: [u32; 2] = [0, 0];
+        let [id, version, name] = [id, version, "Sample"].map(|text| self.text(text));
+        let page = self.text("page");
+        let method = [page, name, NONE, NONE, NONE, NONE].concat();
+        let methods = [self.words(&method), 1];
+        let pay = self.text("pay");
+        // name, calls, by-our-ref, repeat-ms, absent-after-ms, schedule-ms, accepts: 72 bytes.
+        let mut ability = vec![pay[0], pay[1], 0, 0, 1];
+        ability.resize(18, 0);
+        let operations = [self.words(&ability), 1];
+        let manifest = [
+            id, version, name, NONE, NONE, NONE, NONE, methods, operations, NONE, NONE, NONE,
+        ];
+        self.words(&manifest.concat())
+    }
+
+    /// `err(fault)`, its code `unsupported`.
+    fn fault(&mut self) -> u32 {
+        let code = self.text("unsupported");
+        let mut words = vec![1, 0, code[0], code[1]];
+        words.resize(24, 0);
+        self.words(&words)
+    }
+}
+
+impl Sample {
+    /// The component's bytes.
+    pub fn component(&self) -> Vec<u8> {
+        let mut image = Image(Vec::new());
+        let manifest = image.manifest(self.id, self.version);
+        let fault = image.fault();
+        let reply = image.words(&[200, 0, 0, 0, 0]);
+        let data: String = image.0.iter().map(|b| format!("\\{b:02x}")).collect();
+        let body = |own: &str, answer: u32| match own {
+            "" => format!("i32.const {answer}"),
+            own => own.to_owned(),
+        };
+        let package = "tollgate:provider";
+        let text = format!(
+            r#"(module $sample
+              (import "{package}/logging@1.0.0" "log" (func $log (param i32 i32 i32)))
+              (memory (export "memory") 1)
+              (data (i32.const {BASE}) "{data}")
+              (global $top (mut i32) (i32.const 32768))
+              (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+                (global.set $top (i32.add (local.get $at) (local.get 3)))
+                (local.get $at))
+              (func $hot (export "{package}/provider@1.0.0#describe") (result i32) {describe})
+              (func $build (export "{package}/requests@1.0.0#build") (param i32) (result i32) {build})
+              (func (export "{package}/requests@1.0.0#interpret") (param i32) (result i32) unreachable)
+              (func (export "{package}/notices@1.0.0#read") (param i32) (result i32) unreachable)
+              (func (export "{package}/notices@1.0.0#acknowledge") (param i32) (result i32)
+                i32.const {reply})
+              (func (export "{package}/bills@1.0.0#parse") (param i32) (result i32) unreachable)
+              {more})"#,
+            describe = body(self.describe, manifest),
+            build = body(self.build, fault),
+            more = self.more,
+        );
+        let mut module = wat::parse_str(&text).unwrap();
+        let mut resolve = wit_parser::Resolve::default();
+        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+        let (package, _) = resolve.push_path(wit).unwrap();
+        let world = resolve
+            .select_world(&[package], Some("provider-plugin"))
+            .unwrap();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        let mut encoder = ComponentEncoder::default().module(&module).unwrap();
+        encoder.encode().unwrap()
+    }
+}
+
+/// A folder of components that goes away with the test.
+pub struct Folder {
+    room: tempfile::TempDir,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        let room = tempfile::tempdir().unwrap();
+        std::fs::create_dir(room.path().join("plugins")).unwrap();
+        Self { room }
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.room.path().join("plugins").join(file)
+    }
+
+    pub fn put(&self, file: &str, bytes: &[u8]) {
+        std::fs::write(self.path(file), bytes).unwrap();
+    }
+
+    pub fn open(&self, limits: Limits) -> Registry {
+        Registry::open(RegistryConfig {
+            folder: self.path(""),
+            cache: self.room.path().join("cache"),
+            limits,
+            compiler: None,
+            concurrency: 4,
+        })
+        .unwrap()
+    }
+}
