@@ -171,6 +171,7 @@ CREATE TABLE jobs (
     attempts     BIGINT NOT NULL,
     leased_until BIGINT NOT NULL,        -- 0: free
     fence        BIGINT NOT NULL,        -- counts the leases: who finishes names the one he holds
+    urgings      BIGINT NOT NULL,        -- counts how often it was wanted at once: a run that missed one runs again
     reason       TEXT,                   -- why the last attempt did not finish it
     created_at   BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, id),

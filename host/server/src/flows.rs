@@ -10,6 +10,7 @@ pub mod facts;
 pub mod learn;
 pub mod merchants;
 pub mod notices;
+pub mod offers;
 pub mod operation;
 pub mod orders;
 pub mod payments;

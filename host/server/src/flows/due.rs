@@ -49,7 +49,7 @@ pub async fn run(gateway: &Gateway, job: &JobRow) -> Flow<()> {
         .write(move |tx| {
             Box::pin(async move {
                 match next {
-                    Next::Done => jobs::finish(tx.sql(), job).await?,
+                    Next::Done => jobs::finish(tx.sql(), job, gateway.store.now()).await?,
                     Next::Later(due, reason) => jobs::postpone(tx.sql(), job, *due, reason).await?,
                 };
                 Ok(())

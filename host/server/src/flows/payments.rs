@@ -8,20 +8,19 @@ use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId};
 use tollgate_domain::payment::{PaymentCommand, PaymentState};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{
-    self, Input, Item, Method, NextAction, Operation, Outcome, PayRequest, PaymentStatus, Report, Subject,
+    self, Item, NextAction, Operation, Outcome, PayRequest, PaymentStatus, Report, Subject,
 };
 use tollgate_plugin::admit_action;
 use tollgate_plugin::egress::Running;
 
-use super::account::{self, Account};
+use super::account::Account;
 use super::learn::{self, Particulars};
 use super::operation::{self, Ending, Ran, Task};
 use super::orders::{Details, refused};
-use super::{FieldError, Flow, FlowError, accounts, facts};
+use super::{Flow, FlowError, facts, offers};
 use crate::gateway::Gateway;
 use crate::store::orders::{self, OrderRow};
 use crate::store::payments::{self, PaymentRow};
-use crate::store::accounts as account_rows;
 
 /// A payment as the shop or the cashier asks for it.
 #[derive(Clone, Debug, Deserialize)]
@@ -119,29 +118,12 @@ pub enum Action {
     },
 }
 
-/// A method that a payer may choose for an order.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    /// Through this account.
-    pub account_id: AccountId,
-    /// The plugin's id.
-    pub plugin: String,
-    /// The provider's name.
-    pub plugin_name: String,
-    /// The method's id.
-    pub method: String,
-    /// The method's name.
-    pub method_name: String,
-    /// What it needs to know.
-    pub inputs: Vec<Input>,
-}
-
 /// Starts a payment of an order and hands back what the payer does next.
 pub async fn start(gateway: &Gateway, merchant: MerchantId, order: OrderId, new: NewPayment) -> Flow<PaymentRow> {
     let mut sql = gateway.store.read().await?;
     let order = orders::get(&mut sql, merchant, order).await?.ok_or(FlowError::NotFound("order"))?;
     drop(sql);
-    let account = choose(gateway, &order, &new).await?;
+    let account = offers::choose(gateway, &order, &new).await?;
     let row = intend(gateway, &account, &order, new).await?;
     let operation = Operation::Pay(request(gateway, &account, &order, &row)?);
     let (subject, key) = (row.id.to_string(), row.reference.clone());
@@ -155,100 +137,6 @@ pub async fn start(gateway: &Gateway, merchant: MerchantId, order: OrderId, new:
     };
     let ran = operation::run(gateway, &task).await?;
     conclude(gateway, &account, &row, &ran).await
-}
-
-/// The account that the payment goes through: the one that was named, or the only one that offers the method.
-async fn choose(gateway: &Gateway, order: &OrderRow, new: &NewPayment) -> Flow<std::sync::Arc<Account>> {
-    let surface = new.surface.as_deref().unwrap_or("desktop");
-    if let Some(id) = new.account_id {
-        let account = account::open(gateway, order.merchant_id, id).await;
-        let account = account.map_err(|error| match error {
-            FlowError::NotFound(_) => FlowError::invalid("account_id", "is no account of yours"),
-            other => other,
-        })?;
-        check_method(&account, order, new, surface)?;
-        return Ok(account);
-    }
-    let offers = offers(gateway, order, surface).await?;
-    let mut fitting = offers.iter().filter(|offer| offer.method == new.method);
-    match (fitting.next(), fitting.next()) {
-        (Some(offer), None) => {
-            let account = account::open(gateway, order.merchant_id, offer.account_id).await?;
-            check_method(&account, order, new, surface)?;
-            Ok(account)
-        }
-        (Some(_), Some(_)) => Err(FlowError::invalid("account_id", "several accounts offer this method: name one")),
-        (None, _) => Err(FlowError::invalid("method", "no account offers it for this order and surface")),
-    }
-}
-
-fn check_method(account: &Account, order: &OrderRow, new: &NewPayment, surface: &str) -> Flow<()> {
-    let methods = &account.plugin.manifest().methods;
-    let method = methods
-        .iter()
-        .find(|method| method.id == new.method)
-        .ok_or_else(|| FlowError::invalid("method", "the account's plugin has no such method"))?;
-    let mut errors = Vec::new();
-    if !method.surfaces.iter().any(|offered| offered == surface) {
-        let rule = format!("must be one of {}", method.surfaces.join(", "));
-        errors.push(FieldError::new("surface", rule));
-    }
-    if let Err(rule) = takes(method, order) {
-        errors.push(FieldError::new("method", rule));
-    }
-    accounts::check_inputs("inputs", &method.inputs, &new.inputs, &mut errors);
-    if let Some(ip) = new.payer_ip.as_deref().filter(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
-        errors.push(FieldError::new("payer_ip", format!("{ip:?} is no IP address")));
-    }
-    if errors.is_empty() { Ok(()) } else { Err(FlowError::Invalid(errors)) }
-}
-
-/// Whether a method can take an order's amount, and why not.
-fn takes(method: &Method, order: &OrderRow) -> Result<(), String> {
-    let code = order.currency.code();
-    if method.currencies.is_empty() {
-        return Ok(());
-    }
-    let Some(rule) = method.currencies.iter().find(|currency| currency.code == code) else {
-        return Err(format!("does not take {code}"));
-    };
-    if rule.min_minor.is_some_and(|least| order.amount < least) {
-        return Err("does not take so small an amount".to_owned());
-    }
-    if rule.max_minor.is_some_and(|most| order.amount > most) {
-        return Err("does not take so large an amount".to_owned());
-    }
-    if order.amount.checked_rem(rule.step_minor) != Some(0) {
-        return Err(format!("takes multiples of {} minor units only", rule.step_minor));
-    }
-    Ok(())
-}
-
-/// The methods that a payer on `surface` may choose for an order.
-pub async fn offers(gateway: &Gateway, order: &OrderRow, surface: &str) -> Flow<Vec<Offer>> {
-    let mut sql = gateway.store.read().await?;
-    let rows = account_rows::list(&mut sql, order.merchant_id).await?;
-    drop(sql);
-    let mut offers = Vec::new();
-    for row in rows {
-        // A plugin that is gone offers nothing; its account's operator sees why elsewhere.
-        let Some(plugin) = gateway.plugins.get(&row.plugin) else { continue };
-        let manifest = plugin.manifest();
-        for method in &manifest.methods {
-            let fits = method.surfaces.iter().any(|offered| offered == surface) && takes(method, order).is_ok();
-            if fits {
-                offers.push(Offer {
-                    account_id: row.id,
-                    plugin: row.plugin.clone(),
-                    plugin_name: manifest.name.clone(),
-                    method: method.id.clone(),
-                    method_name: method.name.clone(),
-                    inputs: method.inputs.clone(),
-                });
-            }
-        }
-    }
-    Ok(offers)
 }
 
 /// Writes the payment before anybody is asked, with its first question already due: whatever happens to this

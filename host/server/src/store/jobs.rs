@@ -10,14 +10,15 @@ use tollgate_domain::time::Moment;
 use super::StoreError;
 
 const PUT: &str = "INSERT INTO jobs (merchant_id, id, kind, subject_id, payload, due_at, attempts, leased_until, \
-     fence, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7) \
+     fence, urgings, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7) \
      ON CONFLICT (merchant_id, kind, subject_id) DO UPDATE SET payload = excluded.payload, \
-     due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END";
+     due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END, \
+     urgings = jobs.urgings + CASE WHEN excluded.due_at <= excluded.created_at THEN 1 ELSE 0 END";
 const CLAIM: &str = "UPDATE jobs SET leased_until = $2, fence = fence + 1, attempts = attempts + 1 WHERE id IN \
      (SELECT id FROM jobs WHERE due_at <= $1 AND leased_until <= $1 ORDER BY due_at LIMIT $3) RETURNING *";
-const FINISH: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND id = $2 AND fence = $3";
-const POSTPONE: &str = "UPDATE jobs SET due_at = $4, leased_until = 0, reason = $5 \
-     WHERE merchant_id = $1 AND id = $2 AND fence = $3";
+const FINISH: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND id = $2 AND fence = $3 AND urgings = $4";
+const POSTPONE: &str = "UPDATE jobs SET due_at = CASE WHEN urgings = $6 THEN $4 ELSE due_at END, leased_until = 0, \
+     reason = $5 WHERE merchant_id = $1 AND id = $2 AND fence = $3";
 const CANCEL: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND kind = $2 AND subject_id = $3";
 const NEXT_DUE: &str = "SELECT min(CASE WHEN due_at > leased_until THEN due_at ELSE leased_until END) FROM jobs";
 const COUNT: &str = "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND kind = $2";
@@ -44,6 +45,8 @@ pub struct JobRow {
     pub attempts: i64,
     /// The lease that a finish names.
     pub fence: i64,
+    /// How often it had been wanted at once when it was claimed.
+    pub urgings: i64,
 }
 
 /// A job to be written.
@@ -90,34 +93,38 @@ pub async fn claim(
     Ok(sqlx::query_as(CLAIM).bind(now.0).bind(until.0).bind(most).fetch_all(sql).await?)
 }
 
-/// Removes a job that is done, if the lease still holds. A job that was put again meanwhile goes too: whoever
-/// put it saw the state that this run has just dealt with, or puts it after.
-pub async fn finish(sql: &mut AnyConnection, job: &JobRow) -> Result<bool, StoreError> {
+/// Removes a job that is done, if the lease still holds; one that was wanted at once meanwhile runs again.
+pub async fn finish(sql: &mut AnyConnection, job: &JobRow, now: Moment) -> Result<(), StoreError> {
     let done = sqlx::query(FINISH)
         .bind(job.merchant_id.to_string())
         .bind(job.id.to_string())
         .bind(job.fence)
-        .execute(sql)
+        .bind(job.urgings)
+        .execute(&mut *sql)
         .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        postpone(sql, job, now, "wanted again").await?;
+    }
+    Ok(())
 }
 
-/// Makes a job due later, with the reason, if the lease still holds.
+/// Makes a job due later, with the reason, if the lease still holds; one that was wanted at once meanwhile stays due.
 pub async fn postpone(
     sql: &mut AnyConnection,
     job: &JobRow,
     due_at: Moment,
     reason: &str,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query(POSTPONE)
+) -> Result<(), StoreError> {
+    sqlx::query(POSTPONE)
         .bind(job.merchant_id.to_string())
         .bind(job.id.to_string())
         .bind(job.fence)
         .bind(due_at.0)
         .bind(reason)
+        .bind(job.urgings)
         .execute(sql)
         .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
 /// Removes a subject's job of a kind: there is nothing left to do.
