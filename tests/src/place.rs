@@ -1,0 +1,40 @@
+//! Where things are that tests share: plugins as they were built, and what is dear to make twice.
+
+use std::path::PathBuf;
+
+/// The build's folder, found by the running test's own program: `TARGET/PROFILE/deps/NAME`.
+pub fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// The providers' plugins as components.
+///
+/// # Panics
+/// If nobody has built them.
+pub fn plugins() -> PathBuf {
+    built("TOLLGATE_PLUGINS", "plugins")
+}
+
+/// Components that misbehave on purpose.
+///
+/// # Panics
+/// If nobody has built them.
+pub fn test_plugins() -> PathBuf {
+    built("TOLLGATE_TEST_PLUGINS", "test-plugins")
+}
+
+fn built(variable: &str, folder: &str) -> PathBuf {
+    let folder = std::env::var_os(variable).map_or_else(|| target().join(folder), PathBuf::from);
+    assert!(
+        folder.is_dir(),
+        "{} is no folder: cargo xtask plugins makes it",
+        folder.display()
+    );
+    folder
+}
+
+/// What outlives a test, because it is the same for all and takes its time: compiled components, the simulator's keys.
+pub fn shared(name: &str) -> PathBuf {
+    target().join("tmp").join("tollgate-tests").join(name)
+}

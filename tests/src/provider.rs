@@ -1,0 +1,75 @@
+//! What the provider does, and what a test reads in its books.
+
+use serde_json::{Value, json};
+
+use crate::reply::text;
+use crate::{Reply, World, until};
+
+impl World {
+    /// The provider's notifications get lost from now on; those that a test sends itself do not.
+    pub async fn lose_notifications(&self) {
+        self.control("settings", json!({ "notifications": "lose" }))
+            .await;
+    }
+
+    /// The provider sends a notification now, honest or bent, and tells what it heard.
+    pub async fn notify(&self, payment: &Value, kind: &str) -> Value {
+        self.notify_with(payment, kind, json!({})).await
+    }
+
+    /// The same, with more to it: `value`, `set`, `remove`, `times`, `parallel`.
+    pub async fn notify_with(&self, payment: &Value, kind: &str, more: Value) -> Value {
+        let mut order = json!({ "out_trade_no": payment["reference"], "kind": kind });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            order[name] = value.clone();
+        }
+        self.control("notifications", order).await
+    }
+
+    /// What a notification would look like: address, content type and form, not sent.
+    pub async fn draft(&self, payment: &Value, kind: &str) -> Value {
+        let order = json!({ "out_trade_no": payment["reference"], "kind": kind });
+        self.control("notifications?dry_run=true", order).await
+    }
+
+    /// Somebody posts these bytes to a provider's address of ours.
+    pub async fn post_form(&self, url: &str, content_type: &str, body: &str) -> Reply {
+        let request = self.client.post(url).header("content-type", content_type);
+        Reply::of(request.body(body.to_owned()).send().await.unwrap()).await
+    }
+
+    /// How often the provider was called by this name (`query`, `refund`…) about a payment.
+    pub async fn calls(&self, payment: &Value, name: &str) -> u64 {
+        let reference = text(payment, "reference");
+        let counts = self
+            .simulated(&format!("calls?out_trade_no={reference}"))
+            .await;
+        counts[&format!("alipay.trade.{name}")]
+            .as_u64()
+            .unwrap_or(0)
+    }
+
+    /// A trade in the provider's books.
+    pub async fn trade(&self, payment: &Value) -> Value {
+        self.simulated(&format!("trades/{}", text(payment, "reference")))
+            .await
+    }
+
+    /// Waits until every notification of a payment has been acknowledged.
+    pub async fn acknowledged(&self, payment: &Value) {
+        let path = format!("notifications?out_trade_no={}", text(payment, "reference"));
+        until("notifications acknowledged", async || {
+            let log = self.simulated(&path).await;
+            let all = log["notifications"].as_array().unwrap().clone();
+            let done = !all.is_empty() && all.iter().all(|one| one["state"] == "acknowledged");
+            done.then_some(())
+        })
+        .await;
+    }
+
+    /// Today in China, which is the day of bills.
+    pub async fn today(&self) -> String {
+        let answer = self.control("seed", json!({ "count": 0 })).await;
+        text(&answer, "day").to_owned()
+    }
+}

@@ -1,0 +1,231 @@
+//! A gateway and a simulator of the test's own, both in this process, talking over loopback.
+
+use std::path::PathBuf;
+
+use reqwest::redirect::Policy;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+use tollgate::config::{Config, Given, GivenLimits};
+use tollgate::server::{self, Running};
+use tollgate_simulator::{Config as SimulatorConfig, Simulator};
+
+use crate::{Reply, place};
+
+/// Keys and compiled components are made by whoever comes first; the others wait for them.
+static FIRST: Mutex<()> = Mutex::const_new(());
+
+/// How a world differs from the usual one.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// How long one call of the provider may take, in milliseconds.
+    pub call_ms: u64,
+    /// How long a notification waits for the confirming query, in milliseconds.
+    pub confirm_ms: u64,
+    /// The folder of plugins; none: the providers' own.
+    pub plugins: Option<PathBuf>,
+    /// How many times faster than real the provider repeats its notifications.
+    pub time_scale: u64,
+    /// Whether a day's bill is there before its time.
+    pub bills_at_once: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            call_ms: 10_000,
+            confirm_ms: 3_000,
+            plugins: None,
+            time_scale: 1,
+            bills_at_once: true,
+        }
+    }
+}
+
+/// Everything that a test plays with.
+pub struct World {
+    /// The provider.
+    pub simulator: Simulator,
+    /// The gateway; none while it is stopped.
+    pub gateway: Option<Running>,
+    /// A client that follows no redirects.
+    pub client: reqwest::Client,
+    /// Where the gateway is.
+    pub url: String,
+    /// The merchant's key.
+    pub key: String,
+    /// The gateway's folder.
+    pub folder: TempDir,
+    setup: Setup,
+}
+
+impl World {
+    /// The usual world.
+    pub async fn start() -> World {
+        World::with(Setup::default()).await
+    }
+
+    /// A world that differs.
+    pub async fn with(setup: Setup) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let first = FIRST.lock().await;
+        let simulator = SimulatorConfig {
+            seed: Some(7),
+            time_scale: setup.time_scale,
+            data: Some(place::shared("simulator-keys")),
+            bill_ready_at_once: setup.bills_at_once,
+            ..SimulatorConfig::default()
+        };
+        let simulator = Simulator::start(simulator).await.unwrap();
+        let gateway = server::start(configured(&setup, folder.path().join("data"), None))
+            .await
+            .unwrap();
+        drop(first);
+        let client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .build()
+            .unwrap();
+        let (url, key) = (gateway.url.clone(), gateway.api_key.clone().unwrap());
+        World {
+            simulator,
+            gateway: Some(gateway),
+            client,
+            url,
+            key,
+            folder,
+            setup,
+        }
+    }
+
+    /// Where the gateway keeps everything.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Stops the gateway and starts it again on what it left behind, where it was before.
+    pub async fn restart(&mut self) {
+        self.stop_gateway().await;
+        let listen = self.url.strip_prefix("http://").unwrap().to_owned();
+        let config = configured(&self.setup, self.data(), Some(listen));
+        self.gateway = Some(server::start(config).await.unwrap());
+    }
+
+    /// Stops the gateway alone.
+    pub async fn stop_gateway(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop().await;
+        }
+    }
+
+    /// What the simulator tells an operator to sign up with: `account` or `certificate_account`.
+    pub fn credentials(&self, which: &str) -> Value {
+        self.simulator.providers()[0][which].clone()
+    }
+
+    /// A request to the gateway, with the merchant's key.
+    pub async fn get(&self, path: &str) -> Reply {
+        let request = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .bearer_auth(&self.key);
+        Reply::of(request.send().await.unwrap()).await
+    }
+
+    /// A request with a JSON body to the gateway, with the merchant's key.
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.post_text(path, &body.to_string()).await
+    }
+
+    /// A request with a body to the gateway that may be no JSON at all.
+    pub async fn post_text(&self, path: &str, body: &str) -> Reply {
+        let request = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .bearer_auth(&self.key);
+        let request = request
+            .header("content-type", "application/json")
+            .body(body.to_owned());
+        Reply::of(request.send().await.unwrap()).await
+    }
+
+    /// Asks the simulator: `trades/…`, `calls?…`.
+    pub async fn simulated(&self, path: &str) -> Value {
+        let url = format!("{}/control/alipay/{path}", self.simulator.url);
+        Reply::of(self.client.get(url).send().await.unwrap())
+            .await
+            .ok()
+    }
+
+    /// Tells the simulator: `faults`, `bill-edits`, `notifications`…
+    pub async fn control(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}/control/alipay/{path}", self.simulator.url);
+        Reply::of(self.client.post(url).json(&body).send().await.unwrap())
+            .await
+            .ok()
+    }
+
+    /// Takes back what the simulator was told: `faults`, `bill-edits`, `calls`.
+    pub async fn forget(&self, path: &str) {
+        let url = format!("{}/control/alipay/{path}", self.simulator.url);
+        Reply::of(self.client.delete(url).send().await.unwrap())
+            .await
+            .ok();
+    }
+
+    /// Signs the merchant up at the simulator, with public keys.
+    pub async fn account(&self) -> Value {
+        self.post("/v1/accounts", self.credentials("account"))
+            .await
+            .ok()
+    }
+
+    /// A second merchant's key. The gateway's API makes none: this is what an operator would write.
+    pub async fn another_merchant(&self) -> String {
+        let key = format!("tgk_{}", "another".repeat(6));
+        let id = format!("mer_{}", "7".repeat(32));
+        let hash = hex::encode(aws_lc_rs::digest::digest(
+            &aws_lc_rs::digest::SHA256,
+            key.as_bytes(),
+        ));
+        self.write(&format!(
+            "INSERT INTO merchants VALUES ('{id}', 'another', 0)"
+        ))
+        .await;
+        let row = format!(
+            "('key_{}', '{id}', '{hash}', 'tgk_anot', 0)",
+            "7".repeat(32)
+        );
+        self.write(&format!("INSERT INTO api_keys VALUES {row}"))
+            .await;
+        key
+    }
+
+    /// Makes the provider misbehave at one call: see the simulator's README.
+    pub async fn fault(&self, on: &str, verb: &str, more: Value) {
+        let mut rule = json!({ "on": on, "verb": verb });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            rule[name] = value.clone();
+        }
+        self.control("faults", rule).await;
+    }
+}
+
+fn configured(setup: &Setup, data: PathBuf, listen: Option<String>) -> Config {
+    let given = Given {
+        listen: listen.or(Some("127.0.0.1:0".to_owned())),
+        data: Some(data),
+        plugins: Some(setup.plugins.clone().unwrap_or_else(place::plugins)),
+        simulators: Some(true),
+        bills_at_once: Some(setup.bills_at_once),
+        limits: Some(GivenLimits {
+            call_ms: Some(setup.call_ms),
+            confirm_ms: Some(setup.confirm_ms),
+            ..GivenLimits::default()
+        }),
+        ..Given::default()
+    };
+    let mut config = Config::check(given).unwrap();
+    config.folders.cache = place::shared("compiled");
+    config
+}
