@@ -113,7 +113,7 @@ fn add_forms(needles: &mut Vec<Vec<u8>>, secret: &[u8]) {
         add(lazy.replace("%20", "+").into_bytes());
         add(encoded.into_bytes());
         let quoted = serde_json::Value::from(text).to_string();
-        add(quoted[1..quoted.len() - 1].as_bytes().to_vec());
+        add(quoted.as_bytes()[1..quoted.len() - 1].to_vec());
     }
 }
 

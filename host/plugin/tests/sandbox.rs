@@ -91,7 +91,8 @@ fn one(build: &'static str) -> (Folder, Arc<Plugin>) {
 async fn a_component_is_described_and_called() {
     let (_folder, plugin) = one("");
     assert_eq!(plugin.manifest().version, "1.0.0");
-    assert_eq!(plugin.imports(), ["tollgate:provider/logging@1.0.0"]);
+    let ours = |name: &String| name.starts_with("tollgate:provider/");
+    assert!(plugin.imports().iter().all(ours));
     assert_eq!(plugin.digest().len(), 64);
     let called = build(&plugin).await.unwrap();
     assert_eq!(called.answer.unwrap_err().code, "unsupported");

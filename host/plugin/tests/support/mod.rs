@@ -1,5 +1,7 @@
 //! Components made from WebAssembly text: a manifest laid out in memory by hand, and bodies for what a test needs.
 
+#![allow(dead_code)] // Each test program uses its part of it.
+
 use std::path::{Path, PathBuf};
 
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
@@ -91,14 +93,18 @@ impl Sample {
         let fault = image.fault();
         let reply = image.words(&[200, 0, 0, 0, 0]);
         let data: String = image.0.iter().map(|b| format!("\\{b:02x}")).collect();
-        let body = |own: &str, answer: u32| match own {
-            "" => format!("i32.const {answer}"),
+        let body = |own: &str, answer: String| match own {
+            "" => answer,
             own => own.to_owned(),
         };
+        // Behind the 64 bytes of the context stands the borrowed keyring, which has to be given back.
+        let give_back = "(call $give-back (i32.load offset=64 (local.get 0)))";
         let package = "tollgate:provider";
         let text = format!(
             r#"(module $sample
               (import "{package}/logging@1.0.0" "log" (func $log (param i32 i32 i32)))
+              (import "{package}/signing@1.0.0" "[resource-drop]keyring"
+                (func $give-back (param i32)))
               (memory (export "memory") 1)
               (data (i32.const {BASE}) "{data}")
               (global $top (mut i32) (i32.const 32768))
@@ -112,11 +118,11 @@ impl Sample {
               (func (export "{package}/requests@1.0.0#interpret") (param i32) (result i32) unreachable)
               (func (export "{package}/notices@1.0.0#read") (param i32) (result i32) unreachable)
               (func (export "{package}/notices@1.0.0#acknowledge") (param i32) (result i32)
-                i32.const {reply})
+                {give_back} i32.const {reply})
               (func (export "{package}/bills@1.0.0#parse") (param i32) (result i32) unreachable)
               {more})"#,
-            describe = body(self.describe, manifest),
-            build = body(self.build, fault),
+            describe = body(self.describe, format!("i32.const {manifest}")),
+            build = body(self.build, format!("{give_back} i32.const {fault}")),
             more = self.more,
         );
         let mut module = wat::parse_str(&text).unwrap();
@@ -126,9 +132,10 @@ impl Sample {
         let world = resolve
             .select_world(&[package], Some("provider-plugin"))
             .unwrap();
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-        let mut encoder = ComponentEncoder::default().module(&module).unwrap();
-        encoder.encode().unwrap()
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .unwrap();
+        let mut encoder = ComponentEncoder::default();
+        encoder.module(&module).unwrap().encode().unwrap()
     }
 }
 
@@ -153,11 +160,15 @@ impl Folder {
     }
 
     pub fn open(&self, limits: Limits) -> Registry {
+        self.open_with(limits, None)
+    }
+
+    pub fn open_with(&self, limits: Limits, compiler: Option<PathBuf>) -> Registry {
         Registry::open(RegistryConfig {
             folder: self.path(""),
             cache: self.room.path().join("cache"),
             limits,
-            compiler: None,
+            compiler,
             concurrency: 4,
         })
         .unwrap()
