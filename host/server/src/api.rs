@@ -1,0 +1,81 @@
+//! The HTTP API of merchants under `/v1`, and the addresses that providers call.
+//!
+//! A handler extracts, authenticates, calls one flow and renders what it gives. Its types are its own: rows never
+//! leave as they are. `GET /openapi.json` is made from the same table as the router.
+
+pub mod accounts;
+pub mod bills;
+pub mod body;
+pub mod caller;
+pub mod document;
+pub mod events;
+pub mod health;
+pub mod orders;
+pub mod page;
+pub mod payments;
+pub mod plugins;
+pub mod problem;
+pub mod problem_pages;
+pub mod providers;
+pub mod reconciliations;
+pub mod refunds;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tracing::Instrument;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::cashier;
+use crate::flows::Flow;
+use crate::gateway::Gateway;
+use problem::Problem;
+
+/// What every handler is given.
+pub type Shared = Arc<Gateway>;
+
+/// Every route that the document lists, with its handler.
+pub fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(document::Document::openapi())
+        .routes(routes!(orders::create, orders::list))
+        .routes(routes!(orders::get))
+        .routes(routes!(orders::close))
+        .routes(routes!(payments::start))
+        .routes(routes!(payments::get))
+        .routes(routes!(payments::sync))
+        .routes(routes!(payments::client_result))
+        .routes(routes!(refunds::create, refunds::list))
+        .routes(routes!(refunds::get))
+        .routes(routes!(accounts::create, accounts::list))
+        .routes(routes!(accounts::get))
+        .routes(routes!(plugins::list))
+        .routes(routes!(bills::create, bills::list))
+        .routes(routes!(bills::get))
+        .routes(routes!(reconciliations::create, reconciliations::list))
+        .routes(routes!(reconciliations::get))
+        .routes(routes!(reconciliations::discrepancies))
+        .routes(routes!(events::list))
+        .routes(routes!(providers::notified, providers::notified_by_get))
+        .routes(routes!(providers::posted_back, providers::returned))
+        .routes(routes!(cashier::show, cashier::choose))
+        .routes(routes!(cashier::status))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(problem_pages::show))
+        .routes(routes!(document::show))
+}
+
+/// Runs a flow to its end even if the client hangs up meanwhile: half a payment helps nobody.
+pub async fn finish<T, F>(flow: F) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    F: Future<Output = Flow<T>> + Send + 'static,
+{
+    match tokio::spawn(flow.in_current_span()).await {
+        Ok(done) => done.map_err(Problem::from),
+        // The panic itself was written by the panic hook; the payload may hold anything.
+        Err(_) => Err(Problem::internal("a flow panicked")),
+    }
+}

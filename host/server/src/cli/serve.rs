@@ -1,0 +1,100 @@
+//! `tollgate serve`: flags over the environment over a file, then the gateway until a signal.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use secrecy::SecretString;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::print;
+use crate::config::{Config, ConfigError, Given, GivenKey, read_file};
+use crate::server;
+use crate::server::logs;
+
+/// Where the digits of the sealing key may be, if they are in no file.
+const KEY_VARIABLE: &str = "TOLLGATE_SEALING_KEY";
+
+/// What `serve` takes. Each stands above its variable, that above the file.
+#[derive(Args)]
+pub struct Serve {
+    /// A TOML file of settings.
+    #[arg(long, env = "TOLLGATE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "TOLLGATE_LISTEN", value_name = "IP:PORT")]
+    listen: Option<String>,
+    /// What providers and payers reach the gateway by.
+    #[arg(long, env = "TOLLGATE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Where the database, bills and compiled plugins lie.
+    #[arg(long, env = "TOLLGATE_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Where the plugins lie; `plugins` in the data folder if you do not say.
+    #[arg(long, env = "TOLLGATE_PLUGINS", value_name = "FOLDER")]
+    plugins: Option<PathBuf>,
+    /// The file of the key that seals secrets; `sealing.key` in the data folder if you do not say.
+    #[arg(long, env = "TOLLGATE_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Let simulators on this machine stand for providers.
+    #[arg(long, env = "TOLLGATE_SIMULATORS")]
+    simulators: bool,
+    /// Fetch a simulator's bills before their time.
+    #[arg(long, env = "TOLLGATE_BILLS_AT_ONCE")]
+    bills_at_once: bool,
+}
+
+impl Serve {
+    fn given(self) -> Result<Given, ConfigError> {
+        let below = self.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let value = std::env::var(KEY_VARIABLE).ok().map(SecretString::from);
+        let key = (self.key_file.is_some() || value.is_some())
+            .then_some(GivenKey { file: self.key_file, command: None, value });
+        let above = Given {
+            listen: self.listen,
+            public_url: self.public_url,
+            data: self.data,
+            plugins: self.plugins,
+            key,
+            limits: None,
+            simulators: self.simulators.then_some(true),
+            bills_at_once: self.bills_at_once.then_some(true),
+        };
+        Ok(above.over(below))
+    }
+}
+
+/// Runs the gateway until SIGTERM or SIGINT.
+pub fn run(serve: Serve) -> anyhow::Result<()> {
+    logs::start()?;
+    let mut config = Config::check(serve.given()?).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ConfigError::to_string).collect();
+        anyhow::anyhow!(lines.join("; "))
+    })?;
+    // A component is compiled by this program started anew.
+    config.compiler = Some(std::env::current_exe().context("the program's own file")?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
+    let served = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+        let mut running = server::start(config).await?;
+        let mut ready = json!({
+            "ready": true, "url": running.url, "merchant_id": running.merchant_id.to_string(),
+        });
+        if let Some(key) = &running.api_key {
+            ready["api_key"] = json!(key);
+        }
+        print(&ready.to_string())?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+            () = running.ended() => anyhow::bail!("the server ended by itself"),
+        }
+        running.stop().await;
+        Ok(())
+    });
+    // What a blocking thread is still at after the time to stop is left behind.
+    runtime.shutdown_background();
+    served
+}

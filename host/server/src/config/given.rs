@@ -1,0 +1,91 @@
+//! What a file, the environment and flags give, before anything is checked.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// Settings as they are given: each may be missing.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// IP address and port.
+    pub listen: Option<String>,
+    /// What providers and payers reach the gateway by.
+    pub public_url: Option<String>,
+    /// Database, bills, compiled plugins.
+    pub data: Option<PathBuf>,
+    /// `*.wasm`.
+    pub plugins: Option<PathBuf>,
+    /// Where the key comes from that seals secrets.
+    pub key: Option<GivenKey>,
+    /// How long and how much.
+    pub limits: Option<GivenLimits>,
+    /// Whether a simulator on this machine may stand for a provider.
+    pub simulators: Option<bool>,
+    /// Whether a simulator's bill may be fetched before its time.
+    pub bills_at_once: Option<bool>,
+}
+
+/// Where the key comes from that seals secrets.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenKey {
+    /// A file of 64 hex digits.
+    pub file: Option<PathBuf>,
+    /// A program that prints them, and its arguments.
+    pub command: Option<Vec<String>>,
+    /// The digits themselves, from the environment: a file of settings is no place for them.
+    #[serde(skip)]
+    pub value: Option<SecretString>,
+}
+
+/// How long and how much.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenLimits {
+    /// How long one call of a provider may take, in milliseconds.
+    pub call_ms: Option<u64>,
+    /// How long a provider that notifies us waits for the confirming query, in milliseconds.
+    pub confirm_ms: Option<u64>,
+    /// The largest request body, in bytes.
+    pub body_bytes: Option<u64>,
+}
+
+impl Given {
+    /// These settings where they are given, and `below` where they are not.
+    pub fn over(self, below: Given) -> Given {
+        Given {
+            listen: self.listen.or(below.listen),
+            public_url: self.public_url.or(below.public_url),
+            data: self.data.or(below.data),
+            plugins: self.plugins.or(below.plugins),
+            key: self.key.or(below.key),
+            limits: self.limits.or(below.limits),
+            simulators: self.simulators.or(below.simulators),
+            bills_at_once: self.bills_at_once.or(below.bills_at_once),
+        }
+    }
+}
+
+/// Reads a TOML file.
+///
+/// # Errors
+/// The file that cannot be read, or the key that is not known or of another type, in one line.
+pub fn read_file(file: &Path) -> Result<Given, ConfigError> {
+    let failed = |rule: String| ConfigError::new(file.display().to_string(), rule);
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    read(&text)
+}
+
+pub(super) fn read(text: &str) -> Result<Given, ConfigError> {
+    let one_line = |message: &str| message.trim().lines().collect::<Vec<_>>().join(", ");
+    let toml = toml::Deserializer::parse(text)
+        .map_err(|error| ConfigError::new("config", format!("is not TOML: {}", one_line(error.message()))))?;
+    serde_path_to_error::deserialize(toml).map_err(|error| {
+        let key = error.path().to_string();
+        ConfigError::new(key, one_line(error.inner().message()))
+    })
+}

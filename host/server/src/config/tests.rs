@@ -1,0 +1,90 @@
+//! What settings are taken and refused, and by which key.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn checked(text: &str) -> Result<Config, Vec<ConfigError>> {
+    given::read(text).map_err(|error| vec![error]).and_then(Config::check)
+}
+
+#[test]
+fn nothing_given_is_a_gateway_on_this_machine() {
+    let config = checked("").unwrap();
+    assert_eq!(config.listen.to_string(), LISTEN);
+    assert_eq!(config.public_url, None);
+    assert_eq!(config.folders.plugins, PathBuf::from("data/plugins"));
+    assert!(matches!(config.key, KeySource::File(file) if file == PathBuf::from("data/sealing.key")));
+    assert_eq!(config.limits.confirm, Duration::from_millis(3_000));
+    assert_eq!(config.limits.body_bytes, 1 << 20);
+    assert!(!config.simulators && !config.bills_at_once);
+}
+
+#[test]
+fn what_breaks_a_rule_is_refused_by_its_key() {
+    let rows = [
+        ("listen = 'localhost'", "listen"),
+        ("listen = '0.0.0.0:80'", "public_url"),
+        ("public_url = 'http://pay.example.com'", "public_url"),
+        ("public_url = 'ftp://127.0.0.1'", "public_url"),
+        ("public_url = 'https://pay.example.com/gate'", "public_url"),
+        ("public_url = 'https://me:secret@pay.example.com'", "public_url"),
+        ("public_url = 'pay.example.com'", "public_url"),
+        ("data = ''", "data"),
+        ("plugins = 'no-such-folder'", "plugins"),
+        ("bills_at_once = true", "bills_at_once"),
+        ("[limits]\ncall_ms = 1", "limits.call_ms"),
+        ("[limits]\nconfirm_ms = 60000", "limits.confirm_ms"),
+        ("[limits]\nbody_bytes = 0", "limits.body_bytes"),
+        ("[limits]\ncall_ms = -1", "limits.call_ms"),
+        ("[limits]\ncall_ms = '1s'", "limits.call_ms"),
+        ("[limits]\ncalls = 1", "limits.calls"),
+        ("colour = 'red'", "colour"),
+        ("simulators = 'yes'", "simulators"),
+        ("[key]\nvalue = 'aa'", "key.value"),
+        ("[key]\ncommand = []", "key.command"),
+        ("[key]\nfile = 'a'\ncommand = ['b']", "key"),
+        ("listen", "config"),
+    ];
+    for (text, key) in rows {
+        let errors = checked(text).err().unwrap_or_else(|| panic!("{text} was taken"));
+        assert_eq!(errors[0].key, key, "{text}: {}", errors[0]);
+        assert!(!errors[0].to_string().contains('\n'), "{text}");
+        assert!(!errors[0].to_string().contains("secret"), "{text}");
+    }
+}
+
+#[test]
+fn every_broken_rule_is_told_at_once() {
+    let errors = checked("listen = 'x'\nbills_at_once = true\n[limits]\ncall_ms = 1").unwrap_err();
+    let keys: Vec<_> = errors.iter().map(|error| error.key.as_str()).collect();
+    assert_eq!(keys, ["listen", "limits.call_ms", "bills_at_once"]);
+}
+
+#[test]
+fn an_address_loses_its_slash_and_loopback_may_be_plain() {
+    for (text, wanted) in [
+        ("https://pay.example.com/", "https://pay.example.com"),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("http://[::1]:9000/", "http://[::1]:9000"),
+        ("http://localhost", "http://localhost"),
+    ] {
+        let config = checked(&format!("public_url = '{text}'")).unwrap();
+        assert_eq!(config.public_url.as_deref(), Some(wanted));
+    }
+}
+
+#[test]
+fn what_stands_above_wins_and_a_key_is_not_shown() {
+    let flags = Given {
+        listen: Some("127.0.0.1:1".into()),
+        key: Some(GivenKey { value: Some("canary".into()), ..GivenKey::default() }),
+        ..Given::default()
+    };
+    let file = given::read("listen = '127.0.0.1:2'\ndata = 'there'").unwrap();
+    let config = Config::check(flags.over(file)).unwrap();
+    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.folders.data, PathBuf::from("there"));
+    assert!(!format!("{config:?}").contains("canary"));
+    assert!(matches!(config.key, KeySource::Given(key) if key.expose_secret() == "canary"));
+}

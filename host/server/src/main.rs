@@ -1,0 +1,7 @@
+//! The program `tollgate`: see `cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tollgate::cli::main()
+}

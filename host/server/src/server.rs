@@ -1,0 +1,207 @@
+//! The gateway as a whole: starts it from a configuration, serves its faces, and stops it without cutting work off.
+
+pub mod boundary;
+mod key;
+pub mod logs;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+use tollgate_domain::ids::MerchantId;
+use tollgate_plugin::{Limits, Registry, RegistryConfig};
+
+use crate::api;
+use crate::api::problem::Problem;
+use crate::cashier::assets;
+use crate::chance::Chance;
+use crate::config::Config;
+use crate::flows::merchants;
+use crate::gateway::{Gateway, Settings};
+use crate::jobs;
+use crate::net::Net;
+use crate::store::{self, Store, SystemClock};
+
+/// The largest request body that is taken where no configuration says otherwise, in bytes.
+pub const BODY_BYTES: usize = 1 << 20;
+
+/// How long work that has begun may take once the gateway is to stop.
+const TIME_TO_STOP: Duration = Duration::from_secs(10);
+
+/// A gateway that runs. Dropped without [`Running::stop`], it ends with its runtime.
+pub struct Running {
+    /// Where it is reached on this machine.
+    pub url: String,
+    /// The key of the merchant that this start made; none if there was one. It is told here and never again.
+    pub api_key: Option<String>,
+    /// The first merchant.
+    pub merchant_id: MerchantId,
+    gateway: Arc<Gateway>,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<std::io::Result<()>>,
+    worker: JoinHandle<()>,
+}
+
+/// Starts a gateway: everything that can go wrong does so before the port is open.
+///
+/// # Errors
+/// The folder, key, database, plugin folder or port that cannot be used.
+pub async fn start(config: Config) -> Result<Running> {
+    let (data, plugins) = (config.folders.data.as_path(), config.folders.plugins.as_path());
+    make_private(data).with_context(|| format!("data: {}", data.display()))?;
+    let bills = data.join("bills");
+    make_private(&bills).with_context(|| format!("data: {}", bills.display()))?;
+    if config.folders.make_plugins {
+        make_private(plugins).with_context(|| format!("plugins: {}", plugins.display()))?;
+    }
+    let chance = Chance::of_the_machine();
+    let sealer = key::sealer(&config.key, &chance)?;
+    let store = Store::open_sqlite(&data.join("tollgate.db"), Arc::new(SystemClock)).await?;
+    let plugins = open_plugins(&config).await?;
+    let listener = TcpListener::bind(config.listen).await;
+    let listener = listener.with_context(|| format!("listen: {}", config.listen))?;
+    let url = format!("http://{}", listener.local_addr().context("listen")?);
+    let settings = Settings {
+        public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
+        bills,
+        call_limit: config.limits.call,
+        confirm_limit: config.limits.confirm,
+        simulators: config.simulators,
+        bills_at_once: config.bills_at_once,
+    };
+    let net = Net::new().context("the HTTP client")?;
+    let gateway = Arc::new(Gateway {
+        store,
+        plugins,
+        net,
+        chance,
+        sealer,
+        settings,
+        accounts: Default::default(),
+        asking: Default::default(),
+        bell: Default::default(),
+    });
+    let (merchant_id, api_key) = first_merchant(&gateway).await?;
+    Ok(serve(gateway, listener, (url, merchant_id, api_key), config.limits.body_bytes))
+}
+
+fn serve(
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    (url, merchant_id, api_key): (String, MerchantId, Option<String>),
+    body_bytes: usize,
+) -> Running {
+    let (stop, stopping) = watch::channel(false);
+    let mut told = stopping.clone();
+    let faces = router_with(gateway.clone(), body_bytes);
+    let served = tokio::spawn(async move {
+        let until = async move {
+            // A sender that is gone says so too.
+            let _ = told.wait_for(|stop| *stop).await;
+        };
+        axum::serve(listener, faces).with_graceful_shutdown(until).await
+    });
+    let worker = tokio::spawn(jobs::run(gateway.clone(), stopping));
+    tracing::info!(url, public_url = gateway.settings.public_url, "ready");
+    Running { url, api_key, merchant_id, gateway, stop, served, worker }
+}
+
+async fn first_merchant(gateway: &Gateway) -> Result<(MerchantId, Option<String>)> {
+    if let Some((merchant, key)) = merchants::first_start(gateway).await? {
+        return Ok((merchant, Some(key)));
+    }
+    let mut sql = gateway.store.read().await?;
+    let merchant = store::merchants::first(&mut sql).await?;
+    Ok((merchant.context("the database has no merchant")?, None))
+}
+
+/// Reads and compiles, so it takes its time, on a thread that may block.
+async fn open_plugins(config: &Config) -> Result<Registry> {
+    let registry = RegistryConfig {
+        folder: config.folders.plugins.clone(),
+        cache: config.folders.cache.clone(),
+        limits: Limits::default(),
+        compiler: config.compiler.clone(),
+        concurrency: std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
+    };
+    let registry = tokio::task::spawn_blocking(|| Registry::open(registry)).await??;
+    for file in registry.refused() {
+        tracing::warn!(file = file.file, reason = file.reason, "a plugin was refused");
+    }
+    for plugin in registry.plugins() {
+        tracing::info!(id = plugin.manifest().id, digest = plugin.digest(), "a plugin was loaded");
+    }
+    Ok(registry)
+}
+
+/// What lies in it is for its owner alone. A folder that is there keeps the rights that its owner gave it.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+impl Running {
+    /// The gateway without its faces.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Waits until the server ends unasked, which it should not.
+    pub async fn ended(&mut self) {
+        if let Ok(Err(error)) = (&mut self.served).await {
+            tracing::error!(%error, "the server ended");
+        }
+    }
+
+    /// Takes no more connections, lets requests, flows and jobs that have begun come to their end, and gives up on
+    /// what takes longer than ten seconds: a flow that is cut off is taken up by its job at the next start.
+    pub async fn stop(mut self) {
+        let deadline = Instant::now() + TIME_TO_STOP;
+        let _ = self.stop.send(true);
+        self.gateway.bell.notify_waiters();
+        if timeout_at(deadline, &mut self.served).await.is_err() {
+            self.served.abort();
+        }
+        if timeout_at(deadline, &mut self.worker).await.is_err() {
+            self.worker.abort();
+        }
+        // Flows whose client hung up go on by themselves: each holds the gateway until it is done.
+        while Arc::strong_count(&self.gateway) > 1 && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Every face, with the usual limit on bodies.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    router_with(gateway, BODY_BYTES)
+}
+
+/// Every face, with a limit on bodies.
+pub fn router_with(gateway: Arc<Gateway>, body_bytes: usize) -> Router {
+    let (documented, _) = api::routes().split_for_parts();
+    documented
+        .route("/assets/cashier.css", get(assets::style))
+        .route("/assets/cashier.js", get(assets::script))
+        .method_not_allowed_fallback(async || {
+            Problem::new("method-not-allowed", "this address does not take that method")
+        })
+        .fallback(async || Problem::not_found("address"))
+        .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(from_fn_with_state(gateway.clone(), boundary::guard))
+        .with_state(gateway)
+}
+
+#[cfg(test)]
+#[path = "server/tests.rs"]
+mod tests;
