@@ -29,7 +29,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use difference::{DifferenceKind, Discrepancy, Subject};
+pub use difference::{DifferenceKind, Discrepancy, Said, Subject};
 pub use matcher::{Finding, Match, Matcher, Tolerance};
 pub use period::{Period, PeriodError, PeriodKind, Window, Zone};
 pub use record::{FeeTerms, OurPayment, OurRefund};

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use crate::UnknownState;
 use crate::ids::{PaymentId, RefundId};
 use crate::matching::row::Place;
+use crate::money::Money;
+use crate::time::Moment;
 
 /// How a bill and our records differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,8 +97,31 @@ impl fmt::Display for Subject {
     }
 }
 
+/// What one side says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Said {
+    /// That this much moved.
+    Amount(Money),
+    /// That it stands so, in that side's words.
+    Status(&'static str),
+    /// That it happened then.
+    Time(Moment),
+    /// That the provider kept this much.
+    Fee(Money),
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Said::Amount(money) | Said::Fee(money) => money.fmt(f),
+            Said::Status(word) => f.write_str(word),
+            Said::Time(moment) => moment.fmt(f),
+        }
+    }
+}
+
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Discrepancy {
     /// How.
     pub kind: DifferenceKind,
@@ -104,10 +129,10 @@ pub struct Discrepancy {
     pub subject: Option<Subject>,
     /// The bill's row, if there is one.
     pub place: Option<Place>,
-    /// What our records say, for people.
-    pub ours: Option<String>,
-    /// What the bill says, for people.
-    pub theirs: Option<String>,
+    /// What our records say.
+    pub ours: Option<Said>,
+    /// What the bill says.
+    pub theirs: Option<Said>,
 }
 
 impl Discrepancy {

@@ -1,6 +1,6 @@
 //! The comparison itself.
 
-use crate::matching::difference::{DifferenceKind, Discrepancy, Subject};
+use crate::matching::difference::{DifferenceKind, Discrepancy, Said, Subject};
 use crate::matching::index::Index;
 use crate::matching::period::Window;
 use crate::matching::record::{OurPayment, OurRefund, Record};
@@ -38,7 +38,7 @@ pub struct Match {
 }
 
 /// One result of a comparison.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Finding {
     /// The two sides agree that this money moved.
     Matched(Match),
@@ -159,8 +159,8 @@ impl Matcher {
             kind: DifferenceKind::Duplicate,
             subject: Some(record.subject),
             place: Some(loser.rank.3),
-            ours: Some(record.gross.to_string()),
-            theirs: Some(loser.gross.to_string()),
+            ours: Some(Said::Amount(record.gross)),
+            theirs: Some(Said::Amount(loser.gross)),
         })
     }
 
@@ -225,14 +225,14 @@ impl Matcher {
             kind: DifferenceKind::MissingThere,
             subject: Some(record.subject),
             place: None,
-            ours: Some(record.gross.to_string()),
+            ours: Some(Said::Amount(record.gross)),
             theirs: None,
         }))
     }
 
     fn compare(&self, record: &Record, claim: &Claim) -> Vec<Finding> {
         let (status, _, _, place) = claim.rank;
-        let differs = |kind, ours: String, theirs: String| {
+        let differs = |kind, ours: Said, theirs: Said| {
             Finding::Differs(Discrepancy {
                 kind,
                 subject: Some(record.subject),
@@ -241,48 +241,39 @@ impl Matcher {
                 theirs: Some(theirs),
             })
         };
+        let ours_stands = Said::Status(record.state);
         match (record.is_done, status) {
             // Neither side says that money moved.
             (false, RowStatus::Pending | RowStatus::Failed) => return vec![],
             (false, RowStatus::Succeeded) => {
-                let kind = DifferenceKind::MissingHere;
-                return vec![differs(
-                    kind,
-                    record.state.to_owned(),
-                    claim.gross.to_string(),
-                )];
+                let theirs = Said::Amount(claim.gross);
+                return vec![differs(DifferenceKind::MissingHere, ours_stands, theirs)];
             }
             (true, RowStatus::Pending | RowStatus::Failed) => {
-                let theirs = status.as_str().to_owned();
-                return vec![differs(
-                    DifferenceKind::Status,
-                    record.state.to_owned(),
-                    theirs,
-                )];
+                let theirs = Said::Status(status.as_str());
+                return vec![differs(DifferenceKind::Status, ours_stands, theirs)];
             }
             (true, RowStatus::Succeeded) => {}
         }
         let mut findings = Vec::with_capacity(1);
         if claim.gross == record.gross {
-            findings.push(Finding::Matched(Match {
-                subject: record.subject,
-                place,
-            }));
+            let subject = record.subject;
+            findings.push(Finding::Matched(Match { subject, place }));
         } else {
-            let (ours, theirs) = (record.gross.to_string(), claim.gross.to_string());
+            let (ours, theirs) = (Said::Amount(record.gross), Said::Amount(claim.gross));
             findings.push(differs(DifferenceKind::Amount, ours, theirs));
         }
         if let (Some(ours), Some(theirs)) = (record.completed, claim.at)
             && ours.millis_since(theirs).saturating_abs() > self.tolerance.time_ms
         {
-            let (ours, theirs) = (ours.to_string(), theirs.to_string());
+            let (ours, theirs) = (Said::Time(ours), Said::Time(theirs));
             findings.push(differs(DifferenceKind::Time, ours, theirs));
         }
         if let Some((ours, theirs)) = self.fee_difference(record, claim) {
             findings.push(differs(
                 DifferenceKind::Fee,
-                ours.to_string(),
-                theirs.to_string(),
+                Said::Fee(ours),
+                Said::Fee(theirs),
             ));
         }
         findings
@@ -348,6 +339,6 @@ fn unknown_here(row: &StatementRow) -> Discrepancy {
         subject: None,
         place: Some(row.place),
         ours: None,
-        theirs: Some(row.gross.to_string()),
+        theirs: Some(Said::Amount(row.gross)),
     }
 }

@@ -126,8 +126,8 @@ fn describe(finding: &Finding) -> String {
             let place = found
                 .place
                 .map_or("nowhere".to_owned(), |place| place.to_string());
-            let (ours, theirs) = (found.ours.as_deref(), found.theirs.as_deref());
-            let (ours, theirs) = (ours.unwrap_or("-"), theirs.unwrap_or("-"));
+            let words = |said: Option<Said>| said.map_or("-".to_owned(), |said| said.to_string());
+            let (ours, theirs) = (words(found.ours), words(found.theirs));
             format!("{} {subject} {place} {ours} / {theirs}", found.kind)
         }
     }

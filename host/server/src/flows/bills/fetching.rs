@@ -1,0 +1,228 @@
+//! Getting the pieces of a bill from the provider, each kept on the disk as it came.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
+use tollgate_domain::time::Moment;
+use tollgate_plugin::contract::{
+    BillContent, BillFile, BillReport, BillRequest, HttpRequest, Operation, Outcome,
+};
+use tollgate_plugin::egress::Running;
+
+use super::{Chosen, LONGEST_WAIT_MS, SHORTEST_WAIT_MS, Setback, USUAL_WAIT_MS, folder, reading};
+use crate::files::FileLimits;
+use crate::flows::operation::{self, Ending, Task};
+use crate::flows::{Failure, FlowError};
+use crate::gateway::Gateway;
+use crate::net::SendError;
+use crate::store::bills::{self, BillRow, NewFile};
+
+/// More pieces than any provider cuts a bill into.
+const MOST_PIECES: usize = 1_000;
+
+/// How long one download may take.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
+
+/// Everything that the provider sent.
+pub(super) struct Fetched {
+    pub pieces: Vec<Piece>,
+    pub complete: bool,
+    /// SHA-256 over the pieces' own, hex.
+    pub digest: String,
+}
+
+/// A piece on the disk.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub path: PathBuf,
+    pub name: String,
+    pub unpack: Vec<String>,
+    pub digest: Option<(String, String)>,
+}
+
+/// Asks until the plugin has named every piece, and fetches each as soon as it is named: links do not live long.
+pub(super) async fn fetch(
+    gateway: &Gateway,
+    chosen: &Chosen,
+    bill: &BillRow,
+) -> Result<Fetched, Setback> {
+    fs::create_dir_all(folder(gateway, bill)).await?;
+    let mut pieces = Vec::new();
+    let mut digests = String::new();
+    let mut state = bill.resume.clone();
+    loop {
+        let report = ask(gateway, chosen, bill, state).await?;
+        for file in report.files {
+            if pieces.len() >= MOST_PIECES {
+                return Err(Setback::Rejected(format!(
+                    "it has more than {MOST_PIECES} pieces"
+                )));
+            }
+            let (piece, sha256) = keep(gateway, chosen, bill, pieces.len(), file).await?;
+            pieces.push(piece);
+            digests.push_str(&sha256);
+        }
+        match report.more {
+            Some(more) if !more.is_empty() => state = more,
+            Some(_) => {
+                return Err(Setback::Rejected(
+                    "the plugin begins again without end".to_owned(),
+                ));
+            }
+            None => {
+                let digest = reading::sha256_of(digests.as_bytes());
+                return Ok(Fetched {
+                    pieces,
+                    complete: report.complete,
+                    digest,
+                });
+            }
+        }
+    }
+}
+
+/// One run of the plugin's operation.
+async fn ask(
+    gateway: &Gateway,
+    chosen: &Chosen,
+    bill: &BillRow,
+    state: Vec<u8>,
+) -> Result<BillReport, Setback> {
+    let account = &*chosen.account;
+    let (subject, key) = (bill.id.to_string(), bill.id.reference());
+    let operation = Operation::Bill(request(bill));
+    let limit = gateway.settings.call_limit;
+    let operation = &operation;
+    let task = Task {
+        account,
+        subject: &subject,
+        key: &key,
+        operation,
+        state,
+        limit,
+    };
+    let ran = operation::run(gateway, &task).await?;
+    let (records, subject) = (&ran.records, &subject);
+    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
+        Box::pin(async move { Ok(records.write(tx, gateway, account, subject).await?) })
+    });
+    write.await?;
+    match ran.ending {
+        Ending::Done(Outcome::Bill(report)) => Ok(report),
+        Ending::Done(_) => Err(Setback::Rejected(
+            "the plugin gave another operation's outcome".to_owned(),
+        )),
+        Ending::Wait { after_ms, state } => Err(Setback::NotReady {
+            reason: "the provider is still at it".to_owned(),
+            retry_at: later(gateway, i64::from(after_ms)),
+            resume: state,
+        }),
+        Ending::Failed { failure, .. } => Err(setback(gateway, failure)),
+    }
+}
+
+/// What the plugin is asked for and told.
+pub(super) fn request(bill: &BillRow) -> BillRequest {
+    BillRequest {
+        kind: bill.kind.clone(),
+        period: bill.period.clone(),
+        ticket: Vec::new(),
+    }
+}
+
+/// What passes by itself is asked for again; the rest needs somebody's look.
+fn setback(gateway: &Gateway, failure: Failure) -> Setback {
+    let reason = match &failure.provider_message {
+        Some(words) => format!("{} ({words})", failure.message),
+        None => failure.message,
+    };
+    match failure.code.as_str() {
+        "not-found" | "unavailable" | "no-answer" | "rate-limited" => {
+            let retry_at = later(gateway, USUAL_WAIT_MS);
+            Setback::NotReady {
+                reason,
+                retry_at,
+                resume: Vec::new(),
+            }
+        }
+        _ => Setback::Rejected(reason),
+    }
+}
+
+fn later(gateway: &Gateway, millis: i64) -> Moment {
+    gateway
+        .store
+        .now()
+        .plus_millis(millis.clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS))
+}
+
+/// Puts a piece on the disk and notes it. Gives its SHA-256 too.
+async fn keep(
+    gateway: &Gateway,
+    chosen: &Chosen,
+    bill: &BillRow,
+    number: usize,
+    file: BillFile,
+) -> Result<(Piece, String), Setback> {
+    let name = format!("{}-{number}", bill.attempt);
+    let path = folder(gateway, bill).join(&name);
+    match &file.content {
+        BillContent::Bytes(bytes) => fs::write(&path, bytes).await?,
+        BillContent::Fetch(request) => download(gateway, chosen, request, &path).await?,
+    }
+    let (sha256, bytes) = reading::sha256_of_file(path.clone()).await?;
+    let row = &NewFile {
+        piece: i64::try_from(number).unwrap_or(i64::MAX),
+        name: file.name.chars().take(255).collect(),
+        path: format!("{}/{name}", bill.id),
+        sha256: sha256.clone(),
+        bytes,
+        unpack: serde_json::to_string(&(&file.unpack, &file.digest))?,
+    };
+    let now = gateway.store.now();
+    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
+        Box::pin(async move { Ok(bills::keep_file(tx.sql(), bill, row, now).await?) })
+    });
+    write.await?;
+    let piece = Piece {
+        path,
+        name: file.name,
+        unpack: file.unpack,
+        digest: file.digest,
+    };
+    Ok((piece, sha256))
+}
+
+/// Fetches a link, within what the manifest's operation may reach. It follows nothing.
+async fn download(
+    gateway: &Gateway,
+    chosen: &Chosen,
+    request: &HttpRequest,
+    path: &Path,
+) -> Result<(), Setback> {
+    let running = Running {
+        name: "bill",
+        filling: None,
+    };
+    let outgoing = operation::admitted(&chosen.account, running, request)
+        .map_err(|failure| Setback::Rejected(failure.message))?;
+    let mut spool = File::create(path).await?;
+    let most = FileLimits::USUAL.download_bytes;
+    let got = gateway
+        .net
+        .download(outgoing, DOWNLOAD_LIMIT, most, &mut spool)
+        .await;
+    spool.sync_all().await?;
+    spool.shutdown().await?;
+    match got {
+        Ok((200, _)) => Ok(()),
+        Ok((status, _)) => Err(Setback::Rejected(format!(
+            "the provider's link answered with status {status}"
+        ))),
+        Err(error @ (SendError::NotSent(_) | SendError::NoAnswer(_))) => {
+            Err(setback(gateway, operation::of_silence(&error)))
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Reconciliation: a bill compared with our records, what matches marked, what differs listed.
+//!
+//! It can be run at any time and any number of times: a run over the same bill and the same records writes nothing.
+
+mod compare;
+mod findings;
+
+use serde_json::json;
+use tollgate_domain::ids::{AccountId, MerchantId, ReconciliationId};
+use tollgate_domain::matching::FeeTerms;
+use tollgate_domain::time::Moment;
+
+use super::bills::{self, Ask, Chosen};
+use super::due::Next;
+use super::{Flow, FlowError, Made, account, learn};
+use crate::gateway::Gateway;
+use crate::jobs::Kind;
+use crate::store::bills::{BillRow, BillState, Filter};
+use crate::store::jobs::JobRow;
+use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow, ReconciliationState};
+
+/// A merchant's reconciliation.
+pub async fn get(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: ReconciliationId,
+) -> Flow<ReconciliationRow> {
+    let mut sql = gateway.store.read().await?;
+    let row = reconciliations::get(&mut sql, merchant, id).await?;
+    row.ok_or(FlowError::NotFound("reconciliation"))
+}
+
+/// A merchant's reconciliations, newest first.
+pub async fn list(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    filter: &Filter<'_>,
+) -> Flow<Vec<ReconciliationRow>> {
+    let mut sql = gateway.store.read().await?;
+    Ok(reconciliations::list(&mut sql, merchant, filter).await?)
+}
+
+/// A reconciliation's differences after an id (empty: from the start), oldest first.
+pub async fn discrepancies(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: ReconciliationId,
+    after: &str,
+    limit: i64,
+) -> Flow<Vec<DiscrepancyRow>> {
+    get(gateway, merchant, id).await?;
+    let mut sql = gateway.store.read().await?;
+    Ok(reconciliations::discrepancies(&mut sql, merchant, id, after, limit).await?)
+}
+
+/// Notes what the provider takes of each payment by its contract with the merchant: from then on fees are compared.
+pub async fn set_fee_terms(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    account: AccountId,
+    terms: FeeTerms,
+) -> Flow<()> {
+    if !(0..=1_000_000).contains(&terms.rate_ppm) {
+        return Err(FlowError::invalid(
+            "fee.rate_ppm",
+            "must be between 0 and 1000000",
+        ));
+    }
+    account::open(gateway, merchant, account).await?;
+    let now = gateway.store.now();
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = tx.sql();
+                Ok(reconciliations::set_fee_terms(sql, merchant, account, terms, now).await?)
+            })
+        })
+        .await
+}
+
+/// Compares a bill with our records; fetches it where it is missing.
+pub async fn run(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    ask: &Ask,
+) -> Flow<Made<ReconciliationRow>> {
+    let chosen = bills::choose(gateway, merchant, ask).await?;
+    let begun = begin(gateway, &chosen).await?;
+    let bill = bills::fetch_chosen(gateway, &chosen).await?.row;
+    let row = if bill.edition > 0 {
+        compare::compare(gateway, &chosen, &bill, begun.row).await?
+    } else {
+        wait(gateway, &bill, begun.row).await?
+    };
+    Ok(Made {
+        row,
+        fresh: begun.fresh,
+    })
+}
+
+/// Writes a reconciliation that is to be run, and the job that runs it. False: it is there already.
+pub(super) async fn intend(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    account: AccountId,
+    kind: &str,
+    period: &str,
+) -> Flow<bool> {
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = tx.sql();
+                if reconciliations::find(sql, merchant, account, kind, period)
+                    .await?
+                    .is_some()
+                {
+                    return Ok(false);
+                }
+                let row = new_row(gateway, merchant, account, kind, period);
+                reconciliations::insert(sql, &row).await?;
+                let (subject, now) = (row.id.to_string(), row.created_at);
+                learn::put_job(tx, gateway, merchant, Kind::Reconcile, &subject, now).await?;
+                Ok(true)
+            })
+        })
+        .await
+}
+
+/// Runs a reconciliation as a job.
+pub async fn due(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
+    let subject = job.subject_id.parse::<ReconciliationId>();
+    let id = subject.map_err(|_| FlowError::NotFound("reconciliation"))?;
+    let row = get(gateway, job.merchant_id, id).await?;
+    let ask = Ask {
+        account: row.account_id,
+        kind: Some(row.kind),
+        period: row.period,
+    };
+    let row = run(gateway, job.merchant_id, &ask).await?.row;
+    match row.state {
+        ReconciliationState::Done | ReconciliationState::BillRejected => Ok(Next::Done),
+        ReconciliationState::WaitingForBill => {
+            let due = retry_at(gateway, &row).await?;
+            Ok(Next::Later(due, row.reason.unwrap_or_default()))
+        }
+    }
+}
+
+/// When the bill is worth asking for again: not at once, whatever its row says.
+async fn retry_at(gateway: &Gateway, row: &ReconciliationRow) -> Flow<Moment> {
+    let mut sql = gateway.store.read().await?;
+    let (merchant, account) = (row.merchant_id, row.account_id);
+    let bill = crate::store::bills::find(&mut sql, merchant, account, &row.kind, &row.period);
+    let soonest = gateway.store.now().plus_millis(60_000);
+    Ok(bill
+        .await?
+        .map_or(soonest, |bill| bill.retry_at.max(soonest)))
+}
+
+async fn begin(gateway: &Gateway, chosen: &Chosen) -> Flow<Made<ReconciliationRow>> {
+    let (merchant, account) = (chosen.account.row.merchant_id, chosen.account.row.id);
+    let (kind, period) = (chosen.kind.id.as_str(), chosen.period.name());
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let sql = tx.sql();
+                let there = reconciliations::find(sql, merchant, account, kind, period).await?;
+                if let Some(row) = there {
+                    return Ok::<_, FlowError>(Made { row, fresh: false });
+                }
+                let row = new_row(gateway, merchant, account, kind, period);
+                reconciliations::insert(sql, &row).await?;
+                Ok(Made { row, fresh: true })
+            })
+        })
+        .await
+}
+
+fn new_row(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    account: AccountId,
+    kind: &str,
+    period: &str,
+) -> ReconciliationRow {
+    let now = gateway.store.now();
+    ReconciliationRow {
+        merchant_id: merchant,
+        id: gateway.chance.id(now),
+        account_id: account,
+        kind: kind.to_owned(),
+        period: period.to_owned(),
+        bill_id: None,
+        state: ReconciliationState::WaitingForBill,
+        reason: None,
+        edition: 0,
+        rows: 0,
+        matched: 0,
+        carried: 0,
+        discrepancies: 0,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Writes why there is nothing to compare with, and when to try again.
+async fn wait(
+    gateway: &Gateway,
+    bill: &BillRow,
+    before: ReconciliationRow,
+) -> Flow<ReconciliationRow> {
+    let mut row = before.clone();
+    row.bill_id = Some(bill.id.to_string());
+    row.reason.clone_from(&bill.reason);
+    row.state = match bill.state {
+        BillState::Rejected => ReconciliationState::BillRejected,
+        BillState::Fetching | BillState::NotReady | BillState::Ready => {
+            ReconciliationState::WaitingForBill
+        }
+    };
+    write(gateway, bill, before, row).await
+}
+
+/// Writes where a reconciliation stands now, and tells the merchant if that is something new.
+async fn write(
+    gateway: &Gateway,
+    bill: &BillRow,
+    before: ReconciliationRow,
+    mut row: ReconciliationRow,
+) -> Flow<ReconciliationRow> {
+    let waits = row.state == ReconciliationState::WaitingForBill;
+    if row == before && !waits {
+        return Ok(row);
+    }
+    let is_new = row != before;
+    if is_new {
+        row.updated_at = gateway.store.now();
+    }
+    let now = &row;
+    gateway
+        .store
+        .write::<(), FlowError, _>(move |tx| {
+            Box::pin(async move {
+                let merchant = now.merchant_id;
+                if is_new {
+                    reconciliations::update(tx.sql(), now).await?;
+                }
+                if waits {
+                    let (subject, due) = (now.id.to_string(), bill.retry_at);
+                    learn::put_job(tx, gateway, merchant, Kind::Reconcile, &subject, due).await?;
+                }
+                if is_new && now.state == ReconciliationState::Done {
+                    let data = json!({
+                        "reconciliation_id": now.id, "account_id": now.account_id,
+                        "bill_id": now.bill_id, "kind": now.kind, "period": now.period,
+                        "rows": now.rows, "matched": now.matched,
+                        "discrepancies": now.discrepancies,
+                    });
+                    let kind = "reconciliation.done";
+                    learn::announce(tx, gateway, merchant, None, kind, data).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(row)
+}
