@@ -2,4 +2,16 @@
 //! other side of real sockets, real plugins in the sandbox, and a database in a file.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
+mod bad_input;
+mod bills;
+mod closing;
+mod crowds;
+mod forgeries;
+mod messages;
 mod products;
+mod reconciliation;
+mod refunds;
+mod replies;
+mod shapes;
+mod silence;

@@ -72,4 +72,16 @@ impl World {
         let answer = self.control("seed", json!({ "count": 0 })).await;
         text(&answer, "day").to_owned()
     }
+
+    /// The provider lives at noon in China so many days ago from now on, and its clock goes on from there: the bill of
+    /// its day is complete by our clock. Gives that day.
+    pub async fn days_ago(&self, days: i64) -> String {
+        const DAY_S: i64 = 86_400;
+        const CHINA_S: i64 = 8 * 3_600;
+        let now_s = self.simulator.clock().now().as_second();
+        let midnight_s = (now_s + CHINA_S).div_euclid(DAY_S) * DAY_S - CHINA_S;
+        let noon_s = midnight_s + DAY_S / 2 - days * DAY_S;
+        self.simulator.clock().advance((noon_s - now_s) * 1_000);
+        self.today().await
+    }
 }

@@ -1,0 +1,213 @@
+//! How orders end: by the shop, by time, by money that comes after all.
+
+use serde_json::{Value, json};
+use tollgate_tests::reply::text;
+use tollgate_tests::{Setup, World};
+
+/// An order's time is over, and the job that ends it is due.
+async fn run_out(world: &World, order: &Value) {
+    let id = order["order_id"]
+        .as_str()
+        .unwrap_or_else(|| text(order, "id"));
+    let past = "CAST(unixepoch('subsec') * 1000000 AS INTEGER) - 1000";
+    world
+        .write(&format!(
+            "UPDATE orders SET expires_at = {past} WHERE id = '{id}'"
+        ))
+        .await;
+    world.make_due("end_order").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_nobody_opened_is_closed_and_stays_closed() {
+    let world = World::start().await;
+    world.account().await;
+    for method in ["none", "page", "qr", "app"] {
+        let order = world.order(1250).await;
+        if method != "none" {
+            world.pay(&order, method).await;
+        }
+        let closed = world.close(&order).await.ok();
+        assert_eq!(closed["state"], "closed", "{method}");
+        let payments = closed["payments"].as_array().unwrap();
+        assert!(
+            payments.iter().all(|payment| payment["state"] == "closed"),
+            "{method}: {closed}"
+        );
+        let again = world.close(&order).await.ok();
+        assert_eq!(again["state"], "closed", "{method}: twice is once");
+        world
+            .try_pay(&order, "page")
+            .await
+            .refused(409, "order-closed");
+        let events = world.events(&order).await;
+        assert_eq!(
+            events.iter().filter(|kind| *kind == "order.closed").count(),
+            1,
+            "{events:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opened_trade_is_ended_at_the_provider_first() {
+    let world = World::start().await;
+    let payment = world.started(1250, "page").await;
+    world.payer_opens(&payment).await;
+    let order = world.order_of(&payment).await;
+    assert_eq!(world.close(&order).await.ok()["state"], "closed");
+    assert_eq!(world.trade(&payment).await["standing"], "closed");
+    let page = world.payer_opens(&payment).await;
+    assert!(
+        page.text.contains("closed"),
+        "nobody can pay any more: {}",
+        page.text
+    );
+    assert_eq!(world.payment(&payment).await["state"], "closed");
+    assert_eq!(
+        world.events(&payment).await,
+        ["order.created", "payment.closed", "order.closed"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paid_while_it_was_being_closed_is_paid() {
+    let world = World::start().await;
+    world.lose_notifications().await;
+    let payment = world.started(1250, "page").await;
+    world.payer_pays(&payment).await;
+    let order = world.order_of(&payment).await;
+    assert_eq!(order["state"], "open", "the shop does not know yet");
+    world.close(&order).await.refused(409, "order-paid");
+    assert_eq!(world.order_of(&payment).await["state"], "paid");
+    assert_eq!(
+        world.events(&payment).await,
+        ["order.created", "payment.succeeded", "order.paid"]
+    );
+    world
+        .try_pay(&order, "page")
+        .await
+        .refused(409, "order-paid");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_ended_at_the_provider_is_not_ended_here() {
+    let world = World::with(Setup {
+        call_ms: 1_000,
+        ..Setup::default()
+    })
+    .await;
+    let payment = world.started(1250, "page").await;
+    world.payer_opens(&payment).await;
+    let order = world.order_of(&payment).await;
+    for verb in ["drop", "error_500", "bad_signature"] {
+        world.fault("close", verb, json!({})).await;
+        world.fault("query", verb, json!({})).await;
+        world.close(&order).await.refused(409, "payment-open");
+        assert_eq!(world.order_of(&order).await["state"], "open", "{verb}");
+        world.forget("faults").await;
+    }
+    // The answer to closing got lost, and the question tells that it is closed.
+    world.fault("close", "lose_reply", json!({})).await;
+    assert_eq!(world.close(&order).await.ok()["state"], "closed");
+    assert_eq!(
+        world.events(&order).await,
+        ["order.created", "payment.closed", "order.closed"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_ends_an_order_by_itself() {
+    let world = World::start().await;
+    world.account().await;
+    for method in ["none", "page", "qr"] {
+        let order = world.order(1250).await;
+        if method != "none" {
+            let payment = world.pay(&order, method).await;
+            if method == "page" {
+                world.payer_opens(&payment).await;
+            }
+        }
+        run_out(&world, &order).await;
+        let expired = world.order_until(&order, "expired").await;
+        let payments = expired["payments"].as_array().unwrap();
+        assert!(
+            payments.iter().all(|payment| payment["state"] == "closed"),
+            "{method}: {expired}"
+        );
+        assert_eq!(world.events(&order).await.last().unwrap(), "order.expired");
+        world
+            .try_pay(&order, "page")
+            .await
+            .refused(409, "order-expired");
+        world.close(&order).await.refused(409, "order-expired");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_does_not_end_what_was_paid_in_silence() {
+    let world = World::start().await;
+    world.lose_notifications().await;
+    let payment = world.started(1250, "page").await;
+    world.payer_pays(&payment).await;
+    run_out(&world, &payment).await;
+    world.order_until(&payment, "paid").await;
+    world.idle().await;
+    assert_eq!(
+        world.events(&payment).await,
+        ["order.created", "payment.succeeded", "order.paid"]
+    );
+}
+
+/// Not there before the scan is no failure: the code that was shown is still good, and so is the money.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_nobody_has_scanned_yet_is_pending() {
+    let world = World::start().await;
+    let payment = world.started(1250, "qr").await;
+    for _ in 0..3 {
+        assert_eq!(world.sync(&payment).await.ok()["state"], "pending");
+    }
+    assert_eq!(world.order_of(&payment).await["state"], "open");
+    world.payer_pays(&payment).await;
+    world.order_until(&payment, "paid").await;
+}
+
+/// Closed here before anybody scanned, so the provider knew of nothing to close; then somebody pays after all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_comes_late_is_not_refused() {
+    let world = World::start().await;
+    world.account().await;
+    for ended in ["closed", "expired"] {
+        let order = world.order(1250).await;
+        let payment = world.pay(&order, "qr").await;
+        if ended == "closed" {
+            world.close(&order).await.ok();
+        } else {
+            run_out(&world, &order).await;
+            world.order_until(&order, "expired").await;
+        }
+        world.payer_pays(&payment).await;
+        let paid = world.order_until(&order, "paid").await;
+        assert_eq!(
+            (&paid["paid"], &paid["payments"][0]["state"]),
+            (&json!(1250), &json!("succeeded"))
+        );
+        world.acknowledged(&payment).await;
+        let ended_by = format!("order.{ended}");
+        let wanted = [
+            "order.created",
+            "payment.closed",
+            ended_by.as_str(),
+            "payment.succeeded",
+            "order.paid",
+        ];
+        assert_eq!(world.events(&order).await, wanted);
+        // And it can be given back like any other.
+        let refund = world
+            .refund(&payment, &format!("R-{ended}"), 1250)
+            .await
+            .ok();
+        assert_eq!(refund["state"], "succeeded", "{refund}");
+        assert_eq!(world.order_of(&order).await["state"], "refunded");
+    }
+}

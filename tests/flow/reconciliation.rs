@@ -1,0 +1,285 @@
+//! A day's bill against our records: what agrees is marked, what differs is listed once, and again changes nothing.
+
+use serde_json::{Value, json};
+use tollgate::flows::reconcile;
+use tollgate_domain::matching::FeeTerms;
+use tollgate_tests::World;
+use tollgate_tests::reply::text;
+
+/// A world whose provider lives some days ago at noon, so that the day's bill is complete, with an account and the day.
+async fn past() -> (World, Value, String) {
+    let world = World::start().await;
+    let account = world.account().await;
+    let day = world.days_ago(3).await;
+    (world, account, day)
+}
+
+/// A paid payment of this amount.
+async fn paid(world: &World, amount: i64) -> Value {
+    let payment = world.pay(&world.order(amount).await, "page").await;
+    world.payer_pays(&payment).await;
+    world.payment_until(&payment, "succeeded").await;
+    world.acknowledged(&payment).await;
+    payment
+}
+
+async fn edit(world: &World, op: &str, payment: &Value, more: Value) {
+    let mut body = json!({ "op": op, "out_trade_no": payment["reference"] });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    world.control("bill-edits", body).await;
+}
+
+/// Kinds and what they are about.
+fn told(differences: &[Value]) -> Vec<(String, Value)> {
+    let mut told: Vec<_> = differences
+        .iter()
+        .map(|one| {
+            let about = if one["refund_id"].is_null() {
+                &one["payment_id"]
+            } else {
+                &one["refund_id"]
+            };
+            (text(one, "kind").to_owned(), about.clone())
+        })
+        .collect();
+    told.sort_by_key(|(kind, about)| (kind.clone(), about.to_string()));
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_agrees_carries_its_bill_row_and_day() {
+    let (world, account, day) = past().await;
+    let (first, second) = (paid(&world, 1250).await, paid(&world, 300).await);
+    let refund = world.refund(&first, "R-1", 250).await.ok();
+    assert_eq!(world.order_of(&first).await["reconciled"], false);
+    let done = world.reconcile(&account, &day).await;
+    assert_eq!(done["state"], "done", "{done}");
+    let figures = (&done["rows"], &done["matched"], &done["discrepancies"]);
+    assert_eq!(figures, (&json!(3), &json!(3), &json!(0)), "{done}");
+    assert_eq!(world.discrepancies(&done).await, Vec::<Value>::new());
+    let mut lines = Vec::new();
+    for found in [
+        world.payment(&first).await,
+        world.payment(&second).await,
+        world.refund_now(&refund).await,
+    ] {
+        let place = &found["reconciled"];
+        assert_eq!(
+            (&place["bill_id"], &place["day"]),
+            (&done["bill_id"], &json!(day)),
+            "{found}"
+        );
+        lines.push(place["line"].as_i64().unwrap());
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines.len(), 3, "each has a row of its own");
+    for payment in [&first, &second] {
+        assert_eq!(world.order_of(payment).await["reconciled"], true);
+    }
+    let events = world.events(&first).await;
+    let count = |kind: &str| events.iter().filter(|event| *event == kind).count();
+    assert_eq!(
+        (count("payment.reconciled"), count("refund.reconciled")),
+        (1, 1),
+        "{events:?}"
+    );
+    assert_eq!(
+        world.events(&second).await.last().unwrap(),
+        "payment.reconciled"
+    );
+    let told = world
+        .select("SELECT kind FROM events WHERE order_id IS NULL")
+        .await;
+    assert_eq!(told, ["reconciliation.done"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn again_changes_nothing() {
+    let (world, account, day) = past().await;
+    let payment = paid(&world, 1250).await;
+    world.refund(&payment, "R-1", 250).await.ok();
+    let missing = paid(&world, 700).await;
+    edit(&world, "drop_row", &missing, json!({})).await;
+    let first = world.reconcile(&account, &day).await;
+    let listed = world.discrepancies(&first).await;
+    world.idle().await;
+    let before = world.dump().await;
+    for _ in 0..3 {
+        let body = json!({ "account_id": account["id"], "period": day });
+        let again = world.post("/v1/reconciliations", body).await;
+        assert_eq!((again.status, &again.json), (200, &first));
+    }
+    world.idle().await;
+    let after = world.dump().await;
+    assert!(
+        before.changed(&after).is_empty(),
+        "{:?}",
+        before.changed(&after)
+    );
+    assert_eq!(world.discrepancies(&first).await, listed);
+    let read = world
+        .get(&format!("/v1/reconciliations/{}", text(&first, "id")))
+        .await
+        .ok();
+    assert_eq!(read, first);
+    assert_eq!(
+        world.get("/v1/reconciliations").await.ok()["data"],
+        json!([first])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_planted_difference_is_found_once() {
+    let (world, account, day) = past().await;
+    let gateway = world.gateway.as_ref().unwrap();
+    let terms = FeeTerms {
+        rate_ppm: 6_000,
+        fixed: 0,
+    };
+    let id = text(&account, "id").parse().unwrap();
+    reconcile::set_fee_terms(gateway.gateway(), gateway.merchant_id, id, terms)
+        .await
+        .unwrap();
+    let fine = paid(&world, 1250).await;
+    let refunded = paid(&world, 2000).await;
+    let refund = world.refund(&refunded, "R-1", 500).await.ok();
+    let (dropped, amount, time) = (
+        paid(&world, 100).await,
+        paid(&world, 200).await,
+        paid(&world, 300).await,
+    );
+    let (fee, twice) = (paid(&world, 40_000).await, paid(&world, 500).await);
+    let half = paid(&world, 600).await;
+    let lost = world.refund(&half, "R-2", 100).await.ok();
+    edit(&world, "drop_row", &dropped, json!({})).await;
+    edit(&world, "change_amount", &amount, json!({ "value": "1.99" })).await;
+    edit(&world, "shift_time", &time, json!({ "value": "3600" })).await;
+    edit(&world, "change_fee", &fee, json!({ "value": "-9.99" })).await;
+    edit(&world, "duplicate_row", &twice, json!({})).await;
+    edit(
+        &world,
+        "drop_row",
+        &half,
+        json!({ "out_request_no": lost["reference"] }),
+    )
+    .await;
+    let ghost = json!({ "reference": "ghost" });
+    edit(&world, "add_row", &ghost, json!({ "value": "3.00" })).await;
+    let done = world.reconcile(&account, &day).await;
+    assert_eq!(done["state"], "done", "{done}");
+    let found = world.discrepancies(&done).await;
+    let mut wanted = vec![
+        ("amount".to_owned(), amount["id"].clone()),
+        ("duplicate".to_owned(), twice["id"].clone()),
+        ("fee".to_owned(), fee["id"].clone()),
+        ("missing_here".to_owned(), Value::Null),
+        ("missing_there".to_owned(), dropped["id"].clone()),
+        ("missing_there".to_owned(), lost["id"].clone()),
+        ("time".to_owned(), time["id"].clone()),
+    ];
+    wanted.sort_by_key(|(kind, about)| (kind.clone(), about.to_string()));
+    assert_eq!(told(&found), wanted, "{found:#?}");
+    assert_eq!(done["discrepancies"], json!(wanted.len()));
+    for one in &found {
+        assert_eq!(one["state"], "open", "{one}");
+        let needs_line = one["kind"] != "missing_there";
+        assert_eq!(one["line"].is_i64(), needs_line, "{one}");
+        assert_eq!(one["theirs"].is_null(), !needs_line, "{one}");
+        assert_eq!(
+            one["ours"].is_null(),
+            one["kind"] == "missing_here",
+            "{one}"
+        );
+    }
+    // What agrees is matched beside them; an amount that differs is not.
+    for (payment, matched) in [
+        (&fine, true),
+        (&refunded, true),
+        (&amount, false),
+        (&dropped, false),
+        (&twice, true),
+    ] {
+        assert_eq!(
+            world.payment(payment).await["reconciled"].is_object(),
+            matched,
+            "{payment}"
+        );
+    }
+    assert!(world.refund_now(&refund).await["reconciled"].is_object());
+    assert_eq!(
+        world.order_of(&half).await["reconciled"],
+        false,
+        "one of its refunds is not in the bill"
+    );
+    assert_eq!(world.order_of(&refunded).await["reconciled"], true);
+}
+
+/// A payment that the bill has as paid while we believe that it is not: nobody told us, and the bill does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_we_do_not_know_of_is_missing_here() {
+    let (world, account, day) = past().await;
+    world.lose_notifications().await;
+    let payment = world.pay(&world.order(1250).await, "page").await;
+    world.payer_pays(&payment).await;
+    world.stop_the_clock().await;
+    let done = world.reconcile(&account, &day).await;
+    let found = world.discrepancies(&done).await;
+    assert_eq!(
+        told(&found),
+        [("missing_here".to_owned(), payment["id"].clone())],
+        "{found:#?}"
+    );
+    // The bill is a reason to look, not a proof: asked, the provider says so, and the next comparison agrees.
+    world.sync(&payment).await.ok();
+    let done = world.reconcile(&account, &day).await;
+    assert_eq!(
+        (&done["matched"], &done["discrepancies"]),
+        (&json!(1), &json!(0)),
+        "{done}"
+    );
+    assert_eq!(world.order_of(&payment).await["reconciled"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bill_that_is_rejected_reconciles_nothing_and_one_that_is_late_is_waited_for() {
+    let (world, account, day) = past().await;
+    let payment = paid(&world, 1250).await;
+    let body = json!({ "account_id": account["id"], "period": day });
+    world.fault("download", "zip_slip", json!({})).await;
+    let rejected = world.post("/v1/reconciliations", body.clone()).await.ok();
+    assert_eq!(
+        (&rejected["state"], &rejected["matched"]),
+        (&json!("bill_rejected"), &json!(0)),
+        "{rejected}"
+    );
+    assert_eq!(world.discrepancies(&rejected).await, Vec::<Value>::new());
+    world
+        .fault("bill", "refuse", json!({ "value": "BILL_NOT_EXIST" }))
+        .await;
+    let waits = world.post("/v1/reconciliations", body).await.ok();
+    assert_eq!(
+        (&waits["state"], &waits["id"]),
+        (&json!("waiting_for_bill"), &rejected["id"]),
+        "{waits}"
+    );
+    assert!(world.payment(&payment).await["reconciled"].is_null());
+    // The job that waits for it does the rest.
+    world.make_due("reconcile").await;
+    let path = format!("/v1/reconciliations/{}", text(&waits, "id"));
+    let done = tollgate_tests::until("the reconciliation", async || {
+        Some(world.get(&path).await.ok()).filter(|now| now["state"] == "done")
+    })
+    .await;
+    assert_eq!(
+        (&done["matched"], &done["discrepancies"]),
+        (&json!(1), &json!(0)),
+        "{done}"
+    );
+    assert_eq!(
+        world.events(&payment).await.last().unwrap(),
+        "payment.reconciled"
+    );
+}
