@@ -156,6 +156,8 @@ async fn page(gateway: &Gateway, view: &OrderView, surface: &str, notice: Option
         Stand::Choose { earlier_failed } => {
             let mut offers = offers::offers(gateway, &view.order, surface).await?;
             offers.retain(may_be_offered);
+            // A payer is asked for what the method cannot do without; the rest is the shop's to choose.
+            offers.iter_mut().for_each(|offer| offer.inputs.retain(|input| input.required));
             let accounts = offers.iter().map(|offer| offer.account_id);
             let targets = policy::payer_origins(gateway, view.order.merchant_id, accounts).await;
             let status = if notice.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
