@@ -76,6 +76,9 @@ pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
     shop.arg("--simulator-account").arg(&account);
     // The environment of a process is not for everybody to see, its arguments are.
     shop.env("TOLLGATE_API_KEY", text(&ready, "api_key")?);
+    if !once {
+        shop.arg("--leave-open");
+    }
     let ok = tell(&mut shop, as_json)?;
     if !ok {
         eprintln!("{}\n{}", gateway.log_end(), simulator.log_end());
@@ -89,13 +92,11 @@ pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
                 println!("{line}")
             }
         };
-        say(format!(
-            "\nThe gateway goes on until Ctrl-C.\n  API        {}",
-            text(&ready, "url")?
-        ));
+        say(format!("  API        {}", text(&ready, "url")?));
         say(format!("  API key    {}", text(&ready, "api_key")?));
         say(format!("  simulator  {}", text(&simulated, "url")?));
         say(format!("  files      {}", folder.path().display()));
+        say("Gateway and simulator go on until Ctrl-C.".to_owned());
         gateway.wait()?;
     }
     Ok(true)

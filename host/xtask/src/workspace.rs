@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::process::program_failed;
 
+/// Gateway, simulated provider, and the demo's shop.
+const PROGRAMS: [&str; 3] = ["tollgate", "tollgate-simulator", "tollgate-shop"];
+
 /// The checkout, as `cargo metadata` tells it.
 pub struct Workspace {
     /// The folder of the root `Cargo.toml`.
@@ -147,10 +150,12 @@ impl Workspace {
         Ok(built)
     }
 
-    /// The programs of the workspace, built as tests and demo need them. Always the whole workspace: choosing packages
-    /// would choose features of what they stand on, and build all of that again.
+    /// The programs that tests and demo start. Always out of the whole workspace: choosing packages would choose features of
+    /// what they stand on, and build all of that again.
     pub fn build_programs(&self) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-        self.artifacts(cargo().args(["build", "--workspace", "--bins"]))
+        let mut build = cargo();
+        build.args(["build", "--workspace"]);
+        self.artifacts(build.args(PROGRAMS.iter().flat_map(|name| ["--bin", name])))
     }
 }
 

@@ -34,6 +34,9 @@ struct Arguments {
     /// The body for `POST /v1/accounts` that the simulator gave when it got ready.
     #[arg(long, value_name = "FILE")]
     simulator_account: PathBuf,
+    /// Leave one more order to be paid by whoever watches, and say where its cashier page is.
+    #[arg(long)]
+    leave_open: bool,
     /// End with one JSON object on standard output; the steps go to standard error.
     #[arg(long)]
     json: bool,
@@ -61,5 +64,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let summary = story::tell(&gateway, &provider, &account, &mut teller).await?;
     teller.finish(&summary);
     ensure!(summary["ok"] == true, "the story did not end as it should");
+    if arguments.leave_open {
+        story::leave_open(&gateway, &teller).await?;
+    }
     Ok(())
 }

@@ -33,7 +33,8 @@ pub async fn tell(
     let account_id = text(&account, "id")?;
     teller.step(&format!(
         "{account_id}: plugin {}, {}",
-        account["plugin"], account["name"]
+        word(&account["plugin"]),
+        word(&account["name"])
     ));
 
     let first = paid_and_notified(gateway, provider, teller).await?;
@@ -72,7 +73,7 @@ async fn paid_and_notified(
     let order = wait_until_paid(gateway, &chosen).await?;
     teller.step(&format!(
         "the order is {}, {} taken",
-        order["state"],
+        word(&order["state"]),
         money(&order, "paid")?
     ));
     tell_events(gateway, &order, teller).await?;
@@ -101,7 +102,7 @@ async fn paid_and_found(
     provider.lose_notifications(false).await?;
     teller.step(&format!(
         "the query schedule found it: the order is {}, {} taken",
-        order["state"],
+        word(&order["state"]),
         money(&order, "paid")?
     ));
     tell_events(gateway, &order, teller).await?;
@@ -119,7 +120,7 @@ async fn checkout(
     let id = text(&order, "id")?;
     teller.step(&format!(
         "{id}: order {} of {}",
-        order["number"],
+        word(&order["number"]),
         money(&order, "amount")?
     ));
 
@@ -208,7 +209,7 @@ async fn refunded_in_part(
     teller.step(&format!(
         "{id}: refund of {} is {}",
         money(&refund, "amount")?,
-        refund["state"]
+        word(&refund["state"])
     ));
     let path = format!("v1/refunds/{id}");
     let refund = gateway
@@ -219,8 +220,8 @@ async fn refunded_in_part(
         .await?;
     teller.step(&format!(
         "the refund is {}, the order {}: {} of {} given back",
-        refund["state"],
-        order["state"],
+        word(&refund["state"]),
+        word(&order["state"]),
         money(&order, "refunded")?,
         money(&order, "paid")?
     ));
@@ -253,7 +254,8 @@ async fn reconciled(
         .await?;
     teller.step(&format!(
         "{}: the bill of {period} has {} rows",
-        bill["id"], bill["rows"]
+        word(&bill["id"]),
+        bill["rows"]
     ));
 
     let reconciliation = gateway.post("v1/reconciliations", &wanted).await?;
@@ -262,13 +264,19 @@ async fn reconciled(
     let reconciliation = gateway.wait(&path, PATIENCE, done).await?;
     teller.step(&format!(
         "{}: {} matched, {} discrepancies",
-        reconciliation["id"], reconciliation["matched"], reconciliation["discrepancies"]
+        word(&reconciliation["id"]),
+        reconciliation["matched"],
+        reconciliation["discrepancies"]
     ));
-    for found in gateway.list(&format!("{path}/discrepancies")).await? {
+    let path = format!("{path}/discrepancies");
+    for found in gateway.list(&path).await? {
+        let (ours, theirs) = (
+            money(&found["ours"], "amount")?,
+            money(&found["theirs"], "amount")?,
+        );
         let (kind, line) = (text(&found, "kind")?, &found["line"]);
         teller.step(&format!(
-            "line {line}: {kind}: ours {}, theirs {}",
-            found["ours"], found["theirs"]
+            "line {line}, {kind}: ours {ours}, theirs {theirs}"
         ));
     }
     Ok(reconciliation)
@@ -305,7 +313,8 @@ async fn summary(
         };
         teller.step(&format!(
             "order {}: {}, {end}",
-            order["number"], order["state"]
+            word(&order["number"]),
+            word(&order["state"])
         ));
     }
     let plugins: Vec<Value> = gateway
@@ -317,9 +326,14 @@ async fn summary(
         })
         .collect();
     for plugin in &plugins {
+        let imports = plugin["imports"]
+            .as_array()
+            .context("a plugin without imports")?;
+        let imports: Vec<String> = imports.iter().map(word).collect();
         teller.step(&format!(
             "plugin {} imports {}",
-            plugin["id"], plugin["imports"]
+            word(&plugin["id"]),
+            imports.join(", ")
         ));
     }
     let (matched, discrepancies) = (&reconciliation["matched"], &reconciliation["discrepancies"]);
@@ -335,6 +349,25 @@ async fn summary(
         "plugins": plugins,
         "elapsed_ms": teller.elapsed_ms(),
     }))
+}
+
+/// One more order, for whoever watched to pay it as the payer did. It is no part of the sums.
+pub async fn leave_open(gateway: &Gateway, teller: &Teller) -> anyhow::Result<()> {
+    let order = json!({
+        "number": "SHOP-1003", "amount": 1_880, "currency": "CNY", "subject": "Biscuits",
+        "expires_in_s": 86_400,
+    });
+    let order = gateway.post("v1/orders", &order).await?;
+    teller.say("\nAn order is left for you to pay (no real money moves):");
+    teller.say(&format!("  cashier    {}", text(&order, "cashier_url")?));
+    Ok(())
+}
+
+/// A member as people read it: a text without its quotes.
+fn word(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn text<'a>(object: &'a Value, name: &str) -> anyhow::Result<&'a str> {

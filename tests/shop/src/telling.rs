@@ -43,12 +43,18 @@ impl Teller {
     pub fn finish(&self, summary: &Value) {
         if self.json {
             println!("{summary}");
-        } else {
-            println!("\n{summary:#}");
+            return;
         }
+        let matched = &summary["reconciliation"]["matched"];
+        let (orders, payments) = (&summary["orders"], &summary["payments"]);
+        let (refunds, ms) = (&summary["refunds"], &summary["elapsed_ms"]);
+        let found = &summary["reconciliation"]["discrepancies"];
+        println!("\norders {orders}, payments {payments}, refunds {refunds}");
+        println!("bill rows matched {matched}, differences found {found}, after {ms} ms");
     }
 
-    fn say(&self, line: &str) {
+    /// A line that is no step.
+    pub fn say(&self, line: &str) {
         if self.json {
             eprintln!("{line}")
         } else {
