@@ -5,8 +5,9 @@ use tollgate_domain::money::Money;
 use tollgate_domain::payment::Told;
 use tollgate_domain::refund::RefundTold;
 use tollgate_domain::time::Moment;
-use tollgate_plugin::contract::{Fact, PaymentStatus, RefundNews, RefundStatus};
+use tollgate_plugin::contract::{Fact, PaymentStatus, RefundNews, RefundStatus, Subject};
 
+use super::Failure;
 use super::account::Account;
 use super::learn::Particulars;
 use crate::store::payments::PaymentRow;
@@ -65,10 +66,28 @@ pub fn of_refund(
 
 /// What goes into the row beside the state.
 pub fn particulars(fact: &Fact) -> Particulars {
+    let failed = match &fact.about {
+        Subject::Payment(status) => matches!(status, PaymentStatus::Failed),
+        Subject::Refund(news) => matches!(news.status, RefundStatus::Failed),
+        Subject::Dispute(_) | Subject::Bill(_) | Subject::Other(_) => false,
+    };
     Particulars {
         provider_ref: fact.provider_ref.clone(),
         at: fact.at.as_deref().and_then(|at| at.parse::<Moment>().ok()),
+        failure: failed.then(|| declined(fact)),
         ..Particulars::default()
+    }
+}
+
+/// Why the provider did not do it, in its own code and words.
+pub fn declined(fact: &Fact) -> Failure {
+    let code = Some(fact.raw_status.clone()).filter(|code| !code.is_empty());
+    let message = fact.reason.clone().or_else(|| code.clone());
+    Failure {
+        code: "declined".to_owned(),
+        message: message.unwrap_or_else(|| "the provider gives no reason".to_owned()),
+        provider_code: code,
+        provider_message: fact.reason.clone(),
     }
 }
 

@@ -297,8 +297,8 @@ fn started(account: &Account, row: &PaymentRow, report: &Report) -> Flow<(Paymen
         return Ok((PaymentCommand::LoseSight, failed("mismatch", &mismatch.to_string())));
     }
     if matches!(report.fact.about, Subject::Payment(PaymentStatus::Failed | PaymentStatus::Closed)) {
-        let reason = report.fact.reason.clone().unwrap_or_else(|| report.fact.raw_status.clone());
-        return Ok((PaymentCommand::Refuse, failed("declined", &reason)));
+        let failure = Some(facts::declined(&report.fact));
+        return Ok((PaymentCommand::Refuse, Particulars { failure, ..Particulars::default() }));
     }
     let running = Running { name: "pay", filling: None };
     let allowed = admit_action(account.plugin.manifest(), &account.grant, running, &report.action);
