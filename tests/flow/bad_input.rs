@@ -316,7 +316,7 @@ async fn a_payment_is_refused_by_the_name_of_its_field() {
     }
     assert_eq!(world.order_of(&order).await["payments"], json!([]));
     // A currency or an amount that no account takes.
-    for (amount, currency) in [(1250, "USD"), (1250, "JPY"), (10_000_000_001, "CNY")] {
+    for (amount, currency) in [(1250, "USD"), (1250, "JPY"), (10_000_000_001_i64, "CNY")] {
         let body = json!({ "number": number("C"), "amount": amount, "currency": currency, "subject": "Tea" });
         let order = world.post("/v1/orders", body).await.ok();
         let path = format!("/v1/orders/{}/payments", text(&order, "id"));

@@ -59,7 +59,7 @@ async fn an_opened_trade_is_ended_at_the_provider_first() {
     assert_eq!(world.trade(&payment).await["standing"], "closed");
     let page = world.payer_opens(&payment).await;
     assert!(
-        page.text.contains("closed"),
+        page.text.contains("CLOSE"),
         "nobody can pay any more: {}",
         page.text
     );

@@ -15,3 +15,4 @@ mod refunds;
 mod replies;
 mod shapes;
 mod silence;
+mod vectors;

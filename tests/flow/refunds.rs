@@ -200,6 +200,8 @@ async fn a_refund_that_the_provider_refuses_frees_its_amount() {
         .await;
     let refund = world.refund(&payment, "R-1", 400).await.ok();
     assert_eq!(refund["state"], "failed", "{refund}");
+    let code = &refund["failure"]["provider_code"];
+    assert_eq!(code, "ACQ.SELLER_BALANCE_NOT_ENOUGH", "{refund}");
     assert_eq!(figures(&world, &payment).await, (1000, 0, 0));
     assert_eq!(world.trade(&payment).await["refunded"], "0.00");
     // The number is used up with it: a repeat shows the same refund, and the whole can be asked for anew.

@@ -20,9 +20,7 @@ impl World {
             "client_parameters" => return self.app(payment, "open").await,
             other => panic!("a payer cannot do {other}"),
         };
-        let page = Reply::of(request.send().await.unwrap()).await;
-        assert_eq!(page.status, 200, "{}", page.text);
-        page
+        Reply::of(request.send().await.unwrap()).await
     }
 
     /// The payer goes there and pays. What comes back has `return_to`, where the provider sends his browser: nobody
@@ -31,7 +29,8 @@ impl World {
         if payment["action"]["kind"] == "client_parameters" {
             return self.app(payment, "pay").await.json;
         }
-        self.payer_opens(payment).await;
+        let page = self.payer_opens(payment).await;
+        assert_eq!(page.status, 200, "{}", page.text);
         self.act(payment, "pay").await
     }
 
