@@ -89,14 +89,14 @@ impl Cache {
     fn kept(&self, engine: &Engine, path: &Path) -> Option<Component> {
         let file = fs::read(path).ok()?;
         let (tag, code) = file.split_at_checked(TAG)?;
-        hmac::verify(&self.mac, code, tag).ok()?;
+        hmac::verify(&self.mac, &named(path, code), tag).ok()?;
         load(engine, code).ok()
     }
 
     /// Writes beside, then renames: no reader ever sees half a file.
     fn keep(&self, path: &Path, code: &[u8]) -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(hmac::sign(&self.mac, code).as_ref())?;
+        file.write_all(hmac::sign(&self.mac, &named(path, code)).as_ref())?;
         file.write_all(code)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -138,6 +138,12 @@ impl Cache {
         }
         fs::read(&output).map_err(folder_error(&output))
     }
+}
+
+/// What the MAC covers: the code under its name, so that one component's code is not taken for another's.
+fn named(path: &Path, code: &[u8]) -> Vec<u8> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    [name, b"\0", code].concat()
 }
 
 /// Whether the child succeeded; none when its time was up and it was killed.

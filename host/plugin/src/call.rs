@@ -27,6 +27,8 @@ pub struct Called<T> {
     pub missing: Option<MissingKey>,
     /// Time in the plugin.
     pub took: Duration,
+    /// The part of it that its signatures and verifications took.
+    pub in_keys: Duration,
     /// Linear memory that the instance grew to, in bytes.
     pub memory: usize,
 }
@@ -185,6 +187,7 @@ impl Core {
                     audit: state.audit,
                     logs: state.logs,
                     missing: state.missing,
+                    in_keys: state.in_keys,
                     took: started.elapsed(),
                 })
             }

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::contract::HttpResponse;
 use crate::keys::Keys;
 
 /// What stands where a secret stood.
@@ -61,6 +62,19 @@ impl Redactor {
     /// The text without any secret in it.
     pub fn text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+    }
+
+    /// An answer that a plugin may read: what it reflects of the request's secrets is taken out.
+    pub fn answer(&self, mut answer: HttpResponse) -> HttpResponse {
+        for (_, value) in &mut answer.headers {
+            if self.finds(value.as_bytes()) {
+                *value = self.text(value);
+            }
+        }
+        if self.finds(&answer.body) {
+            answer.body = self.bytes(&answer.body);
+        }
+        answer
     }
 
     /// Whether a secret stands anywhere in the bytes.

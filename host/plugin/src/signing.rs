@@ -1,6 +1,7 @@
 //! The `signing` interface: what a plugin may ask of key handles, each use counted and put into the audit.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use secrecy::ExposeSecret;
 use wasmtime::component::Resource;
@@ -102,10 +103,12 @@ impl signing_import::HostKey for CallState {
             algorithm: &algorithm,
             input: sha256_hex(&text),
         };
+        let started = Instant::now();
         let made = permitted(&key.slot, Verb::Sign, &algorithm, Some(&data)).and_then(|use_| {
             let member = key.current()?;
             Ok((crypto::sign(use_, member, &data)?, &member.facts.id))
         });
+        self.in_keys += started.elapsed();
         let (answer, used) = match made {
             Ok((signature, id)) => (Ok(signature), entry.done(id, true, None)),
             Err(error) => (Err(error), entry.done("", false, None)),
@@ -136,9 +139,11 @@ impl signing_import::HostKey for CallState {
         let use_ = permitted(&key.slot, Verb::Verify, &algorithm, Some(&data));
         let (answer, used) = match use_.and_then(|use_| key.current().map(|_| use_)) {
             Ok(use_) => {
+                let started = Instant::now();
                 let held = key
                     .acting()
                     .find(|member| crypto::verify(use_, member, &data, &signature));
+                self.in_keys += started.elapsed();
                 let id = held.map_or("", |member| &member.facts.id);
                 (Ok(held.is_some()), entry.done(id, held.is_some(), None))
             }

@@ -1,7 +1,7 @@
 //! What the host holds for one call: handles, counters, the audit and the log. It lives as long as the call.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use wasmtime::component::ResourceTable;
@@ -32,6 +32,8 @@ pub(crate) struct CallState {
     pub missing: Option<MissingKey>,
     /// When the call last got on with its bill.
     pub progress: Instant,
+    /// Time that the keys themselves took.
+    pub in_keys: Duration,
     signatures: u32,
     verifications: u32,
     log_bytes: usize,
@@ -53,6 +55,7 @@ impl CallState {
             logs: Vec::new(),
             missing: None,
             progress: Instant::now(),
+            in_keys: Duration::ZERO,
             signatures: 0,
             verifications: 0,
             log_bytes: 0,

@@ -33,9 +33,19 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// A field and its rule.
+    /// A field and its rule, each cut where none of ours would go on.
     pub fn new(field: impl Into<String>, rule: impl Into<String>) -> FieldError {
-        FieldError { field: field.into(), rule: rule.into() }
+        FieldError { field: short(field.into()), rule: short(rule.into()) }
+    }
+}
+
+/// Names and values that a caller gave are repeated so far and no further: one in the wrong place may be a key.
+const MOST_REPEATED: usize = 200;
+
+fn short(text: String) -> String {
+    match text.char_indices().nth(MOST_REPEATED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -279,8 +279,16 @@ async fn read(gateway: &Gateway, kept: &Kept) -> Flow<Read> {
                     Ok(outgoing) => outgoing,
                     Err(failure) => return Ok(Read::Later(failure.message)),
                 };
+                let redactor = outgoing.carries_secret().then(|| outgoing.redactor(&account.keys));
                 match gateway.net.send(outgoing, limit).await.0 {
-                    Ok(response) => answer = Some((state, response)),
+                    Ok(response) => {
+                        // A provider may reflect what it was sent, and no plugin sees a secret.
+                        let clean = match redactor {
+                            Some(redactor) => redactor.answer(response),
+                            None => response,
+                        };
+                        answer = Some((state, clean));
+                    }
                     Err(error) => return Ok(Read::Later(error.to_string())),
                 }
             }

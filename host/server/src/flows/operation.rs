@@ -140,11 +140,14 @@ async fn step(
     let mut exchange = Exchange::begin(&account.plugin, running.name, &context, &outgoing, &redactor);
     exchange.audit.extend(built.audit);
     exchange.build_us = micros(built.took);
+    let carries_secret = outgoing.carries_secret();
     let (answer, took) = gateway.net.send(outgoing, task.limit).await;
     let next = match answer {
         Ok(response) => {
             *sent = true;
             exchange.answered(&response, took, &redactor);
+            // A provider may reflect what it was sent, and no plugin sees a secret.
+            let response = if carries_secret { redactor.answer(response) } else { response };
             interpret(gateway, task, state, response, &mut exchange, &redactor).await
         }
         Err(error) => {
