@@ -22,8 +22,8 @@ use utoipa::ToSchema;
 use crate::api::body::unread;
 use crate::api::problem::Problem;
 use crate::api::{Shared, finish};
-use crate::flows::orders::{self, OrderView};
 use crate::flows::offers::{self, Offer};
+use crate::flows::orders::{self, OrderView};
 use crate::flows::payments::{self, Action, NewPayment};
 use crate::flows::query::{self, Asked};
 use crate::flows::{Flow, FlowError};
@@ -45,22 +45,33 @@ pub struct Status {
     params(("token" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"),
         (status = 404, body = String, content_type = "text/html")))]
-pub async fn show(State(gateway): State<Shared>, Path(token): Path<String>, headers: HeaderMap) -> Response {
+pub async fn show(
+    State(gateway): State<Shared>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let surface = surface::guess(&headers);
     let shown = finish(async move {
         let view = orders::by_token(&gateway, &token).await?;
         page(&gateway, &view, surface, None).await
     });
-    shown.await.unwrap_or_else(|problem| pages::apology(problem, None))
+    shown
+        .await
+        .unwrap_or_else(|problem| pages::apology(problem, None))
 }
 
 /// How an order stands: what its page asks every few seconds.
 #[utoipa::path(get, path = "/pay/{token}/status", tag = "cashier", operation_id = "cashierStatus", security(()),
     params(("token" = String, Path)), responses((status = 200, body = Status)))]
-pub async fn status(State(gateway): State<Shared>, Path(token): Path<String>) -> Result<Json<Status>, Problem> {
+pub async fn status(
+    State(gateway): State<Shared>,
+    Path(token): Path<String>,
+) -> Result<Json<Status>, Problem> {
     finish(async move {
         let view = orders::by_token(&gateway, &token).await?;
-        Ok(Json(Status { state: stand::word(&view, gateway.store.now()) }))
+        Ok(Json(Status {
+            state: stand::word(&view, gateway.store.now()),
+        }))
     })
     .await
 }
@@ -87,7 +98,11 @@ pub async fn choose(
         let view = orders::by_token(&gateway, &token).await?;
         match chosen {
             Choice::Leave(payment) => leave(&gateway, &view, payment).await,
-            Choice::Pay { account_id, method, inputs } => {
+            Choice::Pay {
+                account_id,
+                method,
+                inputs,
+            } => {
                 let new = NewPayment {
                     account_id: Some(account_id),
                     method,
@@ -100,16 +115,24 @@ pub async fn choose(
             }
         }
     });
-    done.await.unwrap_or_else(|problem| pages::apology(problem, Some(&back)))
+    done.await
+        .unwrap_or_else(|problem| pages::apology(problem, Some(&back)))
 }
 
-async fn pay(gateway: &Gateway, view: &OrderView, new: NewPayment, surface: &str) -> Flow<Response> {
+async fn pay(
+    gateway: &Gateway,
+    view: &OrderView,
+    new: NewPayment,
+    surface: &str,
+) -> Flow<Response> {
     let (merchant, order) = (view.order.merchant_id, view.order.id);
     match payments::start(gateway, merchant, order, new).await {
         Ok(row) => forward(gateway, view, &row).await,
         // The page as it stands now says what is in the way: paid meanwhile, over, or a payment that is open.
         Err(FlowError::Conflict { .. }) => Ok(back_to(view)),
-        Err(FlowError::Invalid(errors)) => page(gateway, view, surface, Some(Notice::Fields(errors))).await,
+        Err(FlowError::Invalid(errors)) => {
+            page(gateway, view, surface, Some(Notice::Fields(errors))).await
+        }
         Err(other) => Err(other),
     }
 }
@@ -122,10 +145,20 @@ async fn forward(gateway: &Gateway, view: &OrderView, row: &PaymentRow) -> Flow<
     }
     Ok(match action {
         Action::Redirect { url, .. } => see_other(url),
-        Action::PostForm { url, charset, fields, .. } => {
-            let mut targets = policy::payer_origins(gateway, row.merchant_id, [row.account_id]).await;
+        Action::PostForm {
+            url,
+            charset,
+            fields,
+            ..
+        } => {
+            let mut targets =
+                policy::payer_origins(gateway, row.merchant_id, [row.account_id]).await;
             targets.extend(policy::origin(&url));
-            pages::render(StatusCode::OK, &Forward::new(view, url, charset, fields)?, &targets)
+            pages::render(
+                StatusCode::OK,
+                &Forward::new(view, url, charset, fields)?,
+                &targets,
+            )
         }
         _ => back_to(view),
     })
@@ -138,7 +171,11 @@ async fn leave(
     view: &OrderView,
     payment: tollgate_domain::ids::PaymentId,
 ) -> Flow<Response> {
-    let Some(row) = view.payments.iter().find(|row| row.id == payment && row.state.is_alive()) else {
+    let Some(row) = view
+        .payments
+        .iter()
+        .find(|row| row.id == payment && row.state.is_alive())
+    else {
         return Ok(back_to(view));
     };
     match query::close_payment(gateway, row.merchant_id, row.id).await? {
@@ -150,19 +187,34 @@ async fn leave(
 }
 
 /// The page of an order as it stands.
-async fn page(gateway: &Gateway, view: &OrderView, surface: &str, notice: Option<Notice>) -> Flow<Response> {
+async fn page(
+    gateway: &Gateway,
+    view: &OrderView,
+    surface: &str,
+    notice: Option<Notice>,
+) -> Flow<Response> {
     let now = gateway.store.now();
     match stand::of(view, now) {
         Stand::Choose { earlier_failed } => {
             let mut offers = offers::offers(gateway, &view.order, surface).await?;
             offers.retain(may_be_offered);
             // A payer is asked for what the method cannot do without; the rest is the shop's to choose.
-            offers.iter_mut().for_each(|offer| offer.inputs.retain(|input| input.required));
+            offers
+                .iter_mut()
+                .for_each(|offer| offer.inputs.retain(|input| input.required));
             let accounts = offers.iter().map(|offer| offer.account_id);
             let targets = policy::payer_origins(gateway, view.order.merchant_id, accounts).await;
-            let status = if notice.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+            let status = if notice.is_some() {
+                StatusCode::UNPROCESSABLE_ENTITY
+            } else {
+                StatusCode::OK
+            };
             let notice = notice.or(earlier_failed.then_some(Notice::EarlierFailed));
-            Ok(pages::render(status, &Choose::new(view, &offers, notice)?, &targets))
+            Ok(pages::render(
+                status,
+                &Choose::new(view, &offers, notice)?,
+                &targets,
+            ))
         }
         Stand::Underway(row) => {
             let action = action_of(row)?;
@@ -171,21 +223,36 @@ async fn page(gateway: &Gateway, view: &OrderView, surface: &str, notice: Option
                 targets = policy::payer_origins(gateway, row.merchant_id, [row.account_id]).await;
                 targets.extend(policy::origin(url));
             }
-            let name = gateway.plugins.get(&row.plugin).map(|plugin| plugin.manifest().name.clone());
+            let name = gateway
+                .plugins
+                .get(&row.plugin)
+                .map(|plugin| plugin.manifest().name.clone());
             let attempt = Attempt::new(view, row, name.unwrap_or_default(), action, now)?;
             Ok(pages::render(StatusCode::OK, &attempt, &targets))
         }
-        Stand::Over(ending) => Ok(pages::render(StatusCode::OK, &Outcome::new(view, ending, now)?, &[])),
+        Stand::Over(ending) => Ok(pages::render(
+            StatusCode::OK,
+            &Outcome::new(view, ending, now)?,
+            &[],
+        )),
     }
 }
 
 /// Private fields (a card's number) are for pages that this gateway does not have.
 fn may_be_offered(offer: &Offer) -> bool {
-    offer.inputs.iter().all(|input| input.kind != "private" || !input.required)
+    offer
+        .inputs
+        .iter()
+        .all(|input| input.kind != "private" || !input.required)
 }
 
 fn action_of(row: &PaymentRow) -> Flow<Action> {
-    Ok(row.action.as_deref().map(serde_json::from_str).transpose()?.unwrap_or(Action::None))
+    Ok(row
+        .action
+        .as_deref()
+        .map(serde_json::from_str)
+        .transpose()?
+        .unwrap_or(Action::None))
 }
 
 fn back_to(view: &OrderView) -> Response {
@@ -193,5 +260,10 @@ fn back_to(view: &OrderView) -> Response {
 }
 
 fn see_other(place: String) -> Response {
-    (StatusCode::SEE_OTHER, policy::headers(&[]), [(header::LOCATION, place)]).into_response()
+    (
+        StatusCode::SEE_OTHER,
+        policy::headers(&[]),
+        [(header::LOCATION, place)],
+    )
+        .into_response()
 }

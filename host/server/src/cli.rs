@@ -45,7 +45,9 @@ pub fn main() -> ExitCode {
             tollgate_plugin::compile_child_main(&component, &out).map_err(anyhow::Error::from)
         }
     };
-    let Err(error) = done else { return ExitCode::SUCCESS };
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
     let line = format!("{error:#}").replace('\n', " ");
     if cli.json {
         eprintln!("{}", serde_json::json!({ "ok": false, "error": line }));

@@ -23,7 +23,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(key: impl Into<String>, rule: impl Into<String>) -> ConfigError {
-        ConfigError { key: key.into(), rule: rule.into() }
+        ConfigError {
+            key: key.into(),
+            rule: rule.into(),
+        }
     }
 }
 
@@ -101,7 +104,10 @@ impl Config {
         let simulators = given.simulators.unwrap_or(false);
         let bills_at_once = given.bills_at_once.unwrap_or(false);
         if bills_at_once && !simulators {
-            errors.push(ConfigError::new("bills_at_once", "is for simulators: set simulators too"));
+            errors.push(ConfigError::new(
+                "bills_at_once",
+                "is for simulators: set simulators too",
+            ));
         }
         if errors.is_empty() {
             Ok(Config {
@@ -122,12 +128,19 @@ impl Config {
 
 fn listen(given: Option<&str>, errors: &mut Vec<ConfigError>) -> SocketAddr {
     given.unwrap_or(LISTEN).parse().unwrap_or_else(|_| {
-        errors.push(ConfigError::new("listen", "must be an IP address and a port, such as 127.0.0.1:8080"));
+        errors.push(ConfigError::new(
+            "listen",
+            "must be an IP address and a port, such as 127.0.0.1:8080",
+        ));
         SocketAddr::from(([127, 0, 0, 1], 0))
     })
 }
 
-fn public_url(given: Option<&str>, listen: SocketAddr, errors: &mut Vec<ConfigError>) -> Option<String> {
+fn public_url(
+    given: Option<&str>,
+    listen: SocketAddr,
+    errors: &mut Vec<ConfigError>,
+) -> Option<String> {
     let mut refuse = |rule: &str| errors.push(ConfigError::new("public_url", rule));
     let Some(text) = given else {
         if !listen.ip().is_loopback() {
@@ -161,15 +174,30 @@ fn folders(given: &Given, errors: &mut Vec<ConfigError>) -> Folders {
         errors.push(ConfigError::new("data", "must be a folder"));
     }
     let make_plugins = given.plugins.is_none();
-    let plugins = given.plugins.clone().unwrap_or_else(|| data.join("plugins"));
+    let plugins = given
+        .plugins
+        .clone()
+        .unwrap_or_else(|| data.join("plugins"));
     if !make_plugins && !plugins.is_dir() {
-        errors.push(ConfigError::new("plugins", format!("{} is no folder", plugins.display())));
+        errors.push(ConfigError::new(
+            "plugins",
+            format!("{} is no folder", plugins.display()),
+        ));
     }
     let cache = data.join("compiled");
-    Folders { data, plugins, make_plugins, cache }
+    Folders {
+        data,
+        plugins,
+        make_plugins,
+        cache,
+    }
 }
 
-fn key_source(given: Option<GivenKey>, folders: &Folders, errors: &mut Vec<ConfigError>) -> KeySource {
+fn key_source(
+    given: Option<GivenKey>,
+    folders: &Folders,
+    errors: &mut Vec<ConfigError>,
+) -> KeySource {
     let given = given.unwrap_or_default();
     let default = || KeySource::File(folders.data.join("sealing.key"));
     match (given.file, given.value, given.command) {

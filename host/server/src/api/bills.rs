@@ -86,7 +86,11 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Bill>), Problem> {
     let account = wanted.account_id.parse();
     let account = account.map_err(|_| Problem::field("account_id", "is no account of yours"))?;
-    let ask = Ask { account, kind: wanted.kind, period: wanted.period };
+    let ask = Ask {
+        account,
+        kind: wanted.kind,
+        period: wanted.period,
+    };
     finish(async move {
         let made = bills::fetch(&gateway, merchant, &ask).await?;
         Ok((made_or_there(made.fresh), Json(Bill::from(made.row))))
@@ -96,7 +100,7 @@ pub async fn create(
 
 /// List bills, newest first.
 #[utoipa::path(get, path = "/v1/bills", tag = "reconciliation", operation_id = "listBills",
-    params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    params(("account_id" = Option<String>, Query), ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Bill>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(
@@ -104,14 +108,22 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Bill>>, Problem> {
-    query.only(&[])?;
+    query.only(&["account_id"])?;
+    let account = query.id::<kind::Account>("account_id")?.to_owned();
     let before = query.before::<kind::Bill>()?.to_owned();
     let limit = query.limit()?;
     finish(async move {
-        let filter = Filter { account: "", before: &before, limit: page::one_more(limit) };
+        let filter = Filter {
+            account: &account,
+            before: &before,
+            limit: page::one_more(limit),
+        };
         let rows = bills::list(&gateway, merchant, &filter).await?;
         let (rows, next_cursor) = page::cut(rows, limit, |row| row.id.to_string());
-        Ok(Json(Page { data: rows.into_iter().map(Bill::from).collect(), next_cursor }))
+        Ok(Json(Page {
+            data: rows.into_iter().map(Bill::from).collect(),
+            next_cursor,
+        }))
     })
     .await
 }

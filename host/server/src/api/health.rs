@@ -28,14 +28,17 @@ pub struct Ready {
 }
 
 /// Whether the process answers: nothing else is looked at.
-#[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "isAlive", security(()),
     responses((status = 200, body = Alive)))]
 pub async fn alive() -> Json<Alive> {
-    Json(Alive { status: "alive", version: env!("CARGO_PKG_VERSION") })
+    Json(Alive {
+        status: "alive",
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }
 
 /// Whether the database answers and a plugin is loaded.
-#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "isReady", security(()),
     responses((status = 200, body = Ready),
         (status = 503, body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn ready(State(gateway): State<Shared>) -> Result<Json<Ready>, Problem> {
@@ -48,7 +51,10 @@ pub async fn ready(State(gateway): State<Shared>) -> Result<Json<Ready>, Problem
         Ok(_) => {
             let plugins = gateway.plugins.plugins().len();
             if plugins > 0 {
-                return Ok(Json(Ready { status: "ready", plugins }));
+                return Ok(Json(Ready {
+                    status: "ready",
+                    plugins,
+                }));
             }
             return Err(Problem::new("unavailable", "no plugin is loaded"));
         }

@@ -156,8 +156,11 @@ pub struct Order {
 
 impl From<NewOrder> for orders::NewOrder {
     fn from(new: NewOrder) -> orders::NewOrder {
-        let item =
-            |item: Item| orders::NewItem { name: item.name, price: item.price, quantity: item.quantity };
+        let item = |item: Item| orders::NewItem {
+            name: item.name,
+            price: item.price,
+            quantity: item.quantity,
+        };
         orders::NewOrder {
             number: new.number,
             amount: new.amount,
@@ -204,16 +207,34 @@ impl From<orders::Address> for Address {
 
 impl Order {
     fn render(public_url: &str, view: OrderView) -> Flow<Order> {
-        let OrderView { order, payments, refunds } = view;
+        let OrderView {
+            order,
+            payments,
+            refunds,
+        } = view;
         let details: Details = serde_json::from_str(&order.details)?;
-        let payments: Vec<Payment> =
-            payments.into_iter().map(Payment::render).collect::<Flow<_>>()?;
-        let refunds: Vec<Refund> = refunds.into_iter().map(Refund::render).collect::<Flow<_>>()?;
+        let payments: Vec<Payment> = payments
+            .into_iter()
+            .map(Payment::render)
+            .collect::<Flow<_>>()?;
+        let refunds: Vec<Refund> = refunds
+            .into_iter()
+            .map(Refund::render)
+            .collect::<Flow<_>>()?;
         let moved = payments.iter().any(Payment::moved_money);
-        let found = payments.iter().filter(|one| one.moved_money()).all(Payment::is_reconciled)
-            && refunds.iter().filter(|one| one.moved_money()).all(Refund::is_reconciled);
-        let item =
-            |item: orders::NewItem| Item { name: item.name, price: item.price, quantity: item.quantity };
+        let found = payments
+            .iter()
+            .filter(|one| one.moved_money())
+            .all(Payment::is_reconciled)
+            && refunds
+                .iter()
+                .filter(|one| one.moved_money())
+                .all(Refund::is_reconciled);
+        let item = |item: orders::NewItem| Item {
+            name: item.name,
+            price: item.price,
+            quantity: item.quantity,
+        };
         Ok(Order {
             paid: sum(payments.iter().map(Payment::taken))?,
             refunded: sum(payments.iter().map(Payment::refunded))?,
@@ -266,7 +287,11 @@ pub async fn create(
 
 /// 201 for what this request made, 200 for what was there.
 pub fn made_or_there(fresh: bool) -> StatusCode {
-    if fresh { StatusCode::CREATED } else { StatusCode::OK }
+    if fresh {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    }
 }
 
 /// List orders, newest first.

@@ -163,7 +163,12 @@ impl Failure {
 
 impl NextAction {
     fn render(kept: Option<&str>) -> Flow<NextAction> {
-        let Some(kept) = kept else { return Ok(NextAction { kind: "none", ..NextAction::default() }) };
+        let Some(kept) = kept else {
+            return Ok(NextAction {
+                kind: "none",
+                ..NextAction::default()
+            });
+        };
         let text = |moment: Option<Moment>| moment.map(|moment| moment.to_string());
         let content = |kind, content, expires_at| NextAction {
             kind,
@@ -178,17 +183,30 @@ impl NextAction {
             ..NextAction::default()
         };
         Ok(match serde_json::from_str(kept)? {
-            Action::None => NextAction { kind: "none", ..NextAction::default() },
+            Action::None => NextAction {
+                kind: "none",
+                ..NextAction::default()
+            },
             Action::Redirect { url, expires_at } => place("redirect", url, expires_at),
             Action::DeepLink { url, expires_at } => place("deep_link", url, expires_at),
-            Action::QrCode { content: code, expires_at } => content("qr_code", code, expires_at),
-            Action::Instructions { content: words, expires_at } => {
-                content("instructions", words, expires_at)
-            }
-            Action::ClientParameters { content: parameters, expires_at } => {
-                content("client_parameters", parameters, expires_at)
-            }
-            Action::PostForm { url, charset, fields, expires_at } => NextAction {
+            Action::QrCode {
+                content: code,
+                expires_at,
+            } => content("qr_code", code, expires_at),
+            Action::Instructions {
+                content: words,
+                expires_at,
+            } => content("instructions", words, expires_at),
+            Action::ClientParameters {
+                content: parameters,
+                expires_at,
+            } => content("client_parameters", parameters, expires_at),
+            Action::PostForm {
+                url,
+                charset,
+                fields,
+                expires_at,
+            } => NextAction {
                 fields: Some(fields),
                 charset: Some(charset),
                 ..place("post_form", url, expires_at)
@@ -256,7 +274,8 @@ pub async fn start(
 ) -> Result<(StatusCode, Json<Payment>), Problem> {
     let account_id = new.account_id.map(|id| id.parse()).transpose();
     let new = payments::NewPayment {
-        account_id: account_id.map_err(|_| Problem::field("account_id", "is no account of yours"))?,
+        account_id: account_id
+            .map_err(|_| Problem::field("account_id", "is no account of yours"))?,
         method: new.method,
         surface: new.surface,
         payer_ip: new.payer_ip,
@@ -280,7 +299,8 @@ pub async fn get(
     Caller(merchant): Caller,
     Named(id): Named<kind::Payment>,
 ) -> Result<Json<Payment>, Problem> {
-    finish(async move { Payment::render(payments::get(&gateway, merchant, id).await?).map(Json) }).await
+    finish(async move { Payment::render(payments::get(&gateway, merchant, id).await?).map(Json) })
+        .await
 }
 
 /// Ask the provider how a payment stands, now.
@@ -293,7 +313,8 @@ pub async fn sync(
     Caller(merchant): Caller,
     Named(id): Named<kind::Payment>,
 ) -> Result<Json<Payment>, Problem> {
-    finish(async move { Payment::render(query::sync(&gateway, merchant, id).await?).map(Json) }).await
+    finish(async move { Payment::render(query::sync(&gateway, merchant, id).await?).map(Json) })
+        .await
 }
 
 /// Hand over what the provider's client library told your app. It proves nothing by itself: it is checked like a
@@ -309,7 +330,10 @@ pub async fn client_result(
     Body(told): Body<ClientResult>,
 ) -> Result<Json<Payment>, Problem> {
     if told.result.is_empty() {
-        return Err(Problem::from(FlowError::invalid("result", "must not be empty")));
+        return Err(Problem::from(FlowError::invalid(
+            "result",
+            "must not be empty",
+        )));
     }
     finish(async move {
         let row = notices::client_result(&gateway, merchant, id, told.result).await?;

@@ -69,7 +69,7 @@ pub struct Discrepancy {
     /// What the bill has.
     #[schema(value_type = Option<Object>)]
     theirs: Option<serde_json::Value>,
-    /// open.
+    /// open, or gone: a later comparison did not find it any more.
     state: String,
     /// When it was found.
     #[schema(format = DateTime)]
@@ -125,17 +125,24 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Reconciliation>), Problem> {
     let account = wanted.account_id.parse();
     let account = account.map_err(|_| Problem::field("account_id", "is no account of yours"))?;
-    let ask = Ask { account, kind: wanted.kind, period: wanted.period };
+    let ask = Ask {
+        account,
+        kind: wanted.kind,
+        period: wanted.period,
+    };
     finish(async move {
         let made = reconcile::run(&gateway, merchant, &ask).await?;
-        Ok((made_or_there(made.fresh), Json(Reconciliation::from(made.row))))
+        Ok((
+            made_or_there(made.fresh),
+            Json(Reconciliation::from(made.row)),
+        ))
     })
     .await
 }
 
 /// List reconciliations, newest first.
 #[utoipa::path(get, path = "/v1/reconciliations", tag = "reconciliation", operation_id = "listReconciliations",
-    params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
+    params(("account_id" = Option<String>, Query), ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Reconciliation>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(
@@ -143,14 +150,22 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Reconciliation>>, Problem> {
-    query.only(&[])?;
+    query.only(&["account_id"])?;
+    let account = query.id::<kind::Account>("account_id")?.to_owned();
     let before = query.before::<kind::Reconciliation>()?.to_owned();
     let limit = query.limit()?;
     finish(async move {
-        let filter = Filter { account: "", before: &before, limit: page::one_more(limit) };
+        let filter = Filter {
+            account: &account,
+            before: &before,
+            limit: page::one_more(limit),
+        };
         let rows = reconcile::list(&gateway, merchant, &filter).await?;
         let (rows, next_cursor) = page::cut(rows, limit, |row| row.id.to_string());
-        Ok(Json(Page { data: rows.into_iter().map(Reconciliation::from).collect(), next_cursor }))
+        Ok(Json(Page {
+            data: rows.into_iter().map(Reconciliation::from).collect(),
+            next_cursor,
+        }))
     })
     .await
 }
@@ -165,7 +180,12 @@ pub async fn get(
     Caller(merchant): Caller,
     Named(id): Named<kind::Reconciliation>,
 ) -> Result<Json<Reconciliation>, Problem> {
-    finish(async move { Ok(Json(Reconciliation::from(reconcile::get(&gateway, merchant, id).await?))) }).await
+    finish(async move {
+        Ok(Json(Reconciliation::from(
+            reconcile::get(&gateway, merchant, id).await?,
+        )))
+    })
+    .await
 }
 
 /// List the differences of a reconciliation, oldest first.
@@ -188,7 +208,10 @@ pub async fn discrepancies(
         let limit_and_one = page::one_more(limit);
         let rows = reconcile::discrepancies(&gateway, merchant, id, &after, limit_and_one).await?;
         let (rows, next_cursor) = page::cut(rows, limit, |row| row.id.to_string());
-        let data = rows.into_iter().map(Discrepancy::render).collect::<Flow<_>>()?;
+        let data = rows
+            .into_iter()
+            .map(Discrepancy::render)
+            .collect::<Flow<_>>()?;
         Ok(Json(Page { data, next_cursor }))
     })
     .await

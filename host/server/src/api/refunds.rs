@@ -167,5 +167,6 @@ pub async fn get(
     Caller(merchant): Caller,
     Named(id): Named<kind::Refund>,
 ) -> Result<Json<Refund>, Problem> {
-    finish(async move { Refund::render(refunds::get(&gateway, merchant, id).await?).map(Json) }).await
+    finish(async move { Refund::render(refunds::get(&gateway, merchant, id).await?).map(Json) })
+        .await
 }

@@ -28,11 +28,21 @@ pub enum Choice {
 pub const INPUT: &str = "input.";
 
 /// Reads a form.
-pub fn read(public_url: &str, headers: &HeaderMap, body: Result<Bytes, Problem>) -> Result<Choice, Problem> {
+pub fn read(
+    public_url: &str,
+    headers: &HeaderMap,
+    body: Result<Bytes, Problem>,
+) -> Result<Choice, Problem> {
     if !is_ours(public_url, headers) {
-        return Err(Problem::new("foreign-form", "this form was sent by another site"));
+        return Err(Problem::new(
+            "foreign-form",
+            "this form was sent by another site",
+        ));
     }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if kind.split(';').next().unwrap_or_default().trim() != "application/x-www-form-urlencoded" {
         let detail = "the content type must be application/x-www-form-urlencoded";
         return Err(Problem::new("unsupported-media-type", detail));
@@ -43,7 +53,10 @@ pub fn read(public_url: &str, headers: &HeaderMap, body: Result<Bytes, Problem>)
 fn choice(body: &[u8]) -> Result<Choice, Problem> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(body) {
-        if fields.insert(name.to_string(), value.into_owned()).is_some() {
+        if fields
+            .insert(name.to_string(), value.into_owned())
+            .is_some()
+        {
             return Err(Problem::field(name, "stands there twice"));
         }
     }
@@ -52,8 +65,14 @@ fn choice(body: &[u8]) -> Result<Choice, Problem> {
         let payment = payment.parse().map_err(|_| Problem::not_found("payment"))?;
         return Ok(Choice::Leave(payment));
     }
-    let mut take = |name: &str| fields.remove(name).ok_or_else(|| Problem::field(name, "is required"));
-    let account_id = take("account_id")?.parse().map_err(|_| Problem::not_found("account"))?;
+    let mut take = |name: &str| {
+        fields
+            .remove(name)
+            .ok_or_else(|| Problem::field(name, "is required"))
+    };
+    let account_id = take("account_id")?
+        .parse()
+        .map_err(|_| Problem::not_found("account"))?;
     let method = take("method")?;
     let mut inputs = BTreeMap::new();
     for (name, value) in fields {
@@ -65,7 +84,11 @@ fn choice(body: &[u8]) -> Result<Choice, Problem> {
             inputs.insert(input.to_owned(), value);
         }
     }
-    Ok(Choice::Pay { account_id, method, inputs })
+    Ok(Choice::Pay {
+        account_id,
+        method,
+        inputs,
+    })
 }
 
 /// Whether a browser says that the form was on another site. One that says nothing is believed: the address itself is
@@ -86,9 +109,15 @@ mod tests {
 
     const URL: &str = "https://pay.example.com";
 
-    fn sent(headers: &[(&'static str, &'static str)], body: &'static str) -> Result<Choice, Problem> {
+    fn sent(
+        headers: &[(&'static str, &'static str)],
+        body: &'static str,
+    ) -> Result<Choice, Problem> {
         let mut map = HeaderMap::new();
-        map.insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
+        map.insert(
+            header::CONTENT_TYPE,
+            "application/x-www-form-urlencoded".parse().unwrap(),
+        );
         for (name, value) in headers {
             map.insert(HeaderName::from_static(name), value.parse().unwrap());
         }
@@ -98,9 +127,14 @@ mod tests {
     #[test]
     fn a_choice_is_read_with_its_inputs() {
         let body = "account_id=acc_00000000000000000000000000000001&method=page&input.phone=12&input.bank=";
-        let Ok(Choice::Pay { method, inputs, .. }) = sent(&[], body) else { panic!("refused") };
+        let Ok(Choice::Pay { method, inputs, .. }) = sent(&[], body) else {
+            panic!("refused")
+        };
         assert_eq!(method, "page");
-        assert_eq!(inputs, BTreeMap::from([("phone".to_owned(), "12".to_owned())]));
+        assert_eq!(
+            inputs,
+            BTreeMap::from([("phone".to_owned(), "12".to_owned())])
+        );
         let body = "leave=pay_00000000000000000000000000000001";
         assert!(matches!(sent(&[], body), Ok(Choice::Leave(_))));
     }
@@ -110,9 +144,18 @@ mod tests {
         let rows = [
             ("", "invalid-request"),
             ("account_id=acc_1&method=page", "not-found"),
-            ("account_id=acc_00000000000000000000000000000001", "invalid-request"),
-            ("account_id=acc_00000000000000000000000000000001&method=a&amount=1", "invalid-request"),
-            ("account_id=acc_00000000000000000000000000000001&method=a&method=b", "invalid-request"),
+            (
+                "account_id=acc_00000000000000000000000000000001",
+                "invalid-request",
+            ),
+            (
+                "account_id=acc_00000000000000000000000000000001&method=a&amount=1",
+                "invalid-request",
+            ),
+            (
+                "account_id=acc_00000000000000000000000000000001&method=a&method=b",
+                "invalid-request",
+            ),
             ("leave=ord_00000000000000000000000000000001", "not-found"),
         ];
         for (body, code) in rows {
@@ -138,7 +181,11 @@ mod tests {
             vec![("sec-fetch-site", "same-site"), ("origin", "null")],
         ];
         for headers in refused {
-            assert_eq!(sent(&headers, leave).err().unwrap().code(), "foreign-form", "{headers:?}");
+            assert_eq!(
+                sent(&headers, leave).err().unwrap().code(),
+                "foreign-form",
+                "{headers:?}"
+            );
         }
     }
 }

@@ -15,8 +15,8 @@ use super::form::INPUT;
 use super::policy;
 use super::stand::{self, Ending};
 use crate::api::problem::{Cause, Problem};
-use crate::flows::orders::{Details, OrderView};
 use crate::flows::offers::Offer;
+use crate::flows::orders::{Details, OrderView};
 use crate::flows::payments::Action;
 use crate::flows::{FieldError, Flow, FlowError};
 use crate::store::payments::PaymentRow;
@@ -26,7 +26,13 @@ pub fn render(status: StatusCode, page: &impl Template, targets: &[String]) -> R
     match page.render() {
         Ok(html) => {
             let kind = HeaderValue::from_static("text/html; charset=utf-8");
-            (status, policy::headers(targets), [(header::CONTENT_TYPE, kind)], html).into_response()
+            (
+                status,
+                policy::headers(targets),
+                [(header::CONTENT_TYPE, kind)],
+                html,
+            )
+                .into_response()
         }
         Err(error) => Problem::internal(format!("a page: {error}")).into_response(),
     }
@@ -36,13 +42,23 @@ pub fn render(status: StatusCode, page: &impl Template, targets: &[String]) -> R
 pub fn apology(mut problem: Problem, back: Option<&str>) -> Response {
     let status = problem.status();
     let (heading, text) = match status.as_u16() {
-        404 => ("There is no such payment", "The address may be incomplete. Go back to the shop and try again."),
+        404 => (
+            "There is no such payment",
+            "The address may be incomplete. Go back to the shop and try again.",
+        ),
         503 => ("Not right now", problem.detail()),
-        500.. => ("Something went wrong on our side", "Nothing that you have paid is lost. Try again in a moment."),
+        500.. => (
+            "Something went wrong on our side",
+            "Nothing that you have paid is lost. Try again in a moment.",
+        ),
         _ => ("That did not work", problem.detail()),
     };
     let back = back.filter(|_| status != StatusCode::NOT_FOUND);
-    let page = Apology { heading, text: text.to_owned(), back };
+    let page = Apology {
+        heading,
+        text: text.to_owned(),
+        back,
+    };
     let mut response = render(status, &page, &[]);
     if let Some(Cause(cause)) = problem.take_cause() {
         response.extensions_mut().insert(Cause(cause));
@@ -79,7 +95,10 @@ impl Bill {
             } else {
                 format!("{} × {}", item.quantity, item.name)
             };
-            Ok(Line { label, amount: money(total, currency) })
+            Ok(Line {
+                label,
+                amount: money(total, currency),
+            })
         });
         Ok(Bill {
             amount: money(view.order.amount, currency),
@@ -88,7 +107,9 @@ impl Bill {
             number: view.order.number.clone(),
             items: lines.collect::<Flow<_>>()?,
             // Checked when the order was made, and again where it becomes a link.
-            return_url: details.return_url.filter(|url| policy::origin(url).is_some()),
+            return_url: details
+                .return_url
+                .filter(|url| policy::origin(url).is_some()),
             expires: seconds(view.order.expires_at),
         })
     }
@@ -101,7 +122,8 @@ fn money(minor: i64, currency: Currency) -> String {
 /// Without the fraction of a second, which no payer reads.
 fn seconds(moment: Moment) -> String {
     let text = moment.to_string();
-    text.split_once('.').map_or(text.clone(), |(before, _)| format!("{before}Z"))
+    text.split_once('.')
+        .map_or(text.clone(), |(before, _)| format!("{before}Z"))
 }
 
 /// The page on which a method is chosen.
@@ -124,18 +146,33 @@ pub enum Notice {
 
 impl<'p> Choose<'p> {
     /// For these methods.
-    pub fn new(view: &'p OrderView, offers: &'p [Offer], notice: Option<Notice>) -> Flow<Choose<'p>> {
+    pub fn new(
+        view: &'p OrderView,
+        offers: &'p [Offer],
+        notice: Option<Notice>,
+    ) -> Flow<Choose<'p>> {
         let notices = match notice {
             None => Vec::new(),
             Some(Notice::EarlierFailed) => {
-                vec!["That payment did not go through, and no money was taken. Choose again.".to_owned()]
+                vec![
+                    "That payment did not go through, and no money was taken. Choose again."
+                        .to_owned(),
+                ]
             }
             Some(Notice::Fields(errors)) => {
                 let name = |field: &str| field.rsplit('.').next().unwrap_or_default().to_owned();
-                errors.iter().map(|error| format!("{}: {}", name(&error.field), error.rule)).collect()
+                errors
+                    .iter()
+                    .map(|error| format!("{}: {}", name(&error.field), error.rule))
+                    .collect()
             }
         };
-        Ok(Choose { bill: Bill::of(view)?, token: &view.order.token, offers, notices })
+        Ok(Choose {
+            bill: Bill::of(view)?,
+            token: &view.order.token,
+            offers,
+            notices,
+        })
     }
 }
 
@@ -151,8 +188,18 @@ pub struct Forward {
 
 impl Forward {
     /// With the provider's form.
-    pub fn new(view: &OrderView, url: String, charset: String, fields: Vec<(String, String)>) -> Flow<Forward> {
-        Ok(Forward { bill: Bill::of(view)?, url, charset, fields })
+    pub fn new(
+        view: &OrderView,
+        url: String,
+        charset: String,
+        fields: Vec<(String, String)>,
+    ) -> Flow<Forward> {
+        Ok(Forward {
+            bill: Bill::of(view)?,
+            url,
+            charset,
+            fields,
+        })
     }
 }
 
@@ -210,7 +257,10 @@ fn picture(content: &str) -> Flow<String> {
     let code = QRBuilder::new(content).build();
     let code = code.map_err(|error| FlowError::Internal(format!("a QR code: {error:?}")))?;
     let svg = SvgBuilder::default().to_str(&code);
-    Ok(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg)))
+    Ok(format!(
+        "data:image/svg+xml;base64,{}",
+        STANDARD.encode(svg)
+    ))
 }
 
 /// The page of an order that is over.
@@ -232,11 +282,21 @@ impl<'p> Outcome<'p> {
     pub fn new(view: &'p OrderView, ending: Ending, now: Moment) -> Flow<Outcome<'p>> {
         let (tone, heading, text) = match ending {
             Ending::Paid => ("good", "Paid", "Thank you. You can go back to the shop."),
-            Ending::Refunded => ("good", "Paid, with a refund", "What goes back is listed below."),
-            Ending::Closed => ("calm", "This order was closed", "The shop ended it. Nothing is owed."),
-            Ending::Expired => {
-                ("calm", "The time to pay is over", "Nothing is owed. Go back to the shop to order again.")
-            }
+            Ending::Refunded => (
+                "good",
+                "Paid, with a refund",
+                "What goes back is listed below.",
+            ),
+            Ending::Closed => (
+                "calm",
+                "This order was closed",
+                "The shop ended it. Nothing is owed.",
+            ),
+            Ending::Expired => (
+                "calm",
+                "The time to pay is over",
+                "Nothing is owed. Go back to the shop to order again.",
+            ),
         };
         let refund = |refund: &crate::store::refunds::RefundRow| Line {
             label: match refund.state {

@@ -45,14 +45,21 @@ pub fn of(view: &OrderView, now: Moment) -> Stand<'_> {
         OrderState::Closed => Stand::Over(Ending::Closed),
         OrderState::Expired => Stand::Over(Ending::Expired),
         OrderState::Open => {
-            if let Some(alive) = view.payments.iter().rev().find(|payment| payment.state.is_alive()) {
+            if let Some(alive) = view
+                .payments
+                .iter()
+                .rev()
+                .find(|payment| payment.state.is_alive())
+            {
                 return Stand::Underway(alive);
             }
             if now >= view.order.expires_at {
                 return Stand::Over(Ending::Expired);
             }
             let last = view.payments.last().map(|payment| payment.state);
-            Stand::Choose { earlier_failed: last == Some(PaymentState::Failed) }
+            Stand::Choose {
+                earlier_failed: last == Some(PaymentState::Failed),
+            }
         }
     }
 }
@@ -61,9 +68,19 @@ pub fn of(view: &OrderView, now: Moment) -> Stand<'_> {
 pub fn word(view: &OrderView, now: Moment) -> String {
     let stand = match of(view, now) {
         Stand::Choose { .. } => "choose".to_owned(),
-        Stand::Underway(row) => format!("underway-{}-{}", row.state, u8::from(row.action.is_some())),
+        Stand::Underway(row) => {
+            format!("underway-{}-{}", row.state, u8::from(row.action.is_some()))
+        }
         Stand::Over(ending) => format!("{ending:?}").to_lowercase(),
     };
-    let settled = view.refunds.iter().filter(|refund| !refund.state.is_open()).count();
-    format!("{stand}-{}-{}-{settled}", view.payments.len(), view.refunds.len())
+    let settled = view
+        .refunds
+        .iter()
+        .filter(|refund| !refund.state.is_open())
+        .count();
+    format!(
+        "{stand}-{}-{}-{settled}",
+        view.payments.len(),
+        view.refunds.len()
+    )
 }
