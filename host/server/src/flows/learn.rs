@@ -73,7 +73,12 @@ pub async fn payment(
             PaymentEffect::Announce(kind) => {
                 announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_payment(&row)).await?;
             }
-            PaymentEffect::DeriveOrder => derive_order(tx, gateway, row.merchant_id, row.order_id).await?,
+            PaymentEffect::DeriveOrder => {
+                derive_order(tx, gateway, row.merchant_id, row.order_id).await?;
+                if succeeded {
+                    tell_if_paid_twice(tx, gateway, &row).await?;
+                }
+            }
             PaymentEffect::KeepAsking => ask_again(tx, gateway, account, &row).await?,
         }
     }
@@ -133,6 +138,17 @@ pub async fn refund(
         jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryRefund.as_str(), &row.id.to_string()).await?;
     }
     Ok(row)
+}
+
+/// One attempt at a time may be alive, but one that was ended can be paid after all, beside the one that followed it.
+/// Both took money, so somebody has to give one back.
+async fn tell_if_paid_twice(tx: &mut Tx<'_>, gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
+    let attempts = payments::of_order(tx.sql(), row.merchant_id, row.order_id).await?;
+    if attempts.iter().any(|other| other.id != row.id && other.taken > 0) {
+        let (merchant, order) = (row.merchant_id, Some(row.order_id));
+        announce(tx, gateway, merchant, order, "payment.duplicate_success", of_payment(row)).await?;
+    }
+    Ok(())
 }
 
 /// Makes the order what its payments make it, and tells the merchant if that is something new.
