@@ -211,3 +211,52 @@ async fn money_that_comes_late_is_not_refused() {
         assert_eq!(world.order_of(&order).await["state"], "refunded");
     }
 }
+
+/// The first code was ended before anybody had scanned it, a second payment was made and paid, and then somebody pays
+/// the first one too: both are booked, and the shop is told that it has one to give back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_was_paid_twice_says_so() {
+    let world = World::start().await;
+    world.account().await;
+    let order = world.order(1250).await;
+    let first = world.pay(&order, "qr").await;
+    let leave = [("leave", text(&first, "id"))];
+    let page = world
+        .client
+        .post(text(&order, "cashier_url"))
+        .form(&leave)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.status(), 303);
+    assert_eq!(world.payment(&first).await["state"], "closed");
+    let second = world.pay(&order, "page").await;
+    for payment in [&second, &first] {
+        world.payer_pays(payment).await;
+        world.payment_until(payment, "succeeded").await;
+        world.acknowledged(payment).await;
+    }
+    let paid = world.order_of(&order).await;
+    assert_eq!(
+        (&paid["state"], &paid["paid"]),
+        (&json!("paid"), &json!(2500)),
+        "{paid}"
+    );
+    let wanted = [
+        "order.created",
+        "payment.closed",
+        "payment.succeeded",
+        "order.paid",
+        "payment.succeeded",
+        "payment.duplicate_success",
+    ];
+    assert_eq!(world.events(&order).await, wanted);
+    let refund = world.refund(&first, "R-twice", 1250).await.ok();
+    assert_eq!(refund["state"], "succeeded", "{refund}");
+    let order = world.order_of(&order).await;
+    assert_eq!(
+        (&order["paid"], &order["refunded"]),
+        (&json!(2500), &json!(1250)),
+        "{order}"
+    );
+}

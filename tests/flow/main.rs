@@ -5,6 +5,7 @@
 mod accounts;
 mod bad_input;
 mod bills;
+mod cashier;
 mod closing;
 mod crowds;
 mod forgeries;

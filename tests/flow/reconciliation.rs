@@ -283,3 +283,40 @@ async fn a_bill_that_is_rejected_reconciles_nothing_and_one_that_is_late_is_wait
         "payment.reconciled"
     );
 }
+
+/// The file counts its own payments. One row that says another kind of business makes it contradict itself, and a file
+/// that does is not taken in part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bill_that_contradicts_its_own_totals_is_rejected_whole() {
+    let (world, account, day) = past().await;
+    let (payment, other) = (paid(&world, 1250).await, paid(&world, 300).await);
+    edit(
+        &world,
+        "change_status",
+        &payment,
+        json!({ "value": "转账" }),
+    )
+    .await;
+    let rejected = world.reconcile(&account, &day).await;
+    assert_eq!(
+        (&rejected["state"], &rejected["rows"]),
+        (&json!("bill_rejected"), &json!(0)),
+        "{rejected}"
+    );
+    let reason = text(&rejected, "reason");
+    assert!(
+        reason.contains("states payment rows 2, its rows have 1"),
+        "{reason}"
+    );
+    assert_eq!(world.discrepancies(&rejected).await, Vec::<Value>::new());
+    for payment in [&payment, &other] {
+        assert!(world.payment(payment).await["reconciled"].is_null());
+    }
+    world.forget("bill-edits").await;
+    let done = world.reconcile(&account, &day).await;
+    assert_eq!(
+        (&done["state"], &done["matched"]),
+        (&json!("done"), &json!(2)),
+        "{done}"
+    );
+}

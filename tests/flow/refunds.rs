@@ -289,3 +289,18 @@ async fn refunds_are_listed_by_payment_and_by_order() {
     let order = world.order_of(&payment).await;
     assert_eq!(order["refunds"], json!([first, second]));
 }
+
+/// The answer got lost and the provider's notice of the refund did not: its sum is more than we knew of, so we ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_settles_a_refund_that_was_not_answered() {
+    let world = World::with(impatient()).await;
+    let payment = world.paid(1000).await;
+    world.fault("refund", "lose_reply", json!({})).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    // By no schedule: the first question of that would be due in ten seconds.
+    world.refund_until(&refund, "succeeded").await;
+    world.acknowledged(&payment).await;
+    assert_eq!(figures(&world, &payment).await, (1000, 0, 400));
+    assert_eq!(world.calls(&payment, "refund").await, 1);
+    assert_eq!(world.trade(&payment).await["refunded"], "4.00");
+}

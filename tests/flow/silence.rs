@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tollgate_tests::reply::text;
-use tollgate_tests::{Setup, World};
+use tollgate_tests::{Setup, World, until};
 
 const ONCE: [&str; 3] = ["order.created", "payment.succeeded", "order.paid"];
 
@@ -140,7 +140,7 @@ async fn the_schedule_goes_on_while_nobody_has_paid_or_answers() {
             asked + 1
         );
         let asked_now = async || (world.select(&count).await == ["1"]).then_some(());
-        tollgate_tests::until("the next question", asked_now).await;
+        until("the next question", asked_now).await;
         world.idle().await;
         let left: i64 = world.select(due).await[0].parse().unwrap();
         assert!(
@@ -251,4 +251,56 @@ async fn a_gateway_that_was_away_finds_what_happened() {
     let paid = world.payment_until(&payment, "succeeded").await;
     assert_eq!(text(&paid, "reference"), text(&payment, "reference"));
     assert_eq!(world.events(&payment).await, ONCE);
+}
+
+/// A shop that hangs up while the provider thinks: what was begun is brought to its end and found by its number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_that_hangs_up_loses_nothing() {
+    let world = World::start().await;
+    world.account().await;
+    world.lose_notifications().await;
+    let order = world.order(1250).await;
+    let slow = json!({ "ms": 600 });
+    world.fault("precreate", "delay", slow.clone()).await;
+    let path = format!("{}/v1/orders/{}/payments", world.url, text(&order, "id"));
+    hang_up(&world, &path, json!({ "method": "qr" })).await;
+    let payment = until("the payment", async || {
+        let payment = world.order_of(&order).await["payments"][0].clone();
+        (payment["state"] == "pending").then_some(payment)
+    })
+    .await;
+    assert_eq!(payment["action"]["kind"], "qr_code");
+    world.payer_pays(&payment).await;
+    world.sync(&payment).await.ok();
+
+    world.fault("refund", "delay", slow).await;
+    let body = json!({ "payment_id": payment["id"], "number": "R-1", "amount": 250 });
+    hang_up(&world, &format!("{}/v1/refunds", world.url), body).await;
+    let refund = until("the refund", async || {
+        let list = world
+            .get(&format!("/v1/refunds?payment_id={}", text(&payment, "id")))
+            .await
+            .ok();
+        Some(list["data"][0].clone()).filter(|refund| refund["state"] == "succeeded")
+    })
+    .await;
+    let again = world.refund(&payment, "R-1", 250).await;
+    assert_eq!(
+        (again.status, &again.json),
+        (200, &refund),
+        "the same request finds it"
+    );
+    assert_eq!(world.calls(&payment, "refund").await, 1);
+}
+
+async fn hang_up(world: &World, url: &str, body: Value) {
+    let request = world.client.post(url).bearer_auth(&world.key).json(&body);
+    let sent = request
+        .timeout(std::time::Duration::from_millis(150))
+        .send()
+        .await;
+    assert!(
+        sent.is_err_and(|error| error.is_timeout()),
+        "the provider was too fast"
+    );
 }
