@@ -34,6 +34,7 @@ pub struct Task<'a> {
 }
 
 /// How an operation ended.
+#[expect(clippy::large_enum_variant, reason = "one at a time is passed on, never kept in numbers")]
 pub enum Ending {
     /// The plugin has its outcome.
     Done(Outcome),
@@ -107,6 +108,7 @@ pub async fn run(gateway: &Gateway, task: &Task<'_>) -> Flow<Ran> {
     Ok(Ran { ending: Ending::Failed { failure, outcome_known: !sent }, records })
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time is passed on, never kept in numbers")]
 enum Next {
     Again(Vec<u8>),
     End(Ending),

@@ -141,7 +141,9 @@ fn rows_are_written_by_flows_through_the_store_alone() {
         .iter()
         .filter(|file| file.is_in(&["host/server/src/"]))
     {
-        if !file.is_in(&["host/server/src/store"]) {
+        // A test may set up rows that no flow would write.
+        let is_test = file.path.ends_with("tests.rs");
+        if !is_test && !file.is_in(&["host/server/src/store"]) {
             for statement in ["INSERT INTO", "DELETE FROM", "UPDATE "] {
                 broken.extend(
                     hits(file, statement).map(|hit| format!("{hit}: {statement} is for store/")),
