@@ -27,6 +27,10 @@ const SUITES: [Suite; 4] = [
         run: flow,
     },
     Suite {
+        name: "security",
+        run: security,
+    },
+    Suite {
         name: "interop",
         run: interop,
     },
@@ -153,6 +157,12 @@ fn unit(runner: &mut Runner) -> anyhow::Result<Counts> {
 fn flow(runner: &mut Runner) -> anyhow::Result<Counts> {
     runner.prepare_programs()?;
     runner.cargo_test(&["--workspace", "--test", "flow", "--no-fail-fast"])
+}
+
+/// Plugins that misbehave, keys that must not show up anywhere, files that somebody altered.
+fn security(runner: &mut Runner) -> anyhow::Result<Counts> {
+    runner.prepare_programs()?;
+    runner.cargo_test(&["--workspace", "--test", "security", "--no-fail-fast"])
 }
 
 /// The provider's own kit, as witness for simulator and plugin.
