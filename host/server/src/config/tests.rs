@@ -5,9 +5,7 @@ use secrecy::ExposeSecret;
 use super::*;
 
 fn checked(text: &str) -> Result<Config, Vec<ConfigError>> {
-    given::read(text)
-        .map_err(|error| vec![error])
-        .and_then(Config::check)
+    given::read(text).map_err(|error| vec![error]).and_then(Config::check)
 }
 
 #[test]
@@ -17,7 +15,7 @@ fn nothing_given_is_a_gateway_on_this_machine() {
     assert_eq!(config.public_url, None);
     assert_eq!(config.folders.plugins, PathBuf::from("data/plugins"));
     assert!(
-        matches!(config.key, KeySource::File(file) if file == PathBuf::from("data/sealing.key"))
+        matches!(config.key, KeySource::File(file) if file.as_path() == std::path::Path::new("data/sealing.key"))
     );
     assert_eq!(config.limits.confirm, Duration::from_millis(3_000));
     assert_eq!(config.limits.body_bytes, 1 << 20);
@@ -32,10 +30,7 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("public_url = 'http://pay.example.com'", "public_url"),
         ("public_url = 'ftp://127.0.0.1'", "public_url"),
         ("public_url = 'https://pay.example.com/gate'", "public_url"),
-        (
-            "public_url = 'https://me:secret@pay.example.com'",
-            "public_url",
-        ),
+        ("public_url = 'https://me:secret@pay.example.com'", "public_url"),
         ("public_url = 'pay.example.com'", "public_url"),
         ("data = ''", "data"),
         ("plugins = 'no-such-folder'", "plugins"),
@@ -54,9 +49,7 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("listen", "config"),
     ];
     for (text, key) in rows {
-        let errors = checked(text)
-            .err()
-            .unwrap_or_else(|| panic!("{text} was taken"));
+        let errors = checked(text).err().unwrap_or_else(|| panic!("{text} was taken"));
         assert_eq!(errors[0].key, key, "{text}: {}", errors[0]);
         assert!(!errors[0].to_string().contains('\n'), "{text}");
         assert!(!errors[0].to_string().contains("secret"), "{text}");
@@ -87,10 +80,7 @@ fn an_address_loses_its_slash_and_loopback_may_be_plain() {
 fn what_stands_above_wins_and_a_key_is_not_shown() {
     let flags = Given {
         listen: Some("127.0.0.1:1".into()),
-        key: Some(GivenKey {
-            value: Some("canary".into()),
-            ..GivenKey::default()
-        }),
+        key: Some(GivenKey { value: Some("canary".into()), ..GivenKey::default() }),
         ..Given::default()
     };
     let file = given::read("listen = '127.0.0.1:2'\ndata = 'there'").unwrap();
