@@ -55,9 +55,7 @@ pub async fn show(
         let view = orders::by_token(&gateway, &token).await?;
         page(&gateway, &view, surface, None).await
     });
-    shown
-        .await
-        .unwrap_or_else(|problem| pages::apology(problem, None))
+    shown.await.unwrap_or_else(|problem| pages::apology(problem, None))
 }
 
 /// How an order stands: what its page asks every few seconds.
@@ -69,9 +67,7 @@ pub async fn status(
 ) -> Result<Json<Status>, Problem> {
     finish(async move {
         let view = orders::by_token(&gateway, &token).await?;
-        Ok(Json(Status {
-            state: stand::word(&view, gateway.store.now()),
-        }))
+        Ok(Json(Status { state: stand::word(&view, gateway.store.now()) }))
     })
     .await
 }
@@ -98,11 +94,7 @@ pub async fn choose(
         let view = orders::by_token(&gateway, &token).await?;
         match chosen {
             Choice::Leave(payment) => leave(&gateway, &view, payment).await,
-            Choice::Pay {
-                account_id,
-                method,
-                inputs,
-            } => {
+            Choice::Pay { account_id, method, inputs } => {
                 let new = NewPayment {
                     account_id: Some(account_id),
                     method,
@@ -115,8 +107,7 @@ pub async fn choose(
             }
         }
     });
-    done.await
-        .unwrap_or_else(|problem| pages::apology(problem, Some(&back)))
+    done.await.unwrap_or_else(|problem| pages::apology(problem, Some(&back)))
 }
 
 async fn pay(
@@ -145,20 +136,11 @@ async fn forward(gateway: &Gateway, view: &OrderView, row: &PaymentRow) -> Flow<
     }
     Ok(match action {
         Action::Redirect { url, .. } => see_other(url),
-        Action::PostForm {
-            url,
-            charset,
-            fields,
-            ..
-        } => {
+        Action::PostForm { url, charset, fields, .. } => {
             let mut targets =
                 policy::payer_origins(gateway, row.merchant_id, [row.account_id]).await;
             targets.extend(policy::origin(&url));
-            pages::render(
-                StatusCode::OK,
-                &Forward::new(view, url, charset, fields)?,
-                &targets,
-            )
+            pages::render(StatusCode::OK, &Forward::new(view, url, charset, fields)?, &targets)
         }
         _ => back_to(view),
     })
@@ -171,10 +153,7 @@ async fn leave(
     view: &OrderView,
     payment: tollgate_domain::ids::PaymentId,
 ) -> Flow<Response> {
-    let Some(row) = view
-        .payments
-        .iter()
-        .find(|row| row.id == payment && row.state.is_alive())
+    let Some(row) = view.payments.iter().find(|row| row.id == payment && row.state.is_alive())
     else {
         return Ok(back_to(view));
     };
@@ -199,22 +178,13 @@ async fn page(
             let mut offers = offers::offers(gateway, &view.order, surface).await?;
             offers.retain(may_be_offered);
             // A payer is asked for what the method cannot do without; the rest is the shop's to choose.
-            offers
-                .iter_mut()
-                .for_each(|offer| offer.inputs.retain(|input| input.required));
+            offers.iter_mut().for_each(|offer| offer.inputs.retain(|input| input.required));
             let accounts = offers.iter().map(|offer| offer.account_id);
             let targets = policy::payer_origins(gateway, view.order.merchant_id, accounts).await;
-            let status = if notice.is_some() {
-                StatusCode::UNPROCESSABLE_ENTITY
-            } else {
-                StatusCode::OK
-            };
+            let status =
+                if notice.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
             let notice = notice.or(earlier_failed.then_some(Notice::EarlierFailed));
-            Ok(pages::render(
-                status,
-                &Choose::new(view, &offers, notice)?,
-                &targets,
-            ))
+            Ok(pages::render(status, &Choose::new(view, &offers, notice)?, &targets))
         }
         Stand::Underway(row) => {
             let action = action_of(row)?;
@@ -223,36 +193,24 @@ async fn page(
                 targets = policy::payer_origins(gateway, row.merchant_id, [row.account_id]).await;
                 targets.extend(policy::origin(url));
             }
-            let name = gateway
-                .plugins
-                .get(&row.plugin)
-                .map(|plugin| plugin.manifest().name.clone());
+            let name =
+                gateway.plugins.get(&row.plugin).map(|plugin| plugin.manifest().name.clone());
             let attempt = Attempt::new(view, row, name.unwrap_or_default(), action, now)?;
             Ok(pages::render(StatusCode::OK, &attempt, &targets))
         }
-        Stand::Over(ending) => Ok(pages::render(
-            StatusCode::OK,
-            &Outcome::new(view, ending, now)?,
-            &[],
-        )),
+        Stand::Over(ending) => {
+            Ok(pages::render(StatusCode::OK, &Outcome::new(view, ending, now)?, &[]))
+        }
     }
 }
 
 /// Private fields (a card's number) are for pages that this gateway does not have.
 fn may_be_offered(offer: &Offer) -> bool {
-    offer
-        .inputs
-        .iter()
-        .all(|input| input.kind != "private" || !input.required)
+    offer.inputs.iter().all(|input| input.kind != "private" || !input.required)
 }
 
 fn action_of(row: &PaymentRow) -> Flow<Action> {
-    Ok(row
-        .action
-        .as_deref()
-        .map(serde_json::from_str)
-        .transpose()?
-        .unwrap_or(Action::None))
+    Ok(row.action.as_deref().map(serde_json::from_str).transpose()?.unwrap_or(Action::None))
 }
 
 fn back_to(view: &OrderView) -> Response {
@@ -260,10 +218,5 @@ fn back_to(view: &OrderView) -> Response {
 }
 
 fn see_other(place: String) -> Response {
-    (
-        StatusCode::SEE_OTHER,
-        policy::headers(&[]),
-        [(header::LOCATION, place)],
-    )
-        .into_response()
+    (StatusCode::SEE_OTHER, policy::headers(&[]), [(header::LOCATION, place)]).into_response()
 }

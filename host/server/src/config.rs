@@ -23,10 +23,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(key: impl Into<String>, rule: impl Into<String>) -> ConfigError {
-        ConfigError {
-            key: key.into(),
-            rule: rule.into(),
-        }
+        ConfigError { key: key.into(), rule: rule.into() }
     }
 }
 
@@ -104,10 +101,7 @@ impl Config {
         let simulators = given.simulators.unwrap_or(false);
         let bills_at_once = given.bills_at_once.unwrap_or(false);
         if bills_at_once && !simulators {
-            errors.push(ConfigError::new(
-                "bills_at_once",
-                "is for simulators: set simulators too",
-            ));
+            errors.push(ConfigError::new("bills_at_once", "is for simulators: set simulators too"));
         }
         if errors.is_empty() {
             Ok(Config {
@@ -174,23 +168,12 @@ fn folders(given: &Given, errors: &mut Vec<ConfigError>) -> Folders {
         errors.push(ConfigError::new("data", "must be a folder"));
     }
     let make_plugins = given.plugins.is_none();
-    let plugins = given
-        .plugins
-        .clone()
-        .unwrap_or_else(|| data.join("plugins"));
+    let plugins = given.plugins.clone().unwrap_or_else(|| data.join("plugins"));
     if !make_plugins && !plugins.is_dir() {
-        errors.push(ConfigError::new(
-            "plugins",
-            format!("{} is no folder", plugins.display()),
-        ));
+        errors.push(ConfigError::new("plugins", format!("{} is no folder", plugins.display())));
     }
     let cache = data.join("compiled");
-    Folders {
-        data,
-        plugins,
-        make_plugins,
-        cache,
-    }
+    Folders { data, plugins, make_plugins, cache }
 }
 
 fn key_source(

@@ -58,10 +58,7 @@ pub struct Running {
 /// # Errors
 /// The folder, key, database, plugin folder or port that cannot be used.
 pub async fn start(config: Config) -> Result<Running> {
-    let (data, plugins) = (
-        config.folders.data.as_path(),
-        config.folders.plugins.as_path(),
-    );
+    let (data, plugins) = (config.folders.data.as_path(), config.folders.plugins.as_path());
     make_private(data).with_context(|| format!("data: {}", data.display()))?;
     let bills = data.join("bills");
     make_private(&bills).with_context(|| format!("data: {}", bills.display()))?;
@@ -96,12 +93,7 @@ pub async fn start(config: Config) -> Result<Running> {
         bell: Default::default(),
     });
     let (merchant_id, api_key) = first_merchant(&gateway).await?;
-    Ok(serve(
-        gateway,
-        listener,
-        (url, merchant_id, api_key),
-        config.limits.body_bytes,
-    ))
+    Ok(serve(gateway, listener, (url, merchant_id, api_key), config.limits.body_bytes))
 }
 
 fn serve(
@@ -118,21 +110,11 @@ fn serve(
             // A sender that is gone says so too.
             let _ = told.wait_for(|stop| *stop).await;
         };
-        axum::serve(listener, faces)
-            .with_graceful_shutdown(until)
-            .await
+        axum::serve(listener, faces).with_graceful_shutdown(until).await
     });
     let worker = tokio::spawn(jobs::run(gateway.clone(), stopping));
     tracing::info!(url, public_url = gateway.settings.public_url, "ready");
-    Running {
-        url,
-        api_key,
-        merchant_id,
-        gateway,
-        stop,
-        served,
-        worker,
-    }
+    Running { url, api_key, merchant_id, gateway, stop, served, worker }
 }
 
 async fn first_merchant(gateway: &Gateway) -> Result<(MerchantId, Option<String>)> {
@@ -155,18 +137,10 @@ async fn open_plugins(config: &Config) -> Result<Registry> {
     };
     let registry = tokio::task::spawn_blocking(|| Registry::open(registry)).await??;
     for file in registry.refused() {
-        tracing::warn!(
-            file = file.file,
-            reason = file.reason,
-            "a plugin was refused"
-        );
+        tracing::warn!(file = file.file, reason = file.reason, "a plugin was refused");
     }
     for plugin in registry.plugins() {
-        tracing::info!(
-            id = plugin.manifest().id,
-            digest = plugin.digest(),
-            "a plugin was loaded"
-        );
+        tracing::info!(id = plugin.manifest().id, digest = plugin.digest(), "a plugin was loaded");
     }
     Ok(registry)
 }
@@ -220,10 +194,7 @@ pub fn router_with(gateway: Arc<Gateway>, body_bytes: usize) -> Router {
         .route("/assets/cashier.css", get(assets::style))
         .route("/assets/cashier.js", get(assets::script))
         .method_not_allowed_fallback(async || {
-            Problem::new(
-                "method-not-allowed",
-                "this address does not take that method",
-            )
+            Problem::new("method-not-allowed", "this address does not take that method")
         })
         .fallback(async || Problem::not_found("address"))
         .layer(DefaultBodyLimit::max(body_bytes))

@@ -45,10 +45,7 @@ pub struct NewAccount {
 
 /// A slot's keys.
 #[derive(Deserialize, ToSchema)]
-#[serde(
-    untagged,
-    expecting = "expected keys, expected a text or a list of texts"
-)]
+#[serde(untagged, expecting = "expected keys, expected a text or a list of texts")]
 enum Secret {
     /// One key.
     One(String),
@@ -120,13 +117,8 @@ impl Account {
         let plugin = gateway.plugins.get(&row.plugin);
         Ok(Account {
             settings: serde_json::from_str(&row.settings)?,
-            slots: slots
-                .into_iter()
-                .map(|(name, keys)| Slot { name, keys })
-                .collect(),
-            methods: plugin
-                .map(|plugin| AccountMethod::of(plugin.manifest()))
-                .unwrap_or_default(),
+            slots: slots.into_iter().map(|(name, keys)| Slot { name, keys }).collect(),
+            methods: plugin.map(|plugin| AccountMethod::of(plugin.manifest())).unwrap_or_default(),
             notify_url: format!("{}/notify/{}", gateway.settings.public_url, row.id),
             id: row.id.to_string(),
             plugin: row.plugin,

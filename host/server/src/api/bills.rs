@@ -86,11 +86,7 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Bill>), Problem> {
     let account = wanted.account_id.parse();
     let account = account.map_err(|_| Problem::field("account_id", "is no account of yours"))?;
-    let ask = Ask {
-        account,
-        kind: wanted.kind,
-        period: wanted.period,
-    };
+    let ask = Ask { account, kind: wanted.kind, period: wanted.period };
     finish(async move {
         let made = bills::fetch(&gateway, merchant, &ask).await?;
         Ok((made_or_there(made.fresh), Json(Bill::from(made.row))))
@@ -113,17 +109,10 @@ pub async fn list(
     let before = query.before::<kind::Bill>()?.to_owned();
     let limit = query.limit()?;
     finish(async move {
-        let filter = Filter {
-            account: &account,
-            before: &before,
-            limit: page::one_more(limit),
-        };
+        let filter = Filter { account: &account, before: &before, limit: page::one_more(limit) };
         let rows = bills::list(&gateway, merchant, &filter).await?;
         let (rows, next_cursor) = page::cut(rows, limit, |row| row.id.to_string());
-        Ok(Json(Page {
-            data: rows.into_iter().map(Bill::from).collect(),
-            next_cursor,
-        }))
+        Ok(Json(Page { data: rows.into_iter().map(Bill::from).collect(), next_cursor }))
     })
     .await
 }

@@ -33,22 +33,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 /// Why a body could not be taken in whole.
 pub fn unread(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::new(
-            "body-too-large",
-            "the body is larger than this gateway takes",
-        );
+        return Problem::new("body-too-large", "the body is larger than this gateway takes");
     }
     Problem::new("malformed-json", "the body broke off")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let (kind, parameters) = kind
-        .unwrap_or_default()
-        .split_once(';')
-        .unwrap_or((kind.unwrap_or_default(), ""));
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let (kind, parameters) =
+        kind.unwrap_or_default().split_once(';').unwrap_or((kind.unwrap_or_default(), ""));
     let parameters = parameters.trim();
     kind.trim().eq_ignore_ascii_case("application/json")
         && (parameters.is_empty() || parameters.eq_ignore_ascii_case("charset=utf-8"))
@@ -71,10 +64,7 @@ fn read_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 fn malformed(error: &serde_json::Error) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
-    Problem::new(
-        "malformed-json",
-        format!("the body is not JSON from {place} on"),
-    )
+    Problem::new("malformed-json", format!("the body is not JSON from {place} on"))
 }
 
 fn refused(path: &Path, error: &serde_json::Error) -> Problem {
@@ -90,18 +80,10 @@ fn refused(path: &Path, error: &serde_json::Error) -> Problem {
         path => path,
     };
     let child = |name: &str| {
-        if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        }
+        if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
     };
     let own = || {
-        if path.is_empty() {
-            "body".to_owned()
-        } else {
-            path.clone()
-        }
+        if path.is_empty() { "body".to_owned() } else { path.clone() }
     };
     if out_of_range {
         return Problem::field(own(), "is too large");
@@ -114,11 +96,7 @@ fn refused(path: &Path, error: &serde_json::Error) -> Problem {
     }
     if let Some(name) = quoted(text, "unknown field `") {
         // The path of a name that is no field ends in it already.
-        let field = if path.ends_with(name) {
-            own()
-        } else {
-            child(name)
-        };
+        let field = if path.ends_with(name) { own() } else { child(name) };
         return Problem::field(field, "is not a field of this request");
     }
     // What was there instead is not repeated: it may have been a secret in the wrong place.

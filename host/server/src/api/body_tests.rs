@@ -10,9 +10,7 @@ fn order(rest: &str) -> String {
 #[test]
 fn what_is_right_is_read() {
     let items = r#"[{"name":"Cup","price":600,"quantity":2}]"#;
-    let text = order(&format!(
-        r#""amount":1200,"items":{items},"metadata":{{"a":"b"}}"#
-    ));
+    let text = order(&format!(r#""amount":1200,"items":{items},"metadata":{{"a":"b"}}"#));
     let read: NewOrder = read(text.as_bytes()).unwrap();
     assert_eq!(read.amount, 1200);
 }
@@ -28,99 +26,47 @@ fn what_is_wrong_is_refused_by_the_name_of_the_field() {
         (r#""amount":null"#, "amount", whole),
         (r#""amount":true"#, "amount", whole),
         (r#""amount":9223372036854775808"#, "amount", whole),
-        (
-            r#""amount":123456789012345678901234567890"#,
-            "amount",
-            whole,
-        ),
+        (r#""amount":123456789012345678901234567890"#, "amount", whole),
         (r#""amount":1e999"#, "amount", "is too large"),
-        (
-            r#""subtitle":"x","amount":1"#,
-            "subtitle",
-            "is not a field of this request",
-        ),
+        (r#""subtitle":"x","amount":1"#, "subtitle", "is not a field of this request"),
         (r#""amount":1,"amount":2"#, "amount", "stands there twice"),
-        (
-            r#""amount":1,"metadata":{"a":"b","a":"c"}"#,
-            "metadata.a",
-            "stands there twice",
-        ),
-        (
-            r#""amount":1,"metadata":{"a":5}"#,
-            "metadata.a",
-            "must be a text",
-        ),
+        (r#""amount":1,"metadata":{"a":"b","a":"c"}"#, "metadata.a", "stands there twice"),
+        (r#""amount":1,"metadata":{"a":5}"#, "metadata.a", "must be a text"),
         (r#""amount":1,"items":{}"#, "items", "must be a list"),
-        (
-            r#""amount":1,"items":[{"name":"a","price":1}]"#,
-            "items[0].quantity",
-            "is required",
-        ),
+        (r#""amount":1,"items":[{"name":"a","price":1}]"#, "items[0].quantity", "is required"),
         (
             r#""amount":1,"items":[{"name":"a","price":1,"quantity":1,"colour":"red"}]"#,
             "items[0].colour",
             "is not a field of this request",
         ),
-        (
-            r#""amount":1,"items":[{"name":"a","price":0.5,"quantity":1}]"#,
-            "items[0].price",
-            whole,
-        ),
+        (r#""amount":1,"items":[{"name":"a","price":0.5,"quantity":1}]"#, "items[0].price", whole),
         (
             r#""amount":1,"items":[{"name":"a","price":1,"quantity":-1}]"#,
             "items[0].quantity",
             "must be a whole number from 0 to 4294967295",
         ),
-        (
-            r#""amount":1,"deliver_to":"home""#,
-            "deliver_to",
-            "must be an object",
-        ),
+        (r#""amount":1,"deliver_to":"home""#, "deliver_to", "must be an object"),
         (r#""description":"no amount""#, "amount", "is required"),
     ];
     for (rest, field, rule) in rows {
         let problem = read::<NewOrder>(order(rest).as_bytes()).err().unwrap();
         assert_eq!(problem.code(), "invalid-request", "{rest}");
         let error = &problem.errors()[0];
-        assert_eq!(
-            (error.field.as_str(), error.rule.as_str()),
-            (field, rule),
-            "{rest}"
-        );
+        assert_eq!((error.field.as_str(), error.rule.as_str()), (field, rule), "{rest}");
     }
 }
 
 #[test]
 fn what_is_not_json_is_refused_as_such() {
-    for text in [
-        "",
-        "{",
-        "{]",
-        "nonsense",
-        r#"{"amount":1}{}"#,
-        "{\"a\":\"\u{1}\"}",
-        r#"{"a":01}"#,
-    ] {
+    for text in ["", "{", "{]", "nonsense", r#"{"amount":1}{}"#, "{\"a\":\"\u{1}\"}", r#"{"a":01}"#]
+    {
         let problem = read::<NewOrder>(text.as_bytes()).err().unwrap();
-        assert_eq!(
-            (problem.code(), problem.status().as_u16()),
-            ("malformed-json", 400),
-            "{text}"
-        );
+        assert_eq!((problem.code(), problem.status().as_u16()), ("malformed-json", 400), "{text}");
     }
     let deep = "[".repeat(100_000);
-    assert_eq!(
-        read::<NewOrder>(deep.as_bytes()).err().unwrap().code(),
-        "malformed-json"
-    );
-    assert_eq!(
-        read::<NewOrder>(&[b'"', 0xff, b'"']).err().unwrap().code(),
-        "malformed-json"
-    );
-    assert_eq!(
-        read::<NewOrder>(b"[]").err().unwrap().errors()[0].field,
-        "body"
-    );
+    assert_eq!(read::<NewOrder>(deep.as_bytes()).err().unwrap().code(), "malformed-json");
+    assert_eq!(read::<NewOrder>(&[b'"', 0xff, b'"']).err().unwrap().code(), "malformed-json");
+    assert_eq!(read::<NewOrder>(b"[]").err().unwrap().errors()[0].field, "body");
 }
 
 #[test]

@@ -28,21 +28,13 @@ impl FromRequestParts<Arc<Gateway>> for Caller {
         let refused = |detail: &str| Problem::new("unauthorized", detail);
         let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (headers.next(), headers.next()) else {
-            return Err(refused(
-                "the request needs one header Authorization: Bearer KEY",
-            ));
+            return Err(refused("the request needs one header Authorization: Bearer KEY"));
         };
-        let key = value
-            .to_str()
-            .ok()
-            .and_then(bearer)
-            .filter(|key| key.len() <= LONGEST_KEY);
+        let key = value.to_str().ok().and_then(bearer).filter(|key| key.len() <= LONGEST_KEY);
         let key = key.ok_or_else(|| refused("the header Authorization must be Bearer KEY"))?;
         let (gateway, key) = (gateway.clone(), key.to_owned());
         let merchant = finish(async move { merchants::authenticate(&gateway, &key).await }).await?;
-        merchant
-            .map(Caller)
-            .ok_or_else(|| refused("the key is not one of this gateway's"))
+        merchant.map(Caller).ok_or_else(|| refused("the key is not one of this gateway's"))
     }
 }
 
@@ -60,9 +52,7 @@ impl<S: Send + Sync, K: Kind> FromRequestParts<S> for Named<K> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named<K>, Problem> {
         let nothing = || Problem::not_found(noun(K::PREFIX));
-        let names = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_err(|_| nothing())?;
+        let names = RawPathParams::from_request_parts(parts, state).await.map_err(|_| nothing())?;
         let (_, text) = names.iter().next().ok_or_else(nothing)?;
         text.parse().map(Named).map_err(|_| nothing())
     }

@@ -74,10 +74,7 @@ mod tests {
     fn it_is_of_the_version_it_claims() {
         let document = document();
         assert_eq!(document["openapi"], "3.1.0");
-        assert_eq!(
-            document["components"]["securitySchemes"]["key"]["scheme"],
-            "bearer"
-        );
+        assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], "bearer");
         assert_eq!(document["security"][0]["key"], serde_json::json!([]));
     }
 
@@ -91,10 +88,7 @@ mod tests {
                 Value::Object(object) => {
                     if let Some(Value::String(reference)) = object.get("$ref") {
                         let pointer = reference.strip_prefix('#').unwrap();
-                        assert!(
-                            document.pointer(pointer).is_some(),
-                            "{reference} leads nowhere"
-                        );
+                        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
                         seen += 1;
                     }
                     left.extend(object.values());
@@ -113,25 +107,11 @@ mod tests {
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let name = operation["operationId"].as_str().unwrap();
-                assert!(
-                    names.insert(name.to_owned()),
-                    "{method} {path}: {name} is taken"
-                );
-                assert!(
-                    operation["summary"].is_string(),
-                    "{method} {path} says nothing"
-                );
-                assert!(
-                    operation["responses"]
-                        .as_object()
-                        .is_some_and(|it| !it.is_empty())
-                );
+                assert!(names.insert(name.to_owned()), "{method} {path}: {name} is taken");
+                assert!(operation["summary"].is_string(), "{method} {path} says nothing");
+                assert!(operation["responses"].as_object().is_some_and(|it| !it.is_empty()));
                 let open = operation["security"] == serde_json::json!([{}]);
-                assert_eq!(
-                    open,
-                    !path.starts_with("/v1/"),
-                    "{method} {path}: who may call it"
-                );
+                assert_eq!(open, !path.starts_with("/v1/"), "{method} {path}: who may call it");
             }
         }
     }

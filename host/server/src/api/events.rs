@@ -58,15 +58,9 @@ pub async fn list(
 ) -> Result<Json<Page<Event>>, Problem> {
     query.only(&["after", "order_id"])?;
     let order = query.id::<kind::Order>("order_id")?.to_owned();
-    let (after, cursor) = (
-        query.id::<kind::Event>("after")?,
-        query.id::<kind::Event>("cursor")?,
-    );
+    let (after, cursor) = (query.id::<kind::Event>("after")?, query.id::<kind::Event>("cursor")?);
     if !after.is_empty() && !cursor.is_empty() {
-        return Err(Problem::field(
-            "cursor",
-            "is another name for after: give one of them",
-        ));
+        return Err(Problem::field("cursor", "is another name for after: give one of them"));
     }
     let after = if cursor.is_empty() { after } else { cursor }.to_owned();
     let limit = query.limit()?;

@@ -31,10 +31,7 @@ pub struct Ready {
 #[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "isAlive", security(()),
     responses((status = 200, body = Alive)))]
 pub async fn alive() -> Json<Alive> {
-    Json(Alive {
-        status: "alive",
-        version: env!("CARGO_PKG_VERSION"),
-    })
+    Json(Alive { status: "alive", version: env!("CARGO_PKG_VERSION") })
 }
 
 /// Whether the database answers and a plugin is loaded.
@@ -51,10 +48,7 @@ pub async fn ready(State(gateway): State<Shared>) -> Result<Json<Ready>, Problem
         Ok(_) => {
             let plugins = gateway.plugins.plugins().len();
             if plugins > 0 {
-                return Ok(Json(Ready {
-                    status: "ready",
-                    plugins,
-                }));
+                return Ok(Json(Ready { status: "ready", plugins }));
             }
             return Err(Problem::new("unavailable", "no plugin is loaded"));
         }

@@ -207,29 +207,14 @@ impl From<orders::Address> for Address {
 
 impl Order {
     fn render(public_url: &str, view: OrderView) -> Flow<Order> {
-        let OrderView {
-            order,
-            payments,
-            refunds,
-        } = view;
+        let OrderView { order, payments, refunds } = view;
         let details: Details = serde_json::from_str(&order.details)?;
-        let payments: Vec<Payment> = payments
-            .into_iter()
-            .map(Payment::render)
-            .collect::<Flow<_>>()?;
-        let refunds: Vec<Refund> = refunds
-            .into_iter()
-            .map(Refund::render)
-            .collect::<Flow<_>>()?;
+        let payments: Vec<Payment> =
+            payments.into_iter().map(Payment::render).collect::<Flow<_>>()?;
+        let refunds: Vec<Refund> = refunds.into_iter().map(Refund::render).collect::<Flow<_>>()?;
         let moved = payments.iter().any(Payment::moved_money);
-        let found = payments
-            .iter()
-            .filter(|one| one.moved_money())
-            .all(Payment::is_reconciled)
-            && refunds
-                .iter()
-                .filter(|one| one.moved_money())
-                .all(Refund::is_reconciled);
+        let found = payments.iter().filter(|one| one.moved_money()).all(Payment::is_reconciled)
+            && refunds.iter().filter(|one| one.moved_money()).all(Refund::is_reconciled);
         let item = |item: orders::NewItem| Item {
             name: item.name,
             price: item.price,
@@ -287,11 +272,7 @@ pub async fn create(
 
 /// 201 for what this request made, 200 for what was there.
 pub fn made_or_there(fresh: bool) -> StatusCode {
-    if fresh {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    }
+    if fresh { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 /// List orders, newest first.

@@ -51,10 +51,7 @@ impl Query {
     pub fn only(&self, names: &[&str]) -> Result<(), Problem> {
         let known = |name: &str| names.contains(&name) || matches!(name, "limit" | "cursor");
         match self.0.keys().find(|name| !known(name)) {
-            Some(name) => Err(Problem::field(
-                name.as_str(),
-                "is not a parameter of this list",
-            )),
+            Some(name) => Err(Problem::field(name.as_str(), "is not a parameter of this list")),
             None => Ok(()),
         }
     }
@@ -75,10 +72,7 @@ impl Query {
 
     /// An id; empty where it is not given.
     pub fn id<K: Kind>(&self, name: &str) -> Result<&str, Problem> {
-        self.one_of::<Id<K>>(
-            name,
-            &format!("must be an id that starts with {}_", K::PREFIX),
-        )
+        self.one_of::<Id<K>>(name, &format!("must be an id that starts with {}_", K::PREFIX))
     }
 
     /// How many are wanted: 1 to 100, or 20.
@@ -134,43 +128,24 @@ mod tests {
         assert_eq!(query.limit().unwrap(), 7);
         assert_eq!(query.before::<Order>().unwrap(), id);
         assert_eq!(query.one_of::<OrderState>("state", "").unwrap(), "paid");
-        assert_eq!(
-            Query::read("").unwrap().before::<Order>().unwrap(),
-            AFTER_ALL
-        );
+        assert_eq!(Query::read("").unwrap().before::<Order>().unwrap(), AFTER_ALL);
 
         for limit in ["0", "101", "-1", "1.5", "", "x"] {
-            assert_eq!(
-                refused(Query::read(&format!("limit={limit}")).unwrap().limit()),
-                "limit"
-            );
+            assert_eq!(refused(Query::read(&format!("limit={limit}")).unwrap().limit()), "limit");
         }
+        assert_eq!(refused(Query::read("cursor=pay_1").unwrap().before::<Order>()), "cursor");
         assert_eq!(
-            refused(Query::read("cursor=pay_1").unwrap().before::<Order>()),
-            "cursor"
-        );
-        assert_eq!(
-            refused(
-                Query::read("state=done")
-                    .unwrap()
-                    .one_of::<OrderState>("state", "")
-            ),
+            refused(Query::read("state=done").unwrap().one_of::<OrderState>("state", "")),
             "state"
         );
-        assert_eq!(
-            refused(Query::read("colour=red").unwrap().only(&["state"])),
-            "colour"
-        );
+        assert_eq!(refused(Query::read("colour=red").unwrap().only(&["state"])), "colour");
         assert_eq!(refused(Query::read("limit=1&limit=2")), "limit");
     }
 
     #[test]
     fn a_page_knows_whether_there_is_another() {
         let id = |row: &u8| row.to_string();
-        assert_eq!(
-            cut(vec![3u8, 2, 1], 2, id),
-            (vec![3, 2], Some("2".to_owned()))
-        );
+        assert_eq!(cut(vec![3u8, 2, 1], 2, id), (vec![3, 2], Some("2".to_owned())));
         assert_eq!(cut(vec![3u8, 2], 2, id), (vec![3, 2], None));
         assert_eq!(cut(Vec::<u8>::new(), 2, id), (vec![], None));
     }

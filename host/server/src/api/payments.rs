@@ -164,10 +164,7 @@ impl Failure {
 impl NextAction {
     fn render(kept: Option<&str>) -> Flow<NextAction> {
         let Some(kept) = kept else {
-            return Ok(NextAction {
-                kind: "none",
-                ..NextAction::default()
-            });
+            return Ok(NextAction { kind: "none", ..NextAction::default() });
         };
         let text = |moment: Option<Moment>| moment.map(|moment| moment.to_string());
         let content = |kind, content, expires_at| NextAction {
@@ -183,30 +180,17 @@ impl NextAction {
             ..NextAction::default()
         };
         Ok(match serde_json::from_str(kept)? {
-            Action::None => NextAction {
-                kind: "none",
-                ..NextAction::default()
-            },
+            Action::None => NextAction { kind: "none", ..NextAction::default() },
             Action::Redirect { url, expires_at } => place("redirect", url, expires_at),
             Action::DeepLink { url, expires_at } => place("deep_link", url, expires_at),
-            Action::QrCode {
-                content: code,
-                expires_at,
-            } => content("qr_code", code, expires_at),
-            Action::Instructions {
-                content: words,
-                expires_at,
-            } => content("instructions", words, expires_at),
-            Action::ClientParameters {
-                content: parameters,
-                expires_at,
-            } => content("client_parameters", parameters, expires_at),
-            Action::PostForm {
-                url,
-                charset,
-                fields,
-                expires_at,
-            } => NextAction {
+            Action::QrCode { content: code, expires_at } => content("qr_code", code, expires_at),
+            Action::Instructions { content: words, expires_at } => {
+                content("instructions", words, expires_at)
+            }
+            Action::ClientParameters { content: parameters, expires_at } => {
+                content("client_parameters", parameters, expires_at)
+            }
+            Action::PostForm { url, charset, fields, expires_at } => NextAction {
                 fields: Some(fields),
                 charset: Some(charset),
                 ..place("post_form", url, expires_at)
@@ -330,10 +314,7 @@ pub async fn client_result(
     Body(told): Body<ClientResult>,
 ) -> Result<Json<Payment>, Problem> {
     if told.result.is_empty() {
-        return Err(Problem::from(FlowError::invalid(
-            "result",
-            "must not be empty",
-        )));
+        return Err(Problem::from(FlowError::invalid("result", "must not be empty")));
     }
     finish(async move {
         let row = notices::client_result(&gateway, merchant, id, told.result).await?;

@@ -185,21 +185,15 @@ impl SlotUse {
 
 impl Operation {
     fn of(ability: &Ability) -> Operation {
-        let mut origins: Vec<String> = ability
-            .calls
-            .iter()
-            .map(|call| call.origin.clone())
-            .collect();
+        let mut origins: Vec<String> =
+            ability.calls.iter().map(|call| call.origin.clone()).collect();
         origins.sort();
         origins.dedup();
         let call = |call: &tollgate_plugin::contract::Call| AllowedCall {
             origin: call.origin.clone(),
             method: call.method.clone(),
             path: call.path.clone(),
-            field: call
-                .field
-                .clone()
-                .map(|(name, value)| PinnedField { name, value }),
+            field: call.field.clone().map(|(name, value)| PinnedField { name, value }),
         };
         Operation {
             operation: ability.operation.clone(),
@@ -228,18 +222,8 @@ impl BillForm {
 pub async fn list(State(gateway): State<Shared>, _caller: Caller) -> Json<Plugins> {
     let refused = gateway.plugins.refused().into_iter();
     Json(Plugins {
-        data: gateway
-            .plugins
-            .plugins()
-            .iter()
-            .map(|plugin| LoadedPlugin::of(plugin))
-            .collect(),
+        data: gateway.plugins.plugins().iter().map(|plugin| LoadedPlugin::of(plugin)).collect(),
         next_cursor: None,
-        refused: refused
-            .map(|file| Refused {
-                file: file.file,
-                reason: file.reason,
-            })
-            .collect(),
+        refused: refused.map(|file| Refused { file: file.file, reason: file.reason }).collect(),
     })
 }

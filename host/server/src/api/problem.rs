@@ -56,12 +56,7 @@ impl Problem {
     /// A problem by its code. One without a page is ours to mend: the code is a word of this program.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Problem {
         match problem_pages::find(code) {
-            Some(page) => Problem {
-                page,
-                detail: detail.into(),
-                errors: Vec::new(),
-                cause: None,
-            },
+            Some(page) => Problem { page, detail: detail.into(), errors: Vec::new(), cause: None },
             None => Problem::internal(format!("problem {code} has no page: {}", detail.into())),
         }
     }
@@ -72,10 +67,7 @@ impl Problem {
             [one] => format!("{} {}", one.field, one.rule),
             several => format!("{} fields break a rule", several.len()),
         };
-        Problem {
-            errors,
-            ..Problem::new("invalid-request", detail)
-        }
+        Problem { errors, ..Problem::new("invalid-request", detail) }
     }
 
     /// One field that breaks a rule.
@@ -191,33 +183,16 @@ mod tests {
 
     #[test]
     fn each_refusal_of_a_flow_has_its_status() {
-        let conflict = FlowError::Conflict {
-            code: "order-paid",
-            detail: "paid".into(),
-        };
-        let stale = StoreError::Stale {
-            table: "orders",
-            row: "ord_1".into(),
-        };
+        let conflict = FlowError::Conflict { code: "order-paid", detail: "paid".into() };
+        let stale = StoreError::Stale { table: "orders", row: "ord_1".into() };
         let rows = [
             (FlowError::NotFound("order"), 404, "not-found"),
-            (
-                FlowError::invalid("amount", "must be positive"),
-                422,
-                "invalid-request",
-            ),
+            (FlowError::invalid("amount", "must be positive"), 422, "invalid-request"),
             (conflict, 409, "order-paid"),
             (FlowError::Unavailable("busy".into()), 503, "unavailable"),
             (FlowError::Store(stale), 500, "internal"),
             (FlowError::Internal("disk".into()), 500, "internal"),
-            (
-                FlowError::Conflict {
-                    code: "no-page",
-                    detail: String::new(),
-                },
-                500,
-                "internal",
-            ),
+            (FlowError::Conflict { code: "no-page", detail: String::new() }, 500, "internal"),
         ];
         for (error, status, code) in rows {
             let problem = Problem::from(error);
@@ -229,10 +204,7 @@ mod tests {
     fn a_problem_is_written_as_the_standard_says() {
         let (response, text) =
             rendered(FlowError::invalid("items[2].price", "must be zero or more"));
-        assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
-            "application/problem+json"
-        );
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         let wanted = r#"{
   "type": "/problems/invalid-request",
   "title": "The request breaks a rule",
@@ -261,10 +233,7 @@ mod tests {
     #[test]
     fn who_asked_wrongly_is_told_how_to_ask() {
         let refused = Problem::new("unauthorized", "no key").into_response();
-        assert_eq!(
-            refused.headers()[header::WWW_AUTHENTICATE],
-            "Bearer realm=\"tollgate\""
-        );
+        assert_eq!(refused.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"tollgate\"");
         let busy = Problem::new("unavailable", "later").into_response();
         assert_eq!(busy.headers()[header::RETRY_AFTER], RETRY_AFTER_SECONDS);
     }

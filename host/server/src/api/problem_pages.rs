@@ -19,11 +19,7 @@ pub struct Page {
 impl Page {
     /// The first line, without the mark of a heading.
     pub fn title(&self) -> &'static str {
-        self.text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("# ")
+        self.text.lines().next().unwrap_or_default().trim_start_matches("# ")
     }
 }
 
@@ -78,10 +74,7 @@ pub fn find(code: &str) -> Option<&'static Page> {
         (status = 404, body = super::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn show(Path(code): Path<String>) -> Result<impl IntoResponse, Problem> {
     let page = find(&code).ok_or_else(|| Problem::not_found("problem"))?;
-    Ok((
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-        page.text,
-    ))
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], page.text))
 }
 
 #[cfg(test)]
@@ -92,10 +85,7 @@ mod tests {
     fn source(folder: &str) -> Vec<std::path::PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let entries = std::fs::read_dir(folder).unwrap();
-        entries
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
-            .collect()
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
     }
 
     #[test]
@@ -114,18 +104,13 @@ mod tests {
         for file in source("src/flows") {
             let text = std::fs::read_to_string(&file).unwrap();
             for rest in text.split("Conflict").skip(1) {
-                let Some((_, rest)) = rest
-                    .split_once("code: \"")
-                    .filter(|(before, _)| before.len() < 40)
+                let Some((_, rest)) =
+                    rest.split_once("code: \"").filter(|(before, _)| before.len() < 40)
                 else {
                     continue;
                 };
                 let code = rest.split('"').next().unwrap();
-                assert!(
-                    find(code).is_some(),
-                    "{}: {code} has no page",
-                    file.display()
-                );
+                assert!(find(code).is_some(), "{}: {code} has no page", file.display());
                 seen += 1;
             }
         }

@@ -42,12 +42,7 @@ pub async fn notified(
     headers: HeaderMap,
     body: Raw,
 ) -> Result<Response, Problem> {
-    receive(
-        state,
-        Address::Account(account),
-        (method, query, headers, body),
-    )
-    .await
+    receive(state, Address::Account(account), (method, query, headers, body)).await
 }
 
 /// A provider's notification, of one that sends it as a query.
@@ -63,12 +58,7 @@ pub async fn notified_by_get(
     headers: HeaderMap,
     body: Raw,
 ) -> Result<Response, Problem> {
-    receive(
-        state,
-        Address::Account(account),
-        (method, query, headers, body),
-    )
-    .await
+    receive(state, Address::Account(account), (method, query, headers, body)).await
 }
 
 /// A payer's browser coming back. It proves nothing; it leads to the cashier's page.
@@ -84,12 +74,7 @@ pub async fn returned(
     headers: HeaderMap,
     body: Raw,
 ) -> Result<Response, Problem> {
-    receive(
-        state,
-        Address::Payment(payment),
-        (method, query, headers, body),
-    )
-    .await
+    receive(state, Address::Payment(payment), (method, query, headers, body)).await
 }
 
 /// A payer's browser coming back with a form.
@@ -105,12 +90,7 @@ pub async fn posted_back(
     headers: HeaderMap,
     body: Raw,
 ) -> Result<Response, Problem> {
-    receive(
-        state,
-        Address::Payment(payment),
-        (method, query, headers, body),
-    )
-    .await
+    receive(state, Address::Payment(payment), (method, query, headers, body)).await
 }
 
 async fn receive(
@@ -145,17 +125,9 @@ async fn receive(
 
 /// Names in lower case and values, in the order in which they came. A value that is no text is read as Latin-1.
 fn in_order(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .iter()
-            .map(|byte| char::from(*byte))
-            .collect()
-    };
-    headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-        .collect()
+    let text =
+        |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 fn as_it_is(reply: Reply) -> Response {
@@ -180,26 +152,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_goes_out_to_the_byte() {
-        let headers = [
-            ("Content-Type", "text/plain"),
-            ("Content-Length", "99"),
-            ("bad name", "x"),
-        ];
-        let headers = headers
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec();
-        let reply = Reply {
-            status: 200,
-            headers,
-            body: b"success".to_vec(),
-        };
+        let headers = [("Content-Type", "text/plain"), ("Content-Length", "99"), ("bad name", "x")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let reply = Reply { status: 200, headers, body: b"success".to_vec() };
         let response = as_it_is(reply);
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain");
         assert_eq!(response.headers().len(), 1);
-        let body = axum::body::to_bytes(response.into_body(), 100)
-            .await
-            .unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
         assert_eq!(&body[..], b"success");
     }
 

@@ -125,17 +125,10 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Reconciliation>), Problem> {
     let account = wanted.account_id.parse();
     let account = account.map_err(|_| Problem::field("account_id", "is no account of yours"))?;
-    let ask = Ask {
-        account,
-        kind: wanted.kind,
-        period: wanted.period,
-    };
+    let ask = Ask { account, kind: wanted.kind, period: wanted.period };
     finish(async move {
         let made = reconcile::run(&gateway, merchant, &ask).await?;
-        Ok((
-            made_or_there(made.fresh),
-            Json(Reconciliation::from(made.row)),
-        ))
+        Ok((made_or_there(made.fresh), Json(Reconciliation::from(made.row))))
     })
     .await
 }
@@ -155,17 +148,10 @@ pub async fn list(
     let before = query.before::<kind::Reconciliation>()?.to_owned();
     let limit = query.limit()?;
     finish(async move {
-        let filter = Filter {
-            account: &account,
-            before: &before,
-            limit: page::one_more(limit),
-        };
+        let filter = Filter { account: &account, before: &before, limit: page::one_more(limit) };
         let rows = reconcile::list(&gateway, merchant, &filter).await?;
         let (rows, next_cursor) = page::cut(rows, limit, |row| row.id.to_string());
-        Ok(Json(Page {
-            data: rows.into_iter().map(Reconciliation::from).collect(),
-            next_cursor,
-        }))
+        Ok(Json(Page { data: rows.into_iter().map(Reconciliation::from).collect(), next_cursor }))
     })
     .await
 }
@@ -208,10 +194,7 @@ pub async fn discrepancies(
         let limit_and_one = page::one_more(limit);
         let rows = reconcile::discrepancies(&gateway, merchant, id, &after, limit_and_one).await?;
         let (rows, next_cursor) = page::cut(rows, limit, |row| row.id.to_string());
-        let data = rows
-            .into_iter()
-            .map(Discrepancy::render)
-            .collect::<Flow<_>>()?;
+        let data = rows.into_iter().map(Discrepancy::render).collect::<Flow<_>>()?;
         Ok(Json(Page { data, next_cursor }))
     })
     .await

@@ -13,8 +13,5 @@ pub async fn style() -> impl IntoResponse {
 
 /// What pages do by themselves where scripts run; each page works without it.
 pub async fn script() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
-        SCRIPT,
-    )
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
 }

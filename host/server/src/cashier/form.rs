@@ -34,15 +34,10 @@ pub fn read(
     body: Result<Bytes, Problem>,
 ) -> Result<Choice, Problem> {
     if !is_ours(public_url, headers) {
-        return Err(Problem::new(
-            "foreign-form",
-            "this form was sent by another site",
-        ));
+        return Err(Problem::new("foreign-form", "this form was sent by another site"));
     }
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().unwrap_or_default().trim() != "application/x-www-form-urlencoded" {
         let detail = "the content type must be application/x-www-form-urlencoded";
         return Err(Problem::new("unsupported-media-type", detail));
@@ -53,10 +48,7 @@ pub fn read(
 fn choice(body: &[u8]) -> Result<Choice, Problem> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(body) {
-        if fields
-            .insert(name.to_string(), value.into_owned())
-            .is_some()
-        {
+        if fields.insert(name.to_string(), value.into_owned()).is_some() {
             return Err(Problem::field(name, "stands there twice"));
         }
     }
@@ -65,14 +57,9 @@ fn choice(body: &[u8]) -> Result<Choice, Problem> {
         let payment = payment.parse().map_err(|_| Problem::not_found("payment"))?;
         return Ok(Choice::Leave(payment));
     }
-    let mut take = |name: &str| {
-        fields
-            .remove(name)
-            .ok_or_else(|| Problem::field(name, "is required"))
-    };
-    let account_id = take("account_id")?
-        .parse()
-        .map_err(|_| Problem::not_found("account"))?;
+    let mut take =
+        |name: &str| fields.remove(name).ok_or_else(|| Problem::field(name, "is required"));
+    let account_id = take("account_id")?.parse().map_err(|_| Problem::not_found("account"))?;
     let method = take("method")?;
     let mut inputs = BTreeMap::new();
     for (name, value) in fields {
@@ -84,11 +71,7 @@ fn choice(body: &[u8]) -> Result<Choice, Problem> {
             inputs.insert(input.to_owned(), value);
         }
     }
-    Ok(Choice::Pay {
-        account_id,
-        method,
-        inputs,
-    })
+    Ok(Choice::Pay { account_id, method, inputs })
 }
 
 /// Whether a browser says that the form was on another site. One that says nothing is believed: the address itself is
@@ -114,10 +97,7 @@ mod tests {
         body: &'static str,
     ) -> Result<Choice, Problem> {
         let mut map = HeaderMap::new();
-        map.insert(
-            header::CONTENT_TYPE,
-            "application/x-www-form-urlencoded".parse().unwrap(),
-        );
+        map.insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
         for (name, value) in headers {
             map.insert(HeaderName::from_static(name), value.parse().unwrap());
         }
@@ -127,14 +107,9 @@ mod tests {
     #[test]
     fn a_choice_is_read_with_its_inputs() {
         let body = "account_id=acc_00000000000000000000000000000001&method=page&input.phone=12&input.bank=";
-        let Ok(Choice::Pay { method, inputs, .. }) = sent(&[], body) else {
-            panic!("refused")
-        };
+        let Ok(Choice::Pay { method, inputs, .. }) = sent(&[], body) else { panic!("refused") };
         assert_eq!(method, "page");
-        assert_eq!(
-            inputs,
-            BTreeMap::from([("phone".to_owned(), "12".to_owned())])
-        );
+        assert_eq!(inputs, BTreeMap::from([("phone".to_owned(), "12".to_owned())]));
         let body = "leave=pay_00000000000000000000000000000001";
         assert!(matches!(sent(&[], body), Ok(Choice::Leave(_))));
     }
@@ -144,10 +119,7 @@ mod tests {
         let rows = [
             ("", "invalid-request"),
             ("account_id=acc_1&method=page", "not-found"),
-            (
-                "account_id=acc_00000000000000000000000000000001",
-                "invalid-request",
-            ),
+            ("account_id=acc_00000000000000000000000000000001", "invalid-request"),
             (
                 "account_id=acc_00000000000000000000000000000001&method=a&amount=1",
                 "invalid-request",
@@ -181,11 +153,7 @@ mod tests {
             vec![("sec-fetch-site", "same-site"), ("origin", "null")],
         ];
         for headers in refused {
-            assert_eq!(
-                sent(&headers, leave).err().unwrap().code(),
-                "foreign-form",
-                "{headers:?}"
-            );
+            assert_eq!(sent(&headers, leave).err().unwrap().code(), "foreign-form", "{headers:?}");
         }
     }
 }

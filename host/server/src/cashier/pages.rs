@@ -26,13 +26,7 @@ pub fn render(status: StatusCode, page: &impl Template, targets: &[String]) -> R
     match page.render() {
         Ok(html) => {
             let kind = HeaderValue::from_static("text/html; charset=utf-8");
-            (
-                status,
-                policy::headers(targets),
-                [(header::CONTENT_TYPE, kind)],
-                html,
-            )
-                .into_response()
+            (status, policy::headers(targets), [(header::CONTENT_TYPE, kind)], html).into_response()
         }
         Err(error) => Problem::internal(format!("a page: {error}")).into_response(),
     }
@@ -54,11 +48,7 @@ pub fn apology(mut problem: Problem, back: Option<&str>) -> Response {
         _ => ("That did not work", problem.detail()),
     };
     let back = back.filter(|_| status != StatusCode::NOT_FOUND);
-    let page = Apology {
-        heading,
-        text: text.to_owned(),
-        back,
-    };
+    let page = Apology { heading, text: text.to_owned(), back };
     let mut response = render(status, &page, &[]);
     if let Some(Cause(cause)) = problem.take_cause() {
         response.extensions_mut().insert(Cause(cause));
@@ -95,10 +85,7 @@ impl Bill {
             } else {
                 format!("{} × {}", item.quantity, item.name)
             };
-            Ok(Line {
-                label,
-                amount: money(total, currency),
-            })
+            Ok(Line { label, amount: money(total, currency) })
         });
         Ok(Bill {
             amount: money(view.order.amount, currency),
@@ -107,9 +94,7 @@ impl Bill {
             number: view.order.number.clone(),
             items: lines.collect::<Flow<_>>()?,
             // Checked when the order was made, and again where it becomes a link.
-            return_url: details
-                .return_url
-                .filter(|url| policy::origin(url).is_some()),
+            return_url: details.return_url.filter(|url| policy::origin(url).is_some()),
             expires: seconds(view.order.expires_at),
         })
     }
@@ -122,8 +107,7 @@ fn money(minor: i64, currency: Currency) -> String {
 /// Without the fraction of a second, which no payer reads.
 fn seconds(moment: Moment) -> String {
     let text = moment.to_string();
-    text.split_once('.')
-        .map_or(text.clone(), |(before, _)| format!("{before}Z"))
+    text.split_once('.').map_or(text.clone(), |(before, _)| format!("{before}Z"))
 }
 
 /// The page on which a method is chosen.
@@ -167,12 +151,7 @@ impl<'p> Choose<'p> {
                     .collect()
             }
         };
-        Ok(Choose {
-            bill: Bill::of(view)?,
-            token: &view.order.token,
-            offers,
-            notices,
-        })
+        Ok(Choose { bill: Bill::of(view)?, token: &view.order.token, offers, notices })
     }
 }
 
@@ -194,12 +173,7 @@ impl Forward {
         charset: String,
         fields: Vec<(String, String)>,
     ) -> Flow<Forward> {
-        Ok(Forward {
-            bill: Bill::of(view)?,
-            url,
-            charset,
-            fields,
-        })
+        Ok(Forward { bill: Bill::of(view)?, url, charset, fields })
     }
 }
 
@@ -257,10 +231,7 @@ fn picture(content: &str) -> Flow<String> {
     let code = QRBuilder::new(content).build();
     let code = code.map_err(|error| FlowError::Internal(format!("a QR code: {error:?}")))?;
     let svg = SvgBuilder::default().to_str(&code);
-    Ok(format!(
-        "data:image/svg+xml;base64,{}",
-        STANDARD.encode(svg)
-    ))
+    Ok(format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg)))
 }
 
 /// The page of an order that is over.
@@ -282,16 +253,10 @@ impl<'p> Outcome<'p> {
     pub fn new(view: &'p OrderView, ending: Ending, now: Moment) -> Flow<Outcome<'p>> {
         let (tone, heading, text) = match ending {
             Ending::Paid => ("good", "Paid", "Thank you. You can go back to the shop."),
-            Ending::Refunded => (
-                "good",
-                "Paid, with a refund",
-                "What goes back is listed below.",
-            ),
-            Ending::Closed => (
-                "calm",
-                "This order was closed",
-                "The shop ended it. Nothing is owed.",
-            ),
+            Ending::Refunded => ("good", "Paid, with a refund", "What goes back is listed below."),
+            Ending::Closed => {
+                ("calm", "This order was closed", "The shop ended it. Nothing is owed.")
+            }
             Ending::Expired => (
                 "calm",
                 "The time to pay is over",

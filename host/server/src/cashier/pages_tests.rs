@@ -102,30 +102,20 @@ fn account() -> AccountId {
 }
 
 fn view() -> OrderView {
-    OrderView {
-        order: order(),
-        payments: Vec::new(),
-        refunds: Vec::new(),
-    }
+    OrderView { order: order(), payments: Vec::new(), refunds: Vec::new() }
 }
 
 fn attempt(action: Action) -> String {
     let view = view();
     let row = payment(PaymentState::Pending);
-    Attempt::new(&view, &row, EVIL.to_owned(), action, MADE)
-        .unwrap()
-        .render()
-        .unwrap()
+    Attempt::new(&view, &row, EVIL.to_owned(), action, MADE).unwrap().render().unwrap()
 }
 
 /// The page's own script is the only one, and no text of others became a tag.
 fn assert_tame(html: &str) {
     assert_eq!(html.matches("<script").count(), 1, "{html}");
     assert!(!html.contains("alert('1')"), "{html}");
-    assert!(
-        !html.contains("style=") && !html.contains("onclick"),
-        "{html}"
-    );
+    assert!(!html.contains("style=") && !html.contains("onclick"), "{html}");
 }
 
 #[test]
@@ -149,10 +139,7 @@ fn whatever_is_written_in_an_order_stays_text() {
     };
     let notice = Notice::Fields(vec![FieldError::new("inputs.a", EVIL)]);
     let offers = [offer];
-    let html = Choose::new(&view, &offers, Some(notice))
-        .unwrap()
-        .render()
-        .unwrap();
+    let html = Choose::new(&view, &offers, Some(notice)).unwrap().render().unwrap();
     assert_tame(&html);
     assert!(html.contains("12.50 CNY"), "{html}");
     assert!(html.contains("12.00 CNY"), "two of 6.00: {html}");
@@ -160,21 +147,14 @@ fn whatever_is_written_in_an_order_stays_text() {
     assert!(html.contains("2026-09-21T14:14:20Z"), "{html}");
 
     let fields = vec![(EVIL.to_owned(), EVIL.to_owned())];
-    let forward = Forward::new(
-        &view,
-        "https://p.example/?a=b&c=\"".to_owned(),
-        "GBK".to_owned(),
-        fields,
-    )
-    .unwrap();
+    let forward =
+        Forward::new(&view, "https://p.example/?a=b&c=\"".to_owned(), "GBK".to_owned(), fields)
+            .unwrap();
     let html = forward.render().unwrap();
     assert_tame(&html);
     assert!(html.contains("accept-charset=\"GBK\""), "{html}");
     assert!(html.contains("data-auto"), "{html}");
-    assert!(
-        !html.contains("c=\"\""),
-        "the quote would end the address: {html}"
-    );
+    assert!(!html.contains("c=\"\""), "the quote would end the address: {html}");
 }
 
 #[test]
@@ -183,43 +163,20 @@ fn every_action_has_a_page_that_waits_and_can_be_left() {
     let expires_at = Some(MADE);
     let actions = [
         Action::None,
-        Action::Redirect {
-            url: url.clone(),
-            expires_at,
-        },
-        Action::PostForm {
-            url: url.clone(),
-            charset: "utf-8".into(),
-            fields: vec![],
-            expires_at,
-        },
-        Action::QrCode {
-            content: content.clone(),
-            expires_at,
-        },
+        Action::Redirect { url: url.clone(), expires_at },
+        Action::PostForm { url: url.clone(), charset: "utf-8".into(), fields: vec![], expires_at },
+        Action::QrCode { content: content.clone(), expires_at },
         Action::DeepLink { url, expires_at },
-        Action::Instructions {
-            content: content.clone(),
-            expires_at,
-        },
-        Action::ClientParameters {
-            content,
-            expires_at,
-        },
+        Action::Instructions { content: content.clone(), expires_at },
+        Action::ClientParameters { content, expires_at },
     ];
     for action in actions {
         let html = attempt(action.clone());
         assert_tame(&html);
-        assert!(
-            html.contains("data-status=\"/pay/tokentoken/status\""),
-            "{action:?}: {html}"
-        );
+        assert!(html.contains("data-status=\"/pay/tokentoken/status\""), "{action:?}: {html}");
         assert!(html.contains("name=\"leave\""), "{action:?}");
         assert!(html.contains("http-equiv=\"refresh\""), "{action:?}");
-        assert!(
-            !html.contains("data-auto"),
-            "a payer who came back would be sent away again"
-        );
+        assert!(!html.contains("data-auto"), "a payer who came back would be sent away again");
         assert_eq!(
             html.contains("data:image/svg+xml;base64,"),
             matches!(action, Action::QrCode { .. })
@@ -260,10 +217,7 @@ fn a_page_about_the_end_says_how_it_ended() {
 fn a_link_back_is_to_a_web_page_only() {
     let mut view = view();
     view.order.details = r#"{"return_url":"javascript:alert(1)"}"#.to_owned();
-    let html = Outcome::new(&view, Ending::Paid, MADE)
-        .unwrap()
-        .render()
-        .unwrap();
+    let html = Outcome::new(&view, Ending::Paid, MADE).unwrap().render().unwrap();
     assert!(!html.contains("javascript"), "{html}");
 }
 
@@ -271,30 +225,14 @@ fn a_link_back_is_to_a_web_page_only() {
 fn what_is_shown_follows_the_order() {
     use crate::cashier::stand::{Stand, of, word};
     let mut view = view();
-    assert!(matches!(
-        of(&view, MADE),
-        Stand::Choose {
-            earlier_failed: false
-        }
-    ));
-    assert!(matches!(
-        of(&view, view.order.expires_at),
-        Stand::Over(Ending::Expired)
-    ));
+    assert!(matches!(of(&view, MADE), Stand::Choose { earlier_failed: false }));
+    assert!(matches!(of(&view, view.order.expires_at), Stand::Over(Ending::Expired)));
     let fresh = word(&view, MADE);
     view.payments = vec![payment(PaymentState::Failed)];
-    assert!(matches!(
-        of(&view, MADE),
-        Stand::Choose {
-            earlier_failed: true
-        }
-    ));
+    assert!(matches!(of(&view, MADE), Stand::Choose { earlier_failed: true }));
     view.payments.push(payment(PaymentState::Pending));
     assert!(matches!(of(&view, MADE), Stand::Underway(_)));
-    assert!(
-        matches!(of(&view, view.order.expires_at), Stand::Underway(_)),
-        "it may still be paid"
-    );
+    assert!(matches!(of(&view, view.order.expires_at), Stand::Underway(_)), "it may still be paid");
     assert_ne!(word(&view, MADE), fresh);
     for (state, ending) in [
         (OrderState::Paid, Ending::Paid),
@@ -304,10 +242,7 @@ fn what_is_shown_follows_the_order() {
         (OrderState::Expired, Ending::Expired),
     ] {
         view.order.state = state;
-        assert!(
-            matches!(of(&view, MADE), Stand::Over(found) if found == ending),
-            "{state}"
-        );
+        assert!(matches!(of(&view, MADE), Stand::Over(found) if found == ending), "{state}");
     }
 }
 
@@ -315,15 +250,7 @@ fn what_is_shown_follows_the_order() {
 fn an_apology_tells_nothing_of_the_inside() {
     let response = apology(Problem::internal("/secret"), Some("/pay/t"));
     assert_eq!(response.status(), 500);
-    assert_eq!(
-        response
-            .extensions()
-            .get::<Cause>()
-            .map(|cause| cause.0.as_str()),
-        Some("/secret")
-    );
-    let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
-        .to_str()
-        .unwrap();
+    assert_eq!(response.extensions().get::<Cause>().map(|cause| cause.0.as_str()), Some("/secret"));
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.contains("form-action 'self';"), "{policy}");
 }

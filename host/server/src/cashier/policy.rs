@@ -14,10 +14,7 @@ use crate::gateway::Gateway;
 pub fn headers(targets: &[String]) -> HeaderMap {
     let mut forms = BTreeSet::new();
     forms.extend(targets.iter().map(String::as_str));
-    let forms: String = forms
-        .into_iter()
-        .map(|target| format!(" {target}"))
-        .collect();
+    let forms: String = forms.into_iter().map(|target| format!(" {target}")).collect();
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data: 'self'; \
          form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'"
@@ -28,14 +25,8 @@ pub fn headers(targets: &[String]) -> HeaderMap {
         HeaderValue::from_static("default-src 'none'; form-action 'self'; frame-ancestors 'none'");
     let policy = HeaderValue::from_str(&policy).unwrap_or(strictest);
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers
 }
@@ -60,23 +51,14 @@ pub async fn payer_origins(
             continue;
         };
         let manifest = account.plugin.manifest();
-        let browser = manifest
-            .origins
-            .iter()
-            .filter(|origin| origin.purpose == "browser");
-        let pay = manifest
-            .operations
-            .iter()
-            .filter(|ability| ability.operation == "pay");
+        let browser = manifest.origins.iter().filter(|origin| origin.purpose == "browser");
+        let pay = manifest.operations.iter().filter(|ability| ability.operation == "pay");
         let calls = pay.flat_map(|ability| &ability.calls);
         let names: BTreeSet<&str> = browser
             .map(|origin| origin.name.as_str())
             .chain(calls.map(|call| call.origin.as_str()))
             .collect();
-        let bases = account
-            .origins
-            .iter()
-            .filter(|(name, _)| names.contains(name.as_str()));
+        let bases = account.origins.iter().filter(|(name, _)| names.contains(name.as_str()));
         origins.extend(bases.filter_map(|(_, base)| source(base)));
     }
     origins
@@ -121,14 +103,8 @@ mod tests {
             source("https://*.example.com/gateway.do"),
             Some("https://*.example.com".into())
         );
-        assert_eq!(
-            source("http://127.0.0.1:9000/x?y"),
-            Some("http://127.0.0.1:9000".into())
-        );
-        assert_eq!(
-            origin("https://a.example:443/x"),
-            Some("https://a.example".into())
-        );
+        assert_eq!(source("http://127.0.0.1:9000/x?y"), Some("http://127.0.0.1:9000".into()));
+        assert_eq!(origin("https://a.example:443/x"), Some("https://a.example".into()));
         assert_eq!(origin("javascript:alert(1)"), None);
         let broken = headers(&["https://a\nb".to_owned()]);
         assert!(

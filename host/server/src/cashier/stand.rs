@@ -45,11 +45,7 @@ pub fn of(view: &OrderView, now: Moment) -> Stand<'_> {
         OrderState::Closed => Stand::Over(Ending::Closed),
         OrderState::Expired => Stand::Over(Ending::Expired),
         OrderState::Open => {
-            if let Some(alive) = view
-                .payments
-                .iter()
-                .rev()
-                .find(|payment| payment.state.is_alive())
+            if let Some(alive) = view.payments.iter().rev().find(|payment| payment.state.is_alive())
             {
                 return Stand::Underway(alive);
             }
@@ -57,9 +53,7 @@ pub fn of(view: &OrderView, now: Moment) -> Stand<'_> {
                 return Stand::Over(Ending::Expired);
             }
             let last = view.payments.last().map(|payment| payment.state);
-            Stand::Choose {
-                earlier_failed: last == Some(PaymentState::Failed),
-            }
+            Stand::Choose { earlier_failed: last == Some(PaymentState::Failed) }
         }
     }
 }
@@ -73,14 +67,6 @@ pub fn word(view: &OrderView, now: Moment) -> String {
         }
         Stand::Over(ending) => format!("{ending:?}").to_lowercase(),
     };
-    let settled = view
-        .refunds
-        .iter()
-        .filter(|refund| !refund.state.is_open())
-        .count();
-    format!(
-        "{stand}-{}-{}-{settled}",
-        view.payments.len(),
-        view.refunds.len()
-    )
+    let settled = view.refunds.iter().filter(|refund| !refund.state.is_open()).count();
+    format!("{stand}-{}-{}-{settled}", view.payments.len(), view.refunds.len())
 }

@@ -4,21 +4,14 @@ use axum::http::{HeaderMap, header};
 
 /// `phone` or `desktop`: what methods are offered for.
 pub fn guess(headers: &HeaderMap) -> &'static str {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match text("sec-ch-ua-mobile") {
         "?1" => return "phone",
         "?0" => return "desktop",
         _ => {}
     }
     let agent = text(header::USER_AGENT.as_str()).to_ascii_lowercase();
-    let phone = ["mobi", "iphone", "android", "harmony"]
-        .iter()
-        .any(|word| agent.contains(word));
+    let phone = ["mobi", "iphone", "android", "harmony"].iter().any(|word| agent.contains(word));
     if phone { "phone" } else { "desktop" }
 }
 
@@ -40,11 +33,7 @@ mod tests {
                 "Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/140 Mobile Safari",
                 "phone",
             ),
-            (
-                "user-agent",
-                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0",
-                "desktop",
-            ),
+            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0", "desktop"),
             ("user-agent", "curl/8.5", "desktop"),
             ("sec-ch-ua-mobile", "?1", "phone"),
             ("x-none", "", "desktop"),

@@ -47,12 +47,7 @@ pub struct Serve {
 
 impl Serve {
     fn given(self) -> Result<Given, ConfigError> {
-        let below = self
-            .config
-            .as_deref()
-            .map(read_file)
-            .transpose()?
-            .unwrap_or_default();
+        let below = self.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let value = std::env::var(KEY_VARIABLE).ok().map(SecretString::from);
         let key = (self.key_file.is_some() || value.is_some()).then_some(GivenKey {
             file: self.key_file,
@@ -82,10 +77,8 @@ pub fn run(serve: Serve) -> anyhow::Result<()> {
     })?;
     // A component is compiled by this program started anew.
     config.compiler = Some(std::env::current_exe().context("the program's own file")?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("threads")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
     let served = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;

@@ -83,10 +83,7 @@ pub fn read_file(file: &Path) -> Result<Given, ConfigError> {
 pub(super) fn read(text: &str) -> Result<Given, ConfigError> {
     let one_line = |message: &str| message.trim().lines().collect::<Vec<_>>().join(", ");
     let toml = toml::Deserializer::parse(text).map_err(|error| {
-        ConfigError::new(
-            "config",
-            format!("is not TOML: {}", one_line(error.message())),
-        )
+        ConfigError::new("config", format!("is not TOML: {}", one_line(error.message())))
     })?;
     serde_path_to_error::deserialize(toml).map_err(|error| {
         let key = error.path().to_string();

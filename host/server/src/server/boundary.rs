@@ -23,10 +23,8 @@ pub async fn guard(State(gateway): State<Shared>, request: Request, next: Next) 
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let span = tracing::info_span!("request", id, %method, route);
     let started = gateway.store.now();
-    let answered = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .instrument(span.clone())
-        .await;
+    let answered =
+        AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let mut response =
         answered.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
     let ms = gateway.store.now().millis_since(started);
@@ -50,10 +48,6 @@ fn finish(response: &mut Response, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    headers
-        .entry(header::X_CONTENT_TYPE_OPTIONS)
-        .or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
 }

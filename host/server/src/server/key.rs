@@ -37,9 +37,7 @@ pub fn sealer(source: &KeySource, chance: &Chance) -> Result<Sealer> {
 
 fn from_digits(place: &str, digits: &str) -> Result<Sealer> {
     let key = hex::decode(digits.trim()).map(Zeroizing::new);
-    let key = key
-        .ok()
-        .with_context(|| format!("{place}: must be 64 hex digits"))?;
+    let key = key.ok().with_context(|| format!("{place}: must be 64 hex digits"))?;
     Sealer::new(&key).with_context(|| place.to_owned())
 }
 
@@ -57,14 +55,7 @@ mod tests {
         let echo = KeySource::Command(vec!["echo".into(), digits.clone()]);
         let sealed = opened(KeySource::Given(digits.into())).unwrap();
         let sealed = sealed.seal("acc_1", b"secret", &Chance::seeded(2)).unwrap();
-        assert_eq!(
-            opened(echo)
-                .unwrap()
-                .open("acc_1", &sealed)
-                .unwrap()
-                .as_slice(),
-            b"secret"
-        );
+        assert_eq!(opened(echo).unwrap().open("acc_1", &sealed).unwrap().as_slice(), b"secret");
     }
 
     #[test]

@@ -11,9 +11,7 @@ const LEVEL: &str = "info,sqlx=warn";
 /// # Errors
 /// A filter that is none, or logs that were started before.
 pub fn start() -> Result<()> {
-    let filter = ["TOLLGATE_LOG", "RUST_LOG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok());
+    let filter = ["TOLLGATE_LOG", "RUST_LOG"].into_iter().find_map(|name| std::env::var(name).ok());
     let filter = EnvFilter::try_new(filter.as_deref().unwrap_or(LEVEL))
         .map_err(|error| anyhow!("TOLLGATE_LOG: {error}"))?;
     tracing_subscriber::fmt()
@@ -26,10 +24,7 @@ pub fn start() -> Result<()> {
         .try_init()
         .map_err(|error| anyhow!("logs: {error}"))?;
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
     Ok(())

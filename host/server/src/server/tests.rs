@@ -22,18 +22,12 @@ async fn gate() -> Gate {
         ..Given::default()
     };
     let running = start(Config::check(given).unwrap()).await.unwrap();
-    Gate {
-        running,
-        _folder: folder,
-    }
+    Gate { running, _folder: folder }
 }
 
 impl Gate {
     async fn ask(&self, request: Request<Body>) -> Response<Body> {
-        router(self.running.gateway().clone())
-            .oneshot(request)
-            .await
-            .unwrap()
+        router(self.running.gateway().clone()).oneshot(request).await.unwrap()
     }
 
     async fn send(&self, method: &str, path: &str, body: &str) -> (Response<Body>, Value) {
@@ -43,9 +37,7 @@ impl Gate {
             .uri(path)
             .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .header(header::CONTENT_TYPE, "application/json");
-        let response = self
-            .ask(request.body(Body::from(body.to_owned())).unwrap())
-            .await;
+        let response = self.ask(request.body(Body::from(body.to_owned())).unwrap()).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -102,18 +94,12 @@ async fn every_documented_route_is_there_and_says_so_itself() {
             let status = response.status();
             assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
             assert_ne!(json["detail"], "no such address", "{method} {path}");
-            assert!(
-                !status.is_server_error() || path == "/readyz",
-                "{method} {path}: {json}"
-            );
+            assert!(!status.is_server_error() || path == "/readyz", "{method} {path}: {json}");
             listed.push(format!("{method} {path}"));
         }
     }
     for route in wanted {
-        assert!(
-            listed.iter().any(|listed| listed == route),
-            "{route} is not in the document"
-        );
+        assert!(listed.iter().any(|listed| listed == route), "{route} is not in the document");
     }
     assert_eq!(listed.len(), wanted.len(), "{listed:?}");
     gate.running.stop().await;
@@ -122,27 +108,16 @@ async fn every_documented_route_is_there_and_says_so_itself() {
 #[tokio::test]
 async fn no_key_and_wrong_keys_are_refused_alike() {
     let gate = gate().await;
-    for value in [
-        None,
-        Some("Bearer tgk_wrong"),
-        Some("Basic dGdrXw=="),
-        Some("Bearer "),
-        Some(""),
-    ] {
+    for value in [None, Some("Bearer tgk_wrong"), Some("Basic dGdrXw=="), Some("Bearer "), Some("")]
+    {
         let mut request = Request::builder().uri("/v1/orders");
         if let Some(value) = value {
             request = request.header(header::AUTHORIZATION, value);
         }
         let response = gate.ask(request.body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{value:?}");
-        assert_eq!(
-            response.headers()[header::WWW_AUTHENTICATE],
-            "Bearer realm=\"tollgate\""
-        );
-        assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
-            "application/problem+json"
-        );
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"tollgate\"");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
         assert!(response.headers().contains_key("x-request-id"));
     }
@@ -161,35 +136,20 @@ async fn an_order_is_made_once_and_shown_to_its_payer() {
         "{order}"
     );
     let (second, same) = gate.send("POST", "/v1/orders", body).await;
-    assert_eq!(
-        (second.status(), &same["id"]),
-        (StatusCode::OK, &order["id"])
-    );
-    let (other, problem) = gate
-        .send("POST", "/v1/orders", &body.replace("1250", "1251"))
-        .await;
+    assert_eq!((second.status(), &same["id"]), (StatusCode::OK, &order["id"]));
+    let (other, problem) = gate.send("POST", "/v1/orders", &body.replace("1250", "1251")).await;
     assert_eq!(
         (other.status().as_u16(), &problem["code"]),
         (409, &Value::from("order-number-used"))
     );
     let (_, list) = gate.send("GET", "/v1/orders?limit=1", "").await;
-    assert_eq!(
-        (&list["data"][0], &list["next_cursor"]),
-        (&order, &Value::Null)
-    );
+    assert_eq!((&list["data"][0], &list["next_cursor"]), (&order, &Value::Null));
 
-    let place = order["cashier_url"]
-        .as_str()
-        .unwrap()
-        .strip_prefix(&gate.running.url)
-        .unwrap()
-        .to_owned();
+    let place =
+        order["cashier_url"].as_str().unwrap().strip_prefix(&gate.running.url).unwrap().to_owned();
     let (page, _) = gate.send("GET", &place, "").await;
     assert_eq!(page.status(), StatusCode::OK);
-    let policy = page.headers()[header::CONTENT_SECURITY_POLICY]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
     assert!(
         policy.contains("default-src 'none'") && policy.contains("form-action 'self';"),
         "{policy}"
@@ -201,122 +161,68 @@ async fn an_order_is_made_once_and_shown_to_its_payer() {
         "{html}"
     );
     let (status, word) = gate.send("GET", &format!("{place}/status"), "").await;
-    assert_eq!(
-        (status.status(), &word["state"]),
-        (StatusCode::OK, &Value::from("choose-0-0-0"))
-    );
+    assert_eq!((status.status(), &word["state"]), (StatusCode::OK, &Value::from("choose-0-0-0")));
 
+    gate.running.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_that_ends_says_so() {
+    let gate = gate().await;
+    let body = r#"{"number":"A1","amount":1250,"currency":"CNY","subject":"Tea"}"#;
+    let (_, order) = gate.send("POST", "/v1/orders", body).await;
     let id = order["id"].as_str().unwrap();
-    let (closed, order) = gate
-        .send("POST", &format!("/v1/orders/{id}/close"), "")
-        .await;
+    let (closed, order) = gate.send("POST", &format!("/v1/orders/{id}/close"), "").await;
     assert_eq!(
         (closed.status(), &order["state"]),
         (StatusCode::OK, &Value::from("closed")),
         "{order}"
     );
-    let (_, events) = gate
-        .send("GET", &format!("/v1/events?order_id={id}"), "")
-        .await;
-    let kinds: Vec<_> = events["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|event| &event["kind"])
-        .collect();
+    let (_, events) = gate.send("GET", &format!("/v1/events?order_id={id}"), "").await;
+    let kinds: Vec<_> =
+        events["data"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
     assert_eq!(kinds, ["order.created", "order.closed"]);
     gate.running.stop().await;
+}
+
+/// Method, path, body, and the status and code that they get.
+type Refused = (&'static str, String, String, u16, &'static str);
+
+fn refused_requests() -> Vec<Refused> {
+    let nobody = format!("ord_{}", "0".repeat(32));
+    let large = format!(r#"{{"number":"{}"}}"#, "x".repeat(BODY_BYTES));
+    vec![
+        ("GET", "/nowhere".to_owned(), "".to_owned(), 404, "not-found"),
+        ("DELETE", "/v1/orders".to_owned(), "".to_owned(), 405, "method-not-allowed"),
+        ("GET", "/v1/orders/17".to_owned(), "".to_owned(), 404, "not-found"),
+        ("GET", format!("/v1/orders/{nobody}"), "".to_owned(), 404, "not-found"),
+        ("GET", format!("/v1/payments/{nobody}"), "".to_owned(), 404, "not-found"),
+        ("GET", "/v1/orders?limit=0".to_owned(), "".to_owned(), 422, "invalid-request"),
+        ("GET", "/v1/orders?colour=red".to_owned(), "".to_owned(), 422, "invalid-request"),
+        ("POST", "/v1/orders".to_owned(), "{".to_owned(), 400, "malformed-json"),
+        ("POST", "/v1/orders".to_owned(), "{}".to_owned(), 422, "invalid-request"),
+        ("POST", "/v1/orders".to_owned(), large, 413, "body-too-large"),
+        ("POST", format!("/notify/acc_{}", "0".repeat(32)), "a=b".to_owned(), 404, "not-found"),
+        ("GET", "/return/pay_1?a=b".to_owned(), "".to_owned(), 404, "not-found"),
+        ("GET", "/pay/nothing/status".to_owned(), "".to_owned(), 404, "not-found"),
+        ("GET", "/problems/nothing".to_owned(), "".to_owned(), 404, "not-found"),
+        ("GET", "/readyz".to_owned(), "".to_owned(), 503, "unavailable"),
+    ]
 }
 
 #[tokio::test]
 async fn what_is_asked_wrongly_is_refused_by_its_code() {
     let gate = gate().await;
-    let nobody = format!("ord_{}", "0".repeat(32));
-    let large = format!(r#"{{"number":"{}"}}"#, "x".repeat(BODY_BYTES));
-    let rows = [
-        ("GET", "/nowhere".to_owned(), "", 404, "not-found"),
-        (
-            "DELETE",
-            "/v1/orders".to_owned(),
-            "",
-            405,
-            "method-not-allowed",
-        ),
-        ("GET", "/v1/orders/17".to_owned(), "", 404, "not-found"),
-        ("GET", format!("/v1/orders/{nobody}"), "", 404, "not-found"),
-        (
-            "GET",
-            format!("/v1/payments/{nobody}"),
-            "",
-            404,
-            "not-found",
-        ),
-        (
-            "GET",
-            "/v1/orders?limit=0".to_owned(),
-            "",
-            422,
-            "invalid-request",
-        ),
-        (
-            "GET",
-            "/v1/orders?colour=red".to_owned(),
-            "",
-            422,
-            "invalid-request",
-        ),
-        ("POST", "/v1/orders".to_owned(), "{", 400, "malformed-json"),
-        (
-            "POST",
-            "/v1/orders".to_owned(),
-            "{}",
-            422,
-            "invalid-request",
-        ),
-        (
-            "POST",
-            "/v1/orders".to_owned(),
-            large.as_str(),
-            413,
-            "body-too-large",
-        ),
-        (
-            "POST",
-            format!("/notify/acc_{}", "0".repeat(32)),
-            "a=b",
-            404,
-            "not-found",
-        ),
-        ("GET", "/return/pay_1?a=b".to_owned(), "", 404, "not-found"),
-        (
-            "GET",
-            "/pay/nothing/status".to_owned(),
-            "",
-            404,
-            "not-found",
-        ),
-        ("GET", "/problems/nothing".to_owned(), "", 404, "not-found"),
-        ("GET", "/readyz".to_owned(), "", 503, "unavailable"),
-    ];
-    for (method, path, body, status, code) in rows {
-        let (response, problem) = gate.send(method, &path, body).await;
-        assert_eq!(
-            response.status().as_u16(),
-            status,
-            "{method} {path}: {problem}"
-        );
+    for (method, path, body, status, code) in refused_requests() {
+        let (response, problem) = gate.send(method, &path, &body).await;
+        assert_eq!(response.status().as_u16(), status, "{method} {path}: {problem}");
         assert_eq!(problem["code"], code, "{method} {path}");
         assert_eq!(problem["type"], format!("/problems/{code}"));
-        let (page, _) = gate
-            .send("GET", problem["type"].as_str().unwrap(), "")
-            .await;
+        let (page, _) = gate.send("GET", problem["type"].as_str().unwrap(), "").await;
         assert_eq!(page.status(), StatusCode::OK, "{code} has no page");
         if status == 405 {
             let allowed = response.headers()[header::ALLOW].to_str().unwrap();
-            assert!(
-                allowed.contains("GET") && allowed.contains("POST"),
-                "{allowed}"
-            );
+            assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
         }
     }
     let plain = Request::builder()
@@ -327,10 +233,7 @@ async fn what_is_asked_wrongly_is_refused_by_its_code() {
             format!("Bearer {}", gate.running.api_key.as_deref().unwrap()),
         )
         .body(Body::from("{}"));
-    assert_eq!(
-        gate.ask(plain.unwrap()).await.status(),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE
-    );
+    assert_eq!(gate.ask(plain.unwrap()).await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     gate.running.stop().await;
 }
 
@@ -365,15 +268,9 @@ async fn a_second_start_finds_what_the_first_wrote_and_tells_no_key() {
     assert!(key.is_some());
     first.stop().await;
     let second = start(Config::check(given()).unwrap()).await.unwrap();
-    assert_eq!(
-        (second.merchant_id, second.api_key.as_deref()),
-        (merchant, None)
-    );
+    assert_eq!((second.merchant_id, second.api_key.as_deref()), (merchant, None));
     second.stop().await;
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(folder.path().join("data"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = std::fs::metadata(folder.path().join("data")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
