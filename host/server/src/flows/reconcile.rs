@@ -5,6 +5,9 @@
 mod compare;
 mod findings;
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::json;
 use tollgate_domain::ids::{AccountId, MerchantId, ReconciliationId};
 use tollgate_domain::matching::FeeTerms;
@@ -89,7 +92,7 @@ pub async fn run(
     let begun = begin(gateway, &chosen).await?;
     let bill = bills::fetch_chosen(gateway, &chosen).await?.row;
     let row = if bill.edition > 0 {
-        compare::compare(gateway, &chosen, &bill, begun.row).await?
+        compare::compare(gateway, &chosen.period, &bill, begun.row).await?
     } else {
         wait(gateway, &bill, begun.row).await?
     };

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use sqlx::AnyConnection;
 use tollgate_domain::matching::{
-    FeeTerms, Finding, Matcher, OurPayment, OurRefund, RowKind, StatementRow, Subject, Tolerance,
-    Window,
+    FeeTerms, Finding, Matcher, OurPayment, OurRefund, Period, RowKind, StatementRow, Subject,
+    Tolerance, Window,
 };
 use tollgate_domain::money::Money;
 use tollgate_domain::time::Moment;
 
 use super::findings::Findings;
-use super::{Chosen, write};
+use super::write;
 use crate::flows::{Flow, FlowError, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
@@ -35,14 +35,14 @@ struct Books<'a> {
 /// Compares, and writes what is new.
 pub(super) async fn compare(
     gateway: &Gateway,
-    chosen: &Chosen,
+    period: &Period,
     bill: &BillRow,
     before: ReconciliationRow,
 ) -> Flow<ReconciliationRow> {
     let merchant = bill.merchant_id;
     let tolerance = Tolerance::USUAL;
     let mut sql = gateway.store.read().await?;
-    let previous_compared = match chosen.period.previous() {
+    let previous_compared = match period.previous() {
         Some(previous) => {
             let (account, kind) = (bill.account_id, bill.kind.as_str());
             let found = reconciliations::find(&mut sql, merchant, account, kind, previous.name());
@@ -52,7 +52,7 @@ pub(super) async fn compare(
         }
         None => false,
     };
-    let window = chosen.period.window(previous_compared);
+    let window = period.window(previous_compared);
     let mut books = Books {
         owner: Owner {
             merchant,
@@ -84,7 +84,7 @@ pub(super) async fn compare(
     let was_done = before.state == ReconciliationState::Done;
     let row = write(gateway, bill, before, row).await?;
     if !was_done {
-        look_at_next_again(gateway, chosen, &row).await?;
+        look_at_next_again(gateway, period, &row).await?;
     }
     Ok(row)
 }
@@ -252,10 +252,10 @@ impl Books<'_> {
 /// The next period may have been compared before this one, and left alone what this one was to tell.
 async fn look_at_next_again(
     gateway: &Gateway,
-    chosen: &Chosen,
+    period: &Period,
     row: &ReconciliationRow,
 ) -> Flow<()> {
-    let Some(next) = chosen.period.next() else {
+    let Some(next) = period.next() else {
         return Ok(());
     };
     let next = next.name();
