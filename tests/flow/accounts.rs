@@ -16,60 +16,28 @@ async fn what_is_wrong_is_refused_by_name_and_not_repeated() {
     let rows: Vec<(&str, Value, &str)> = vec![
         ("/settings/app_id", json!(CANARY), "settings.app_id"),
         ("/settings/app_id", json!("123"), "settings.app_id"),
-        (
-            "/settings/seller_id",
-            json!("1088721003899159"),
-            "settings.seller_id",
-        ),
+        ("/settings/seller_id", json!("1088721003899159"), "settings.seller_id"),
         ("/settings/page_mode", json!(CANARY), "settings.page_mode"),
         ("/settings/colour", json!(CANARY), "settings.colour"),
         ("/settings/app_id", Value::Null, "settings.app_id"),
-        (
-            "/settings/app_id",
-            json!(9021000122682882_i64),
-            "settings.app_id",
-        ),
-        (
-            "/secrets/app-private-key",
-            json!(CANARY),
-            "secrets.app-private-key",
-        ),
-        (
-            "/secrets/app-private-key",
-            json!(""),
-            "secrets.app-private-key",
-        ),
+        ("/settings/app_id", json!(9021000122682882_i64), "settings.app_id"),
+        ("/secrets/app-private-key", json!(CANARY), "secrets.app-private-key"),
+        ("/secrets/app-private-key", json!(""), "secrets.app-private-key"),
         (
             "/secrets/app-private-key",
             right["secrets"]["alipay-public-key"].clone(),
             "secrets.app-private-key",
         ),
-        (
-            "/secrets/alipay-public-key",
-            json!(CANARY),
-            "secrets.alipay-public-key",
-        ),
+        ("/secrets/alipay-public-key", json!(CANARY), "secrets.alipay-public-key"),
         (
             "/secrets/alipay-public-key",
             right["secrets"]["app-private-key"].clone(),
             "secrets.alipay-public-key",
         ),
-        (
-            "/secrets/alipay-public-key",
-            certificate,
-            "secrets.alipay-public-key",
-        ),
+        ("/secrets/alipay-public-key", certificate, "secrets.alipay-public-key"),
         ("/secrets/other", json!(CANARY), "secrets.other"),
-        (
-            "/secrets/app-private-key",
-            json!([CANARY]),
-            "secrets.app-private-key",
-        ),
-        (
-            "/secrets/app-private-key",
-            json!([]),
-            "secrets.app-private-key",
-        ),
+        ("/secrets/app-private-key", json!([CANARY]), "secrets.app-private-key"),
+        ("/secrets/app-private-key", json!([]), "secrets.app-private-key"),
         ("/origins/gateway", json!("https://example.com"), "origins"),
         ("/origins/gateway", json!("http://10.0.0.1:80"), "origins"),
         ("/origins/other", json!("http://127.0.0.1:80"), "origins"),
@@ -84,24 +52,13 @@ async fn what_is_wrong_is_refused_by_name_and_not_repeated() {
         let mut body = right.clone();
         put(&mut body, place, value.clone());
         let reply = world.post("/v1/accounts", body).await;
-        assert!(
-            !reply.text.contains(CANARY),
-            "{place}: the value is in {}",
-            reply.text
-        );
+        assert!(!reply.text.contains(CANARY), "{place}: the value is in {}", reply.text);
         let problem = reply.refused(422, "invalid-request");
         let errors = problem["errors"].as_array().unwrap();
-        assert!(
-            errors.iter().any(|error| error["field"] == field),
-            "{place} {value}: {problem}"
-        );
+        assert!(errors.iter().any(|error| error["field"] == field), "{place} {value}: {problem}");
     }
     let after = world.dump().await;
-    assert!(
-        before.changed(&after).is_empty(),
-        "{:?}",
-        before.changed(&after)
-    );
+    assert!(before.changed(&after).is_empty(), "{:?}", before.changed(&after));
     world.post("/v1/accounts", right).await.ok();
 }
 
@@ -123,9 +80,7 @@ async fn an_account_shows_what_it_has_and_no_key() {
     let account = world.post("/v1/accounts", credentials.clone()).await;
     assert_eq!(account.status, 201);
     let secret = text(&credentials["secrets"], "app-private-key");
-    let read = world
-        .get(&format!("/v1/accounts/{}", text(&account.json, "id")))
-        .await;
+    let read = world.get(&format!("/v1/accounts/{}", text(&account.json, "id"))).await;
     let list = world.get("/v1/accounts").await;
     for reply in [&account, &read, &list] {
         assert!(!reply.text.contains(&secret[..32]), "{}", reply.text);
@@ -133,21 +88,11 @@ async fn an_account_shows_what_it_has_and_no_key() {
     assert_eq!(read.json, account.json);
     assert_eq!(list.json["data"], json!([account.json]));
     assert_eq!(read.json["settings"], credentials["settings"]);
-    let methods: Vec<_> = read.json["methods"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|method| text(method, "id"))
-        .collect();
+    let methods: Vec<_> =
+        read.json["methods"].as_array().unwrap().iter().map(|method| text(method, "id")).collect();
     assert_eq!(methods, ["page", "wap", "app", "qr"]);
-    assert_eq!(
-        read.json["notify_url"],
-        format!("{}/notify/{}", world.url, text(&read.json, "id"))
-    );
-    world
-        .post("/v1/accounts", credentials)
-        .await
-        .refused(409, "account-name-used");
+    assert_eq!(read.json["notify_url"], format!("{}/notify/{}", world.url, text(&read.json, "id")));
+    world.post("/v1/accounts", credentials).await.refused(409, "account-name-used");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -202,34 +147,18 @@ async fn one_merchants_things_are_not_there_for_another() {
     for path in &paths {
         world.get(path).await.refused(404, "not-found");
     }
-    for list in [
-        "orders",
-        "refunds",
-        "accounts",
-        "events",
-        "bills",
-        "reconciliations",
-    ] {
+    for list in ["orders", "refunds", "accounts", "events", "bills", "reconciliations"] {
         let list = world.get(&format!("/v1/{list}")).await.ok();
         assert_eq!(list["data"], json!([]), "{list}");
     }
     world.sync(&payment).await.refused(404, "not-found");
-    world
-        .close(&json!({ "id": payment["order_id"] }))
-        .await
-        .refused(404, "not-found");
-    let problem = world
-        .refund(&payment, "R-2", 1)
-        .await
-        .refused(422, "invalid-request");
+    world.close(&json!({ "id": payment["order_id"] })).await.refused(404, "not-found");
+    let problem = world.refund(&payment, "R-2", 1).await.refused(422, "invalid-request");
     assert_eq!(problem["errors"][0]["field"], "payment_id");
     let order = world.order(1250).await;
     let foreign = json!({ "method": "page", "account_id": account["id"] });
     let path = format!("/v1/orders/{}/payments", text(&order, "id"));
-    let problem = world
-        .post(&path, foreign)
-        .await
-        .refused(422, "invalid-request");
+    let problem = world.post(&path, foreign).await.refused(422, "invalid-request");
     assert_eq!(problem["errors"][0]["field"], "account_id");
     let bill = json!({ "account_id": account["id"], "period": "2026-11-20" });
     for path in ["/v1/bills", "/v1/reconciliations"] {
@@ -237,8 +166,5 @@ async fn one_merchants_things_are_not_there_for_another() {
         assert!(matches!(reply.status, 404 | 422), "{path}: {}", reply.text);
     }
     // Numbers are each merchant's own.
-    world
-        .post("/v1/accounts", world.credentials("account"))
-        .await
-        .ok();
+    world.post("/v1/accounts", world.credentials("account")).await.ok();
 }

@@ -5,13 +5,7 @@ use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World};
 
 async fn fetch(world: &World, account: &Value, day: &str) -> Value {
-    world
-        .post(
-            "/v1/bills",
-            json!({ "account_id": account["id"], "period": day }),
-        )
-        .await
-        .ok()
+    world.post("/v1/bills", json!({ "account_id": account["id"], "period": day })).await.ok()
 }
 
 /// What lies in the gateway's folder, by path.
@@ -34,18 +28,8 @@ async fn a_bill_with_chinese_names_in_gbk_is_read_to_the_last_row() {
     let account = world.account().await;
     world.idle().await;
     let day = world.days_ago(3).await;
-    world
-        .control(
-            "seed",
-            json!({ "count": 1_500, "prefix": "SEED", "amount": "1.00" }),
-        )
-        .await;
-    let made = world
-        .post(
-            "/v1/bills",
-            json!({ "account_id": account["id"], "period": day }),
-        )
-        .await;
+    world.control("seed", json!({ "count": 1_500, "prefix": "SEED", "amount": "1.00" })).await;
+    let made = world.post("/v1/bills", json!({ "account_id": account["id"], "period": day })).await;
     assert_eq!(made.status, 201, "{}", made.text);
     assert_eq!(
         (&made.json["state"], &made.json["rows"]),
@@ -53,28 +37,17 @@ async fn a_bill_with_chinese_names_in_gbk_is_read_to_the_last_row() {
         "{}",
         made.text
     );
-    let again = world
-        .post(
-            "/v1/bills",
-            json!({ "account_id": account["id"], "period": day }),
-        )
-        .await;
+    let again =
+        world.post("/v1/bills", json!({ "account_id": account["id"], "period": day })).await;
     assert_eq!((again.status, &again.json), (200, &made.json));
-    let read = world
-        .get(&format!("/v1/bills/{}", text(&made.json, "id")))
-        .await
-        .ok();
+    let read = world.get(&format!("/v1/bills/{}", text(&made.json, "id"))).await.ok();
     assert_eq!(read, made.json);
     assert_eq!(world.get("/v1/bills").await.ok()["data"], json!([read]));
     let names = world.select("SELECT files FROM bills").await;
     assert!(names[0].contains("业务明细"), "{names:?}");
-    let raw = world
-        .select("SELECT DISTINCT raw FROM statement_rows")
-        .await;
+    let raw = world.select("SELECT DISTINCT raw FROM statement_rows").await;
     assert_eq!(raw, ["交易"]);
-    let bad = world
-        .select("SELECT CAST(count(*) AS TEXT) FROM bad_lines")
-        .await;
+    let bad = world.select("SELECT CAST(count(*) AS TEXT) FROM bad_lines").await;
     assert_eq!(bad, ["0"]);
 }
 
@@ -92,20 +65,14 @@ async fn a_bill_that_is_hostile_is_rejected_and_leaves_nothing() {
         ("bill", "foreign_host", json!("http://bill.example.net")),
         // On this machine too: an account at a simulator may reach the simulator alone.
         ("bill", "foreign_host", json!(elsewhere)),
-        (
-            "bill",
-            "foreign_host",
-            json!(format!("{}.example.net", world.simulator.url)),
-        ),
+        ("bill", "foreign_host", json!(format!("{}.example.net", world.simulator.url))),
         ("download", "redirect", json!(elsewhere)),
         ("download", "zip_slip", Value::Null),
         ("download", "zip_bomb", json!("2048")),
         ("download", "html", Value::Null),
         ("download", "error_500", Value::Null),
     ] {
-        let before = world
-            .select("SELECT CAST(count(*) AS TEXT) FROM bills")
-            .await;
+        let before = world.select("SELECT CAST(count(*) AS TEXT) FROM bills").await;
         world.fault(on, verb, json!({ "value": value })).await;
         let bill = fetch(&world, &account, &day).await;
         assert_eq!(
@@ -115,13 +82,9 @@ async fn a_bill_that_is_hostile_is_rejected_and_leaves_nothing() {
         );
         assert!(!text(&bill, "reason").is_empty(), "{verb}");
         world.forget("faults").await;
-        let rows = world
-            .select("SELECT CAST(count(*) AS TEXT) FROM statement_rows")
-            .await;
+        let rows = world.select("SELECT CAST(count(*) AS TEXT) FROM statement_rows").await;
         assert_eq!(rows, ["0"], "{verb}");
-        let after = world
-            .select("SELECT CAST(count(*) AS TEXT) FROM bills")
-            .await;
+        let after = world.select("SELECT CAST(count(*) AS TEXT) FROM bills").await;
         assert!(
             before == ["0"] || before == after,
             "one bill of a day, however often it is asked for"
@@ -149,103 +112,54 @@ async fn a_bill_that_is_hostile_is_rejected_and_leaves_nothing() {
     );
     // The honest one is taken afterwards, into the same bill.
     let bill = fetch(&world, &account, &day).await;
-    assert_eq!(
-        (&bill["state"], &bill["rows"]),
-        (&json!("ready"), &json!(3)),
-        "{bill}"
-    );
+    assert_eq!((&bill["state"], &bill["rows"]), (&json!("ready"), &json!(3)), "{bill}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bill_that_broke_off_or_is_early_is_asked_for_again() {
-    let world = World::with(Setup {
-        call_ms: 1_000,
-        ..Setup::default()
-    })
-    .await;
+    let world = World::with(Setup { call_ms: 1_000, ..Setup::default() }).await;
     let account = world.account().await;
     world.idle().await;
     let day = world.days_ago(3).await;
     world.control("seed", json!({ "count": 2_000 })).await;
-    for (on, verb) in [
-        ("download", "truncate"),
-        ("download", "drop"),
-        ("bill", "drop"),
-        ("bill", "system_error"),
-    ] {
+    for (on, verb) in
+        [("download", "truncate"), ("download", "drop"), ("bill", "drop"), ("bill", "system_error")]
+    {
         world.fault(on, verb, json!({})).await;
         let bill = fetch(&world, &account, &day).await;
-        assert!(
-            matches!(text(&bill, "state"), "not_ready" | "rejected"),
-            "{on} {verb}: {bill}"
-        );
+        assert!(matches!(text(&bill, "state"), "not_ready" | "rejected"), "{on} {verb}: {bill}");
         assert_eq!(bill["rows"], 0, "{on} {verb}");
         world.forget("faults").await;
     }
-    world
-        .fault("bill", "refuse", json!({ "value": "BILL_NOT_EXIST" }))
-        .await;
+    world.fault("bill", "refuse", json!({ "value": "BILL_NOT_EXIST" })).await;
     let bill = fetch(&world, &account, &day).await;
     assert_eq!(bill["state"], "not_ready", "{bill}");
     let bill = fetch(&world, &account, &day).await;
-    assert_eq!(
-        (&bill["state"], &bill["rows"]),
-        (&json!("ready"), &json!(2_000)),
-        "{bill}"
-    );
+    assert_eq!((&bill["state"], &bill["rows"]), (&json!("ready"), &json!(2_000)), "{bill}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bill_is_refused_by_the_name_of_its_field() {
-    let world = World::with(Setup {
-        bills_at_once: false,
-        ..Setup::default()
-    })
-    .await;
+    let world = World::with(Setup { bills_at_once: false, ..Setup::default() }).await;
     let account = world.account().await;
     let today = world.today().await;
     for (body, field) in [
         (json!({ "account_id": account["id"] }), "period"),
-        (
-            json!({ "account_id": account["id"], "period": "yesterday" }),
-            "period",
-        ),
-        (
-            json!({ "account_id": account["id"], "period": "2026-02-30" }),
-            "period",
-        ),
-        (
-            json!({ "account_id": account["id"], "period": "2026-11" }),
-            "period",
-        ),
-        (
-            json!({ "account_id": account["id"], "period": "2026-11-01", "kind": "all" }),
-            "kind",
-        ),
-        (
-            json!({ "account_id": "17", "period": "2026-11-01" }),
-            "account_id",
-        ),
+        (json!({ "account_id": account["id"], "period": "yesterday" }), "period"),
+        (json!({ "account_id": account["id"], "period": "2026-02-30" }), "period"),
+        (json!({ "account_id": account["id"], "period": "2026-11" }), "period"),
+        (json!({ "account_id": account["id"], "period": "2026-11-01", "kind": "all" }), "kind"),
+        (json!({ "account_id": "17", "period": "2026-11-01" }), "account_id"),
         (json!({ "period": "2026-11-01" }), "account_id"),
     ] {
         for path in ["/v1/bills", "/v1/reconciliations"] {
-            let problem = world
-                .post(path, body.clone())
-                .await
-                .refused(422, "invalid-request");
-            assert_eq!(
-                problem["errors"][0]["field"], field,
-                "{path} {body}: {problem}"
-            );
+            let problem = world.post(path, body.clone()).await.refused(422, "invalid-request");
+            assert_eq!(problem["errors"][0]["field"], field, "{path} {body}: {problem}");
         }
     }
     // Today's is not there before its time, and nobody asks for it.
     let bill = fetch(&world, &account, &today).await;
     assert_eq!(bill["state"], "not_ready", "{bill}");
     let calls = world.simulated("calls").await;
-    assert_eq!(
-        calls["alipay.data.dataservice.bill.downloadurl.query"],
-        Value::Null,
-        "{calls}"
-    );
+    assert_eq!(calls["alipay.data.dataservice.bill.downloadurl.query"], Value::Null, "{calls}");
 }

@@ -36,11 +36,8 @@ fn told(differences: &[Value]) -> Vec<(String, Value)> {
     let mut told: Vec<_> = differences
         .iter()
         .map(|one| {
-            let about = if one["refund_id"].is_null() {
-                &one["payment_id"]
-            } else {
-                &one["refund_id"]
-            };
+            let about =
+                if one["refund_id"].is_null() { &one["payment_id"] } else { &one["refund_id"] };
             (text(one, "kind").to_owned(), about.clone())
         })
         .collect();
@@ -60,17 +57,11 @@ async fn what_agrees_carries_its_bill_row_and_day() {
     assert_eq!(figures, (&json!(3), &json!(3), &json!(0)), "{done}");
     assert_eq!(world.discrepancies(&done).await, Vec::<Value>::new());
     let mut lines = Vec::new();
-    for found in [
-        world.payment(&first).await,
-        world.payment(&second).await,
-        world.refund_now(&refund).await,
-    ] {
+    for found in
+        [world.payment(&first).await, world.payment(&second).await, world.refund_now(&refund).await]
+    {
         let place = &found["reconciled"];
-        assert_eq!(
-            (&place["bill_id"], &place["day"]),
-            (&done["bill_id"], &json!(day)),
-            "{found}"
-        );
+        assert_eq!((&place["bill_id"], &place["day"]), (&done["bill_id"], &json!(day)), "{found}");
         lines.push(place["line"].as_i64().unwrap());
     }
     lines.sort_unstable();
@@ -81,18 +72,9 @@ async fn what_agrees_carries_its_bill_row_and_day() {
     }
     let events = world.events(&first).await;
     let count = |kind: &str| events.iter().filter(|event| *event == kind).count();
-    assert_eq!(
-        (count("payment.reconciled"), count("refund.reconciled")),
-        (1, 1),
-        "{events:?}"
-    );
-    assert_eq!(
-        world.events(&second).await.last().unwrap(),
-        "payment.reconciled"
-    );
-    let told = world
-        .select("SELECT kind FROM events WHERE order_id IS NULL")
-        .await;
+    assert_eq!((count("payment.reconciled"), count("refund.reconciled")), (1, 1), "{events:?}");
+    assert_eq!(world.events(&second).await.last().unwrap(), "payment.reconciled");
+    let told = world.select("SELECT kind FROM events WHERE order_id IS NULL").await;
     assert_eq!(told, ["reconciliation.done"]);
 }
 
@@ -114,43 +96,25 @@ async fn again_changes_nothing() {
     }
     world.idle().await;
     let after = world.dump().await;
-    assert!(
-        before.changed(&after).is_empty(),
-        "{:?}",
-        before.changed(&after)
-    );
+    assert!(before.changed(&after).is_empty(), "{:?}", before.changed(&after));
     assert_eq!(world.discrepancies(&first).await, listed);
-    let read = world
-        .get(&format!("/v1/reconciliations/{}", text(&first, "id")))
-        .await
-        .ok();
+    let read = world.get(&format!("/v1/reconciliations/{}", text(&first, "id"))).await.ok();
     assert_eq!(read, first);
-    assert_eq!(
-        world.get("/v1/reconciliations").await.ok()["data"],
-        json!([first])
-    );
+    assert_eq!(world.get("/v1/reconciliations").await.ok()["data"], json!([first]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_planted_difference_is_found_once() {
     let (world, account, day) = past().await;
     let gateway = world.gateway.as_ref().unwrap();
-    let terms = FeeTerms {
-        rate_ppm: 6_000,
-        fixed: 0,
-    };
+    let terms = FeeTerms { rate_ppm: 6_000, fixed: 0 };
     let id = text(&account, "id").parse().unwrap();
-    reconcile::set_fee_terms(gateway.gateway(), gateway.merchant_id, id, terms)
-        .await
-        .unwrap();
+    reconcile::set_fee_terms(gateway.gateway(), gateway.merchant_id, id, terms).await.unwrap();
     let fine = paid(&world, 1250).await;
     let refunded = paid(&world, 2000).await;
     let refund = world.refund(&refunded, "R-1", 500).await.ok();
-    let (dropped, amount, time) = (
-        paid(&world, 100).await,
-        paid(&world, 200).await,
-        paid(&world, 300).await,
-    );
+    let (dropped, amount, time) =
+        (paid(&world, 100).await, paid(&world, 200).await, paid(&world, 300).await);
     let (fee, twice) = (paid(&world, 40_000).await, paid(&world, 500).await);
     let half = paid(&world, 600).await;
     let lost = world.refund(&half, "R-2", 100).await.ok();
@@ -159,13 +123,7 @@ async fn each_planted_difference_is_found_once() {
     edit(&world, "shift_time", &time, json!({ "value": "3600" })).await;
     edit(&world, "change_fee", &fee, json!({ "value": "-9.99" })).await;
     edit(&world, "duplicate_row", &twice, json!({})).await;
-    edit(
-        &world,
-        "drop_row",
-        &half,
-        json!({ "out_request_no": lost["reference"] }),
-    )
-    .await;
+    edit(&world, "drop_row", &half, json!({ "out_request_no": lost["reference"] })).await;
     let ghost = json!({ "reference": "ghost" });
     edit(&world, "add_row", &ghost, json!({ "value": "3.00" })).await;
     let done = world.reconcile(&account, &day).await;
@@ -188,25 +146,13 @@ async fn each_planted_difference_is_found_once() {
         let needs_line = one["kind"] != "missing_there";
         assert_eq!(one["line"].is_i64(), needs_line, "{one}");
         assert_eq!(one["theirs"].is_null(), !needs_line, "{one}");
-        assert_eq!(
-            one["ours"].is_null(),
-            one["kind"] == "missing_here",
-            "{one}"
-        );
+        assert_eq!(one["ours"].is_null(), one["kind"] == "missing_here", "{one}");
     }
     // What agrees is matched beside them; an amount that differs is not.
-    for (payment, matched) in [
-        (&fine, true),
-        (&refunded, true),
-        (&amount, false),
-        (&dropped, false),
-        (&twice, true),
-    ] {
-        assert_eq!(
-            world.payment(payment).await["reconciled"].is_object(),
-            matched,
-            "{payment}"
-        );
+    for (payment, matched) in
+        [(&fine, true), (&refunded, true), (&amount, false), (&dropped, false), (&twice, true)]
+    {
+        assert_eq!(world.payment(payment).await["reconciled"].is_object(), matched, "{payment}");
     }
     assert!(world.refund_now(&refund).await["reconciled"].is_object());
     assert_eq!(
@@ -227,19 +173,11 @@ async fn money_that_we_do_not_know_of_is_missing_here() {
     world.stop_the_clock().await;
     let done = world.reconcile(&account, &day).await;
     let found = world.discrepancies(&done).await;
-    assert_eq!(
-        told(&found),
-        [("missing_here".to_owned(), payment["id"].clone())],
-        "{found:#?}"
-    );
+    assert_eq!(told(&found), [("missing_here".to_owned(), payment["id"].clone())], "{found:#?}");
     // The bill is a reason to look, not a proof: asked, the provider says so, and the next comparison agrees.
     world.sync(&payment).await.ok();
     let done = world.reconcile(&account, &day).await;
-    assert_eq!(
-        (&done["matched"], &done["discrepancies"]),
-        (&json!(1), &json!(0)),
-        "{done}"
-    );
+    assert_eq!((&done["matched"], &done["discrepancies"]), (&json!(1), &json!(0)), "{done}");
     assert_eq!(world.order_of(&payment).await["reconciled"], true);
 }
 
@@ -256,9 +194,7 @@ async fn a_bill_that_is_rejected_reconciles_nothing_and_one_that_is_late_is_wait
         "{rejected}"
     );
     assert_eq!(world.discrepancies(&rejected).await, Vec::<Value>::new());
-    world
-        .fault("bill", "refuse", json!({ "value": "BILL_NOT_EXIST" }))
-        .await;
+    world.fault("bill", "refuse", json!({ "value": "BILL_NOT_EXIST" })).await;
     let waits = world.post("/v1/reconciliations", body).await.ok();
     assert_eq!(
         (&waits["state"], &waits["id"]),
@@ -273,15 +209,8 @@ async fn a_bill_that_is_rejected_reconciles_nothing_and_one_that_is_late_is_wait
         Some(world.get(&path).await.ok()).filter(|now| now["state"] == "done")
     })
     .await;
-    assert_eq!(
-        (&done["matched"], &done["discrepancies"]),
-        (&json!(1), &json!(0)),
-        "{done}"
-    );
-    assert_eq!(
-        world.events(&payment).await.last().unwrap(),
-        "payment.reconciled"
-    );
+    assert_eq!((&done["matched"], &done["discrepancies"]), (&json!(1), &json!(0)), "{done}");
+    assert_eq!(world.events(&payment).await.last().unwrap(), "payment.reconciled");
 }
 
 /// The file counts its own payments. One row that says another kind of business makes it contradict itself, and a file
@@ -290,13 +219,7 @@ async fn a_bill_that_is_rejected_reconciles_nothing_and_one_that_is_late_is_wait
 async fn a_bill_that_contradicts_its_own_totals_is_rejected_whole() {
     let (world, account, day) = past().await;
     let (payment, other) = (paid(&world, 1250).await, paid(&world, 300).await);
-    edit(
-        &world,
-        "change_status",
-        &payment,
-        json!({ "value": "转账" }),
-    )
-    .await;
+    edit(&world, "change_status", &payment, json!({ "value": "转账" })).await;
     let rejected = world.reconcile(&account, &day).await;
     assert_eq!(
         (&rejected["state"], &rejected["rows"]),
@@ -304,19 +227,12 @@ async fn a_bill_that_contradicts_its_own_totals_is_rejected_whole() {
         "{rejected}"
     );
     let reason = text(&rejected, "reason");
-    assert!(
-        reason.contains("states payment rows 2, its rows have 1"),
-        "{reason}"
-    );
+    assert!(reason.contains("states payment rows 2, its rows have 1"), "{reason}");
     assert_eq!(world.discrepancies(&rejected).await, Vec::<Value>::new());
     for payment in [&payment, &other] {
         assert!(world.payment(payment).await["reconciled"].is_null());
     }
     world.forget("bill-edits").await;
     let done = world.reconcile(&account, &day).await;
-    assert_eq!(
-        (&done["state"], &done["matched"]),
-        (&json!("done"), &json!(2)),
-        "{done}"
-    );
+    assert_eq!((&done["state"], &done["matched"]), (&json!("done"), &json!(2)), "{done}");
 }

@@ -63,10 +63,7 @@ impl<'a> Stated<'a> {
     /// # Errors
     /// As [`Hasher::named`].
     pub fn new(algorithm: &str, hex: &'a str) -> Result<Stated<'a>, FileError> {
-        Ok(Stated {
-            hasher: Hasher::named(algorithm)?,
-            hex,
-        })
+        Ok(Stated { hasher: Hasher::named(algorithm)?, hex })
     }
 
     /// Adds bytes.
@@ -84,9 +81,7 @@ impl<'a> Stated<'a> {
             return Ok(());
         }
         let stated: String = self.hex.chars().take(128).collect();
-        Err(FileError::bad(format!(
-            "the file's digest is {counted}, the provider states {stated}"
-        )))
+        Err(FileError::bad(format!("the file's digest is {counted}, the provider states {stated}")))
     }
 }
 
@@ -99,10 +94,7 @@ mod tests {
         let rows = [
             ("MD5", "900150983cd24fb0d6963f7d28e17f72"),
             ("sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            (
-                "SHA-256",
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            ),
+            ("SHA-256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
             (
                 "sha512",
                 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
@@ -114,10 +106,7 @@ mod tests {
             stated.update(b"ab");
             stated.update(b"c");
             stated.check().unwrap();
-            assert!(
-                Stated::new(algorithm, hex).unwrap().check().is_err(),
-                "{algorithm}"
-            );
+            assert!(Stated::new(algorithm, hex).unwrap().check().is_err(), "{algorithm}");
         }
         assert!(Hasher::named("crc32").is_err());
     }

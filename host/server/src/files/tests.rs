@@ -34,19 +34,11 @@ fn open(
     let path = scratch.path().join("piece");
     std::fs::write(&path, bytes).unwrap();
     let unpack: Vec<String> = unpack.iter().map(|step| (*step).to_owned()).collect();
-    let packed = Packed {
-        path: &path,
-        name: "bill",
-        unpack: &unpack,
-        digest,
-        charset,
-    };
-    let members = Unpacker::new(SMALL, scratch.path())
-        .open(&packed)
-        .map_err(|error| match error {
-            FileError::Bad(reason) => reason,
-            FileError::Disk(error) => panic!("{error}"),
-        });
+    let packed = Packed { path: &path, name: "bill", unpack: &unpack, digest, charset };
+    let members = Unpacker::new(SMALL, scratch.path()).open(&packed).map_err(|error| match error {
+        FileError::Bad(reason) => reason,
+        FileError::Disk(error) => panic!("{error}"),
+    });
     let left = std::fs::read_dir(scratch.path()).unwrap().count();
     assert_eq!(left, 1, "nothing but the piece stays on the disk");
     Ok(members?.into_iter().map(content).collect())
@@ -109,15 +101,9 @@ fn each_step_is_undone_in_its_order() {
     assert_eq!(open(&zlib, &["zlib"], None, "gbk"), Ok(whole.clone()));
     assert_eq!(open(&gzip, &["gzip"], None, "gbk"), Ok(whole.clone()));
     let member = vec![("a.csv".to_owned(), text.to_vec())];
-    assert_eq!(
-        open(base64.as_bytes(), &["base64", "zlib", "zip"], None, "gbk"),
-        Ok(member)
-    );
+    assert_eq!(open(base64.as_bytes(), &["base64", "zlib", "zip"], None, "gbk"), Ok(member));
     refused(open(text, &["rar"], None, "gbk"), "unpack \"rar\"");
-    refused(
-        open(&zip(&[]), &["zip", "gzip"], None, "gbk"),
-        "unpack \"zip\"",
-    );
+    refused(open(&zip(&[]), &["zip", "gzip"], None, "gbk"), "unpack \"zip\"");
 }
 
 #[test]
@@ -126,41 +112,23 @@ fn what_is_cut_or_damaged_is_refused() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(&text).unwrap();
     let gzip = gzip.finish().unwrap();
-    refused(
-        open(&gzip[..gzip.len() / 2], &["gzip"], None, "gbk"),
-        "cannot be unpacked",
-    );
-    refused(
-        open(&gzip[..gzip.len() - 2], &["gzip"], None, "gbk"),
-        "cannot be unpacked",
-    );
+    refused(open(&gzip[..gzip.len() / 2], &["gzip"], None, "gbk"), "cannot be unpacked");
+    refused(open(&gzip[..gzip.len() - 2], &["gzip"], None, "gbk"), "cannot be unpacked");
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
     zlib.write_all(&text).unwrap();
     let zlib = zlib.finish().unwrap();
-    refused(
-        open(&zlib[..zlib.len() / 2], &["zlib"], None, "gbk"),
-        "cannot be unpacked",
-    );
-    refused(
-        open(&zlib[..zlib.len() - 1], &["zlib"], None, "gbk"),
-        "cannot be unpacked",
-    );
+    refused(open(&zlib[..zlib.len() / 2], &["zlib"], None, "gbk"), "cannot be unpacked");
+    refused(open(&zlib[..zlib.len() - 1], &["zlib"], None, "gbk"), "cannot be unpacked");
     refused(open(b"!!!", &["base64"], None, "gbk"), "cannot be unpacked");
     let whole = zip(&[("a.csv", &text)]);
-    refused(
-        open(&whole[..whole.len() / 2], &["zip"], None, "gbk"),
-        "its end is missing",
-    );
+    refused(open(&whole[..whole.len() / 2], &["zip"], None, "gbk"), "its end is missing");
     refused(open(&whole[whole.len() / 2..], &["zip"], None, "gbk"), "");
     refused(open(b"", &["zip"], None, "gbk"), "not a zip");
     let mut damaged = whole.clone();
     damaged[60] ^= 0x55;
     refused(open(&damaged, &["zip"], None, "gbk"), "cannot be unpacked");
     let page = b"\r\n<!DOCTYPE html><html>Sign in</html>";
-    refused(
-        open(page, &["zip"], None, "gbk"),
-        "a web page came in its place",
-    );
+    refused(open(page, &["zip"], None, "gbk"), "a web page came in its place");
 }
 
 #[test]
@@ -171,14 +139,8 @@ fn a_digest_is_of_the_bytes_before_a_zip_is_opened() {
     let sha1 = "A9993E364706816ABA3E25717850C26C9CD0D89D";
     assert!(open(&gzip, &["gzip"], Some(("SHA1", sha1)), "gbk").is_ok());
     assert!(open(b"abc", &[], Some(("SHA1", sha1)), "gbk").is_ok());
-    refused(
-        open(b"abd", &[], Some(("SHA1", sha1)), "gbk"),
-        "the provider states A9993E",
-    );
-    refused(
-        open(b"abc", &[], Some(("crc32", sha1)), "gbk"),
-        "unknown digest",
-    );
+    refused(open(b"abd", &[], Some(("SHA1", sha1)), "gbk"), "the provider states A9993E");
+    refused(open(b"abc", &[], Some(("crc32", sha1)), "gbk"), "unknown digest");
 }
 
 #[test]
@@ -188,15 +150,9 @@ fn names_in_gbk_are_read_without_the_flag() {
     assert_eq!(found[0].0, "2088_20261121_业务明细(汇总).csv");
     // Two characters of GBK that would be sound UTF-8 as well.
     let (name, _, _) = GBK.encode("联通");
-    assert_eq!(
-        open(&zip_named(&name, b"1"), &["zip"], None, "gbk").unwrap()[0].0,
-        "联通"
-    );
+    assert_eq!(open(&zip_named(&name, b"1"), &["zip"], None, "gbk").unwrap()[0].0, "联通");
     let flagged = zip(&[("业务明细.csv", b"1")]);
-    assert_eq!(
-        open(&flagged, &["zip"], None, "gbk").unwrap()[0].0,
-        "业务明细.csv"
-    );
+    assert_eq!(open(&flagged, &["zip"], None, "gbk").unwrap()[0].0, "业务明细.csv");
 }
 
 #[test]
@@ -211,87 +167,47 @@ fn names_that_could_climb_are_refused() {
         "a\nb",
         "dir/",
     ] {
-        refused(
-            open(&zip_named(name.as_bytes(), b"1"), &["zip"], None, "gbk"),
-            "zip",
-        );
+        refused(open(&zip_named(name.as_bytes(), b"1"), &["zip"], None, "gbk"), "zip");
     }
 }
 
 #[test]
 fn what_is_no_plain_file_is_refused() {
     let mut linked = ZipWriter::new(Cursor::new(Vec::new()));
-    linked
-        .add_symlink("a.csv", "/etc/passwd", SimpleFileOptions::default())
-        .unwrap();
-    refused(
-        open(
-            &linked.finish().unwrap().into_inner(),
-            &["zip"],
-            None,
-            "gbk",
-        ),
-        "is no file",
-    );
+    linked.add_symlink("a.csv", "/etc/passwd", SimpleFileOptions::default()).unwrap();
+    refused(open(&linked.finish().unwrap().into_inner(), &["zip"], None, "gbk"), "is no file");
     let mut encrypted = zip(&[("a.csv", b"secret")]);
-    let entry = encrypted
-        .windows(4)
-        .position(|bytes| bytes == b"PK\x01\x02")
-        .unwrap();
+    let entry = encrypted.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
     encrypted[entry + 8] |= 1;
     encrypted[6] |= 1;
     refused(open(&encrypted, &["zip"], None, "gbk"), "encrypted");
-    let five: Vec<(String, &[u8])> = (0..5)
-        .map(|n| (format!("{n}.csv"), b"1".as_slice()))
-        .collect();
-    let five: Vec<(&str, &[u8])> = five
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), *bytes))
-        .collect();
-    refused(
-        open(&zip(&five), &["zip"], None, "gbk"),
-        "more than 4 files",
-    );
-    assert_eq!(
-        open(&zip(&five[..4]), &["zip"], None, "gbk").unwrap().len(),
-        4
-    );
+    let five: Vec<(String, &[u8])> =
+        (0..5).map(|n| (format!("{n}.csv"), b"1".as_slice())).collect();
+    let five: Vec<(&str, &[u8])> =
+        five.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    refused(open(&zip(&five), &["zip"], None, "gbk"), "more than 4 files");
+    assert_eq!(open(&zip(&five[..4]), &["zip"], None, "gbk").unwrap().len(), 4);
 }
 
 #[test]
 fn bombs_are_stopped_by_ratio_and_by_size() {
     let zeros = vec![0u8; 4 << 20];
-    refused(
-        open(&zip(&[("a.csv", &zeros)]), &["zip"], None, "gbk"),
-        "more than 200 times",
-    );
+    refused(open(&zip(&[("a.csv", &zeros)]), &["zip"], None, "gbk"), "more than 200 times");
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&zeros).unwrap();
-    refused(
-        open(&gzip.finish().unwrap(), &["gzip"], None, "gbk"),
-        "more than 200 times",
-    );
+    refused(open(&gzip.finish().unwrap(), &["gzip"], None, "gbk"), "more than 200 times");
     // Up to a MiB even nothing but zeros is fine: a short day's bill packs well.
     assert!(open(&zip(&[("a.csv", &zeros[..1 << 20])]), &["zip"], None, "gbk").is_ok());
     // Half random, so that the ratio holds: the sum does not.
     let mut state = 1u64;
     let noise: Vec<u8> = (0..3 << 20)
         .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 56) as u8
         })
         .collect();
-    let three = [
-        ("a", noise.as_slice()),
-        ("b", noise.as_slice()),
-        ("c", noise.as_slice()),
-    ];
-    refused(
-        open(&zip(&three), &["zip"], None, "gbk"),
-        "more than 8388608 bytes",
-    );
+    let three = [("a", noise.as_slice()), ("b", noise.as_slice()), ("c", noise.as_slice())];
+    refused(open(&zip(&three), &["zip"], None, "gbk"), "more than 8388608 bytes");
     assert!(open(&zip(&three[..2]), &["zip"], None, "gbk").is_ok());
 }
 
@@ -300,11 +216,7 @@ fn read(bytes: &[u8], charset: &str, max: u32) -> Result<(Vec<u8>, Vec<u64>), St
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
-    let member = Member {
-        name: "bill".to_owned(),
-        file,
-        bytes: bytes.len() as u64,
-    };
+    let member = Member { name: "bill".to_owned(), file, bytes: bytes.len() as u64 };
     let mut source = TextSource::new(member, charset, &SMALL).map_err(|error| error.to_string())?;
     let damage = source.damage();
     let mut text = Vec::new();
@@ -324,11 +236,7 @@ fn text_is_decoded_whatever_the_pieces() {
     let text: String = (0..9_000).map(|n| format!("{n},交易,津水€\r\n")).collect();
     let (gbk, _, _) = GBK.encode(&text);
     for max in [1, 7, 4_096, 1 << 20] {
-        assert_eq!(
-            read(&gbk, "gbk", max),
-            Ok((text.clone().into_bytes(), vec![])),
-            "{max}"
-        );
+        assert_eq!(read(&gbk, "gbk", max), Ok((text.clone().into_bytes(), vec![])), "{max}");
     }
     assert_eq!(read(&gbk, "gb18030", 4_096).unwrap().0, text.as_bytes());
     let marked = [b"\xef\xbb\xbf".as_slice(), text.as_bytes()].concat();
@@ -340,31 +248,18 @@ fn text_is_decoded_whatever_the_pieces() {
     );
     assert_eq!(read(&gbk, "bytes", 4_096).unwrap().0, gbk.as_ref());
     assert_eq!(read(b"", "gbk", 4_096), Ok((vec![], vec![])));
-    assert!(
-        read(b"", "klingon", 4_096)
-            .unwrap_err()
-            .contains("unknown charset")
-    );
+    assert!(read(b"", "klingon", 4_096).unwrap_err().contains("unknown charset"));
 }
 
 #[test]
 fn a_damaged_line_is_noted_and_loses_nothing_else() {
     let (text, lines) = read(b"good\nb\xffd\n\xff\xff\ngood", "gbk", 3).unwrap();
-    assert_eq!(
-        String::from_utf8(text).unwrap(),
-        "good\nb\u{fffd}d\n\u{fffd}\u{fffd}\ngood"
-    );
+    assert_eq!(String::from_utf8(text).unwrap(), "good\nb\u{fffd}d\n\u{fffd}\u{fffd}\ngood");
     assert_eq!(lines, [2, 3]);
     let (text, lines) = read(b"cut\n\xd6", "gbk", 3).unwrap();
-    assert_eq!(
-        (String::from_utf8(text).unwrap(), lines),
-        ("cut\n\u{fffd}".to_owned(), vec![2])
-    );
+    assert_eq!((String::from_utf8(text).unwrap(), lines), ("cut\n\u{fffd}".to_owned(), vec![2]));
     let damaged: Vec<u8> = b"\xff\n".repeat(1_001);
-    assert_eq!(
-        read(&damaged, "gbk", 4_096),
-        Err("the file is not gbk".to_owned())
-    );
+    assert_eq!(read(&damaged, "gbk", 4_096), Err("the file is not gbk".to_owned()));
 }
 
 #[test]

@@ -26,10 +26,7 @@ pub struct Damage(Arc<Mutex<Vec<u64>>>);
 impl Damage {
     /// Their numbers, counted from 1.
     pub fn lines(&self) -> Vec<u64> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes a line. False: there are too many.
@@ -107,10 +104,8 @@ impl TextSource {
         while self.ready.is_empty() && !self.ended {
             if self.used == self.raw.len() {
                 self.raw.resize(PIECE, 0);
-                let length = self
-                    .file
-                    .read(&mut self.raw)
-                    .map_err(|error| format!("the disk: {error}"))?;
+                let length =
+                    self.file.read(&mut self.raw).map_err(|error| format!("the disk: {error}"))?;
                 self.raw.truncate(length);
                 self.used = 0;
             }
@@ -161,10 +156,7 @@ impl TextSource {
         for piece in text.split_inclusive(|byte| *byte == b'\n') {
             self.line_bytes += piece.len();
             if self.line_bytes > self.longest {
-                return Err(format!(
-                    "line {} is longer than {} bytes",
-                    self.line, self.longest
-                ));
+                return Err(format!("line {} is longer than {} bytes", self.line, self.longest));
             }
             if piece.ends_with(b"\n") {
                 self.line += 1;

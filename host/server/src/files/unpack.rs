@@ -52,11 +52,7 @@ pub struct Unpacker {
 impl Unpacker {
     /// With a folder for what is unpacked.
     pub fn new(limits: FileLimits, scratch: &Path) -> Unpacker {
-        Unpacker {
-            limits,
-            scratch: scratch.to_owned(),
-            spent: 0,
-        }
+        Unpacker { limits, scratch: scratch.to_owned(), spent: 0 }
     }
 
     /// Unpacks a piece into the files that it holds. Blocks.
@@ -91,9 +87,7 @@ impl Unpacker {
                 "zlib" => Box::new(ZlibDecoder::new(inner)),
                 "gzip" => Box::new(MultiGzDecoder::new(inner)),
                 other => {
-                    return Err(FileError::bad(format!(
-                        "the plugin wants to unpack {other:?}"
-                    )));
+                    return Err(FileError::bad(format!("the plugin wants to unpack {other:?}")));
                 }
             };
         }
@@ -106,11 +100,7 @@ impl Unpacker {
         let member = if steps.is_empty() {
             drain(source, &mut note).map_err(FileError::Disk)?;
             let file = File::open(packed.path).map_err(FileError::Disk)?;
-            Member {
-                name: packed.name.to_owned(),
-                file,
-                bytes: size,
-            }
+            Member { name: packed.name.to_owned(), file, bytes: size }
         } else {
             self.copy(packed.name, what, source, size, &mut note)?
         };
@@ -139,9 +129,7 @@ impl Unpacker {
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    return Err(FileError::bad(format!(
-                        "{what} cannot be unpacked: {error}"
-                    )));
+                    return Err(FileError::bad(format!("{what} cannot be unpacked: {error}")));
                 }
             };
             bytes += length as u64;
@@ -154,19 +142,13 @@ impl Unpacker {
             }
             if self.spent > self.limits.unpacked_bytes {
                 let most = self.limits.unpacked_bytes;
-                return Err(FileError::bad(format!(
-                    "the bill unpacks to more than {most} bytes"
-                )));
+                return Err(FileError::bad(format!("the bill unpacks to more than {most} bytes")));
             }
             note(&piece[..length]);
             file.write_all(&piece[..length]).map_err(FileError::Disk)?;
         }
         file.seek(SeekFrom::Start(0)).map_err(FileError::Disk)?;
-        Ok(Member {
-            name: name.to_owned(),
-            file,
-            bytes,
-        })
+        Ok(Member { name: name.to_owned(), file, bytes })
     }
 
     pub(super) fn limits(&self) -> FileLimits {

@@ -55,28 +55,13 @@ fn check_end(plain: &mut Member, most: usize) -> Result<(), FileError> {
     let mut head = [0; 64];
     let got = plain.file.read(&mut head).map_err(FileError::Disk)?;
     let from = plain.bytes.saturating_sub(LONGEST_END);
-    plain
-        .file
-        .seek(SeekFrom::Start(from))
-        .map_err(FileError::Disk)?;
+    plain.file.seek(SeekFrom::Start(from)).map_err(FileError::Disk)?;
     let mut tail = Vec::new();
-    plain
-        .file
-        .by_ref()
-        .take(LONGEST_END)
-        .read_to_end(&mut tail)
-        .map_err(FileError::Disk)?;
-    plain
-        .file
-        .seek(SeekFrom::Start(0))
-        .map_err(FileError::Disk)?;
+    plain.file.by_ref().take(LONGEST_END).read_to_end(&mut tail).map_err(FileError::Disk)?;
+    plain.file.seek(SeekFrom::Start(0)).map_err(FileError::Disk)?;
     let Some(end) = tail.windows(END.len()).rposition(|bytes| bytes == END) else {
         let is_page = head[..got].trim_ascii_start().first() == Some(&b'<');
-        let why = if is_page {
-            "a web page came in its place"
-        } else {
-            "its end is missing"
-        };
+        let why = if is_page { "a web page came in its place" } else { "its end is missing" };
         return Err(FileError::bad(format!("not a zip: {why}")));
     };
     let count = match tail.get(end + 10..end + 12) {
@@ -84,9 +69,7 @@ fn check_end(plain: &mut Member, most: usize) -> Result<(), FileError> {
         _ => return Err(FileError::bad("not a zip: its end is cut off")),
     };
     if count > most {
-        return Err(FileError::bad(format!(
-            "the zip has more than {most} files"
-        )));
+        return Err(FileError::bad(format!("the zip has more than {most} files")));
     }
     Ok(())
 }
@@ -108,7 +91,5 @@ fn name(raw: &[u8], is_utf8: bool, charset: &str) -> Result<String, FileError> {
         return Ok(name.into_owned());
     }
     let shown: String = name.chars().take(80).collect();
-    Err(FileError::bad(format!(
-        "the zip names a file {shown:?}, which is no plain name"
-    )))
+    Err(FileError::bad(format!("the zip names a file {shown:?}, which is no plain name")))
 }

@@ -55,11 +55,7 @@ pub(super) struct Chosen {
 #[derive(Debug)]
 enum Setback {
     /// It cannot be had now: ask again at that time, with what the plugin wants back.
-    NotReady {
-        reason: String,
-        retry_at: Moment,
-        resume: Vec<u8>,
-    },
+    NotReady { reason: String, retry_at: Moment, resume: Vec<u8> },
     /// What came cannot be trusted.
     Rejected(String),
     /// Ours.
@@ -75,9 +71,7 @@ impl<E: Into<FlowError>> From<E> for Setback {
 /// A merchant's bill.
 pub async fn get(gateway: &Gateway, merchant: MerchantId, id: BillId) -> Flow<BillRow> {
     let mut sql = gateway.store.read().await?;
-    bills::get(&mut sql, merchant, id)
-        .await?
-        .ok_or(FlowError::NotFound("bill"))
+    bills::get(&mut sql, merchant, id).await?.ok_or(FlowError::NotFound("bill"))
 }
 
 /// A merchant's bills, newest first.
@@ -106,16 +100,10 @@ pub(super) async fn choose(gateway: &Gateway, merchant: MerchantId, ask: &Ask) -
     };
     let Some(kind) = kind.cloned() else {
         let ids: Vec<&str> = kinds.iter().map(|kind| kind.id.as_str()).collect();
-        return Err(FlowError::invalid(
-            "kind",
-            format!("must be one of: {}", ids.join(", ")),
-        ));
+        return Err(FlowError::invalid("kind", format!("must be one of: {}", ids.join(", "))));
     };
     if kind.arrival != "pull" {
-        return Err(FlowError::invalid(
-            "kind",
-            "is a bill that the provider brings by itself",
-        ));
+        return Err(FlowError::invalid("kind", "is a bill that the provider brings by itself"));
     }
     let (length, zone) = terms(&kind)?;
     let period = Period::parse(length, &zone, &ask.period)
@@ -128,11 +116,7 @@ pub(super) async fn choose(gateway: &Gateway, merchant: MerchantId, ask: &Ask) -
             format!("is further back than the {days} days that the provider keeps bills for");
         return Err(FlowError::invalid("period", rule));
     }
-    Ok(Chosen {
-        account,
-        kind,
-        period,
-    })
+    Ok(Chosen { account, kind, period })
 }
 
 fn terms(kind: &BillKind) -> Flow<(PeriodKind, Zone)> {
@@ -145,20 +129,14 @@ fn terms(kind: &BillKind) -> Flow<(PeriodKind, Zone)> {
 pub(super) async fn fetch_chosen(gateway: &Gateway, chosen: &Chosen) -> Flow<Made<BillRow>> {
     let begun = begin(gateway, chosen).await?;
     if begun.row.state != BillState::Fetching && !begun.goes {
-        return Ok(Made {
-            row: begun.row,
-            fresh: begun.fresh,
-        });
+        return Ok(Made { row: begun.row, fresh: begun.fresh });
     }
     loading::sweep(gateway, &begun.row).await?;
     let row = match renew(gateway, chosen, &begun.row).await {
         Ok(row) => row,
         Err(setback) => put_off(gateway, begun.row, setback).await?,
     };
-    Ok(Made {
-        row,
-        fresh: begun.fresh,
-    })
+    Ok(Made { row, fresh: begun.fresh })
 }
 
 /// A bill at the start of a try.
@@ -190,11 +168,7 @@ async fn begin(gateway: &Gateway, chosen: &Chosen) -> Flow<Begun> {
                     }
                 };
                 if row.edition > 0 && row.complete == 1 {
-                    return Ok(Begun {
-                        row,
-                        fresh,
-                        goes: false,
-                    });
+                    return Ok(Begun { row, fresh, goes: false });
                 }
                 if let Some(ready_at) = ready_at.filter(|ready_at| now < *ready_at) {
                     row.state = BillState::NotReady;
@@ -202,11 +176,7 @@ async fn begin(gateway: &Gateway, chosen: &Chosen) -> Flow<Begun> {
                     row.retry_at = ready_at;
                     row.updated_at = now;
                     bills::update(tx.sql(), &row).await?;
-                    return Ok(Begun {
-                        row,
-                        fresh,
-                        goes: false,
-                    });
+                    return Ok(Begun { row, fresh, goes: false });
                 }
                 if row.edition == 0 {
                     row.state = BillState::Fetching;
@@ -215,11 +185,7 @@ async fn begin(gateway: &Gateway, chosen: &Chosen) -> Flow<Begun> {
                 bills::begin(tx.sql(), &row, now).await?;
                 row.attempt += 1;
                 row.updated_at = now;
-                Ok::<_, FlowError>(Begun {
-                    row,
-                    fresh,
-                    goes: true,
-                })
+                Ok::<_, FlowError>(Begun { row, fresh, goes: true })
             })
         })
         .await
@@ -304,11 +270,7 @@ async fn put_off(gateway: &Gateway, mut row: BillRow, setback: Setback) -> Flow<
     let now = gateway.store.now();
     let (state, reason) = match setback {
         Setback::Flow(error) => return Err(error),
-        Setback::NotReady {
-            reason,
-            retry_at,
-            resume,
-        } => {
+        Setback::NotReady { reason, retry_at, resume } => {
             row.resume = resume;
             row.retry_at = retry_at;
             (BillState::NotReady, reason)
@@ -346,13 +308,7 @@ pub async fn daily(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Fl
     let account = account::open(gateway, merchant, id).await?;
     let now = gateway.store.now();
     let mut next = now.plus_millis(DAY_MS);
-    for kind in account
-        .plugin
-        .manifest()
-        .bills
-        .iter()
-        .filter(|kind| kind.arrival == "pull")
-    {
+    for kind in account.plugin.manifest().bills.iter().filter(|kind| kind.arrival == "pull") {
         let (length, zone) = terms(kind)?;
         let hours = kind.ready_after_hours;
         let Some(newest) = Period::newest_ready(length, &zone, hours, now) else {

@@ -64,10 +64,7 @@ pub async fn set_fee_terms(
     terms: FeeTerms,
 ) -> Flow<()> {
     if !(0..=1_000_000).contains(&terms.rate_ppm) {
-        return Err(FlowError::invalid(
-            "fee.rate_ppm",
-            "must be between 0 and 1000000",
-        ));
+        return Err(FlowError::invalid("fee.rate_ppm", "must be between 0 and 1000000"));
     }
     account::open(gateway, merchant, account).await?;
     let now = gateway.store.now();
@@ -96,10 +93,7 @@ pub async fn run(
     } else {
         wait(gateway, &bill, begun.row).await?
     };
-    Ok(Made {
-        row,
-        fresh: begun.fresh,
-    })
+    Ok(Made { row, fresh: begun.fresh })
 }
 
 /// Writes a reconciliation that is to be run, and the job that runs it. False: it is there already.
@@ -115,10 +109,7 @@ pub(super) async fn intend(
         .write(move |tx| {
             Box::pin(async move {
                 let sql = tx.sql();
-                if reconciliations::find(sql, merchant, account, kind, period)
-                    .await?
-                    .is_some()
-                {
+                if reconciliations::find(sql, merchant, account, kind, period).await?.is_some() {
                     return Ok(false);
                 }
                 let row = new_row(gateway, merchant, account, kind, period);
@@ -136,11 +127,7 @@ pub async fn due(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
     let subject = job.subject_id.parse::<ReconciliationId>();
     let id = subject.map_err(|_| FlowError::NotFound("reconciliation"))?;
     let row = get(gateway, job.merchant_id, id).await?;
-    let ask = Ask {
-        account: row.account_id,
-        kind: Some(row.kind),
-        period: row.period,
-    };
+    let ask = Ask { account: row.account_id, kind: Some(row.kind), period: row.period };
     let row = run(gateway, job.merchant_id, &ask).await?.row;
     match row.state {
         ReconciliationState::Done | ReconciliationState::BillRejected => Ok(Next::Done),
@@ -157,9 +144,7 @@ async fn retry_at(gateway: &Gateway, row: &ReconciliationRow) -> Flow<Moment> {
     let (merchant, account) = (row.merchant_id, row.account_id);
     let bill = crate::store::bills::find(&mut sql, merchant, account, &row.kind, &row.period);
     let soonest = gateway.store.now().plus_millis(60_000);
-    Ok(bill
-        .await?
-        .map_or(soonest, |bill| bill.retry_at.max(soonest)))
+    Ok(bill.await?.map_or(soonest, |bill| bill.retry_at.max(soonest)))
 }
 
 async fn begin(gateway: &Gateway, chosen: &Chosen) -> Flow<Made<ReconciliationRow>> {

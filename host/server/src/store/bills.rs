@@ -46,12 +46,8 @@ pub enum BillState {
 }
 
 impl BillState {
-    const ALL: [BillState; 4] = [
-        BillState::Fetching,
-        BillState::NotReady,
-        BillState::Ready,
-        BillState::Rejected,
-    ];
+    const ALL: [BillState; 4] =
+        [BillState::Fetching, BillState::NotReady, BillState::Ready, BillState::Rejected];
 
     /// The word in rows and in the API.
     pub fn as_str(self) -> &'static str {
@@ -74,10 +70,7 @@ impl FromStr for BillState {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<BillState, UnknownState> {
-        BillState::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(UnknownState)
+        BillState::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
     }
 }
 
@@ -160,9 +153,7 @@ pub async fn get(
     merchant: MerchantId,
     id: BillId,
 ) -> Result<Option<BillRow>, StoreError> {
-    let query = sqlx::query_as(GET)
-        .bind(merchant.to_string())
-        .bind(id.to_string());
+    let query = sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string());
     Ok(query.fetch_optional(sql).await?)
 }
 
@@ -248,10 +239,7 @@ fn changed(rows: u64, row: &BillRow) -> Result<(), StoreError> {
     if rows == 1 {
         return Ok(());
     }
-    Err(StoreError::Stale {
-        table: "bills",
-        row: row.id.to_string(),
-    })
+    Err(StoreError::Stale { table: "bills", row: row.id.to_string() })
 }
 
 /// A piece of a bill, kept as it came.

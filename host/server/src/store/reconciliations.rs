@@ -151,9 +151,7 @@ pub async fn get(
     merchant: MerchantId,
     id: ReconciliationId,
 ) -> Result<Option<ReconciliationRow>, StoreError> {
-    let query = sqlx::query_as(GET)
-        .bind(merchant.to_string())
-        .bind(id.to_string());
+    let query = sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string());
     Ok(query.fetch_optional(sql).await?)
 }
 

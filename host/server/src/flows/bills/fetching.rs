@@ -56,9 +56,7 @@ pub(super) async fn fetch(
         let report = ask(gateway, chosen, bill, state).await?;
         for file in report.files {
             if pieces.len() >= MOST_PIECES {
-                return Err(Setback::Rejected(format!(
-                    "it has more than {MOST_PIECES} pieces"
-                )));
+                return Err(Setback::Rejected(format!("it has more than {MOST_PIECES} pieces")));
             }
             let (piece, sha256) = keep(gateway, chosen, bill, pieces.len(), file).await?;
             pieces.push(piece);
@@ -67,17 +65,11 @@ pub(super) async fn fetch(
         match report.more {
             Some(more) if !more.is_empty() => state = more,
             Some(_) => {
-                return Err(Setback::Rejected(
-                    "the plugin begins again without end".to_owned(),
-                ));
+                return Err(Setback::Rejected("the plugin begins again without end".to_owned()));
             }
             None => {
                 let digest = reading::sha256_of(digests.as_bytes());
-                return Ok(Fetched {
-                    pieces,
-                    complete: report.complete,
-                    digest,
-                });
+                return Ok(Fetched { pieces, complete: report.complete, digest });
             }
         }
     }
@@ -95,14 +87,7 @@ async fn ask(
     let operation = Operation::Bill(request(bill));
     let limit = gateway.settings.call_limit;
     let operation = &operation;
-    let task = Task {
-        account,
-        subject: &subject,
-        key: &key,
-        operation,
-        state,
-        limit,
-    };
+    let task = Task { account, subject: &subject, key: &key, operation, state, limit };
     let ran = operation::run(gateway, &task).await?;
     let (records, subject) = (&ran.records, &subject);
     let write = gateway.store.write::<(), FlowError, _>(move |tx| {
@@ -111,9 +96,9 @@ async fn ask(
     write.await?;
     match ran.ending {
         Ending::Done(Outcome::Bill(report)) => Ok(report),
-        Ending::Done(_) => Err(Setback::Rejected(
-            "the plugin gave another operation's outcome".to_owned(),
-        )),
+        Ending::Done(_) => {
+            Err(Setback::Rejected("the plugin gave another operation's outcome".to_owned()))
+        }
         Ending::Wait { after_ms, state } => Err(Setback::NotReady {
             reason: "the provider is still at it".to_owned(),
             retry_at: later(gateway, i64::from(after_ms)),
@@ -125,11 +110,7 @@ async fn ask(
 
 /// What the plugin is asked for and told.
 pub(super) fn request(bill: &BillRow) -> BillRequest {
-    BillRequest {
-        kind: bill.kind.clone(),
-        period: bill.period.clone(),
-        ticket: Vec::new(),
-    }
+    BillRequest { kind: bill.kind.clone(), period: bill.period.clone(), ticket: Vec::new() }
 }
 
 /// What passes by itself is asked for again; the rest needs somebody's look.
@@ -141,21 +122,14 @@ fn setback(gateway: &Gateway, failure: Failure) -> Setback {
     match failure.code.as_str() {
         "not-found" | "unavailable" | "no-answer" | "rate-limited" => {
             let retry_at = later(gateway, USUAL_WAIT_MS);
-            Setback::NotReady {
-                reason,
-                retry_at,
-                resume: Vec::new(),
-            }
+            Setback::NotReady { reason, retry_at, resume: Vec::new() }
         }
         _ => Setback::Rejected(reason),
     }
 }
 
 fn later(gateway: &Gateway, millis: i64) -> Moment {
-    gateway
-        .store
-        .now()
-        .plus_millis(millis.clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS))
+    gateway.store.now().plus_millis(millis.clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS))
 }
 
 /// Puts a piece on the disk and notes it. Gives its SHA-256 too.
@@ -186,12 +160,7 @@ async fn keep(
         Box::pin(async move { Ok(bills::keep_file(tx.sql(), bill, row, now).await?) })
     });
     write.await?;
-    let piece = Piece {
-        path,
-        name: file.name,
-        unpack: file.unpack,
-        digest: file.digest,
-    };
+    let piece = Piece { path, name: file.name, unpack: file.unpack, digest: file.digest };
     Ok((piece, sha256))
 }
 
@@ -202,25 +171,19 @@ async fn download(
     request: &HttpRequest,
     path: &Path,
 ) -> Result<(), Setback> {
-    let running = Running {
-        name: "bill",
-        filling: None,
-    };
+    let running = Running { name: "bill", filling: None };
     let outgoing = operation::admitted(&chosen.account, running, request)
         .map_err(|failure| Setback::Rejected(failure.message))?;
     let mut spool = File::create(path).await?;
     let most = FileLimits::USUAL.download_bytes;
-    let got = gateway
-        .net
-        .download(outgoing, DOWNLOAD_LIMIT, most, &mut spool)
-        .await;
+    let got = gateway.net.download(outgoing, DOWNLOAD_LIMIT, most, &mut spool).await;
     spool.sync_all().await?;
     spool.shutdown().await?;
     match got {
         Ok((200, _)) => Ok(()),
-        Ok((status, _)) => Err(Setback::Rejected(format!(
-            "the provider's link answered with status {status}"
-        ))),
+        Ok((status, _)) => {
+            Err(Setback::Rejected(format!("the provider's link answered with status {status}")))
+        }
         Err(error @ (SendError::NotSent(_) | SendError::NoAnswer(_))) => {
             Err(setback(gateway, operation::of_silence(&error)))
         }

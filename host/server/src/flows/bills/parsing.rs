@@ -66,13 +66,7 @@ pub(super) async fn parse(
     let mut rows = spool.rows.get_ref().try_clone()?;
     rows.seek(SeekFrom::Start(0))?;
     let bad_lines = std::mem::take(&mut spool.bad_lines);
-    Ok(Parsed {
-        rows,
-        count: spool.count,
-        bad_lines,
-        bad_count: spool.bad_count,
-        files,
-    })
+    Ok(Parsed { rows, count: spool.count, bad_lines, bad_count: spool.bad_count, files })
 }
 
 async fn unpack(
@@ -92,9 +86,8 @@ async fn unpack(
         let members = unpacker.open(&packed);
         members.map(|members| (members, unpacker))
     });
-    let unpacked = unpacked
-        .await
-        .map_err(|error| FlowError::Internal(format!("unpacking: {error}")))?;
+    let unpacked =
+        unpacked.await.map_err(|error| FlowError::Internal(format!("unpacking: {error}")))?;
     unpacked.map_err(of_file)
 }
 
@@ -118,34 +111,22 @@ async fn parse_member(
     let source =
         TextSource::new(member, &chosen.kind.charset, &FileLimits::USUAL).map_err(of_file)?;
     let damage = source.damage();
-    let sink = Sink {
-        spool: shared.clone(),
-    };
-    shared
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .turn_to(number);
+    let sink = Sink { spool: shared.clone() };
+    shared.lock().unwrap_or_else(PoisonError::into_inner).turn_to(number);
     let account = &chosen.account;
     let context = account.context(gateway, &bill.id.reference());
     let called = account
         .plugin
-        .parse_bill(
-            context,
-            request(bill),
-            name.clone(),
-            Box::new(source),
-            Box::new(sink),
-        )
+        .parse_bill(context, request(bill), name.clone(), Box::new(source), Box::new(sink))
         .await;
     let mut spool = shared.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = spool.broken.take() {
         return Err(Setback::Flow(error.into()));
     }
     let rejected = |reason: String| match spool.first_bad() {
-        Some(bad) => Setback::Rejected(format!(
-            "{name}: {reason}; line {}: {}",
-            bad.line, bad.reason
-        )),
+        Some(bad) => {
+            Setback::Rejected(format!("{name}: {reason}; line {}: {}", bad.line, bad.reason))
+        }
         None => Setback::Rejected(format!("{name}: {reason}")),
     };
     let summary = match called {
@@ -154,10 +135,7 @@ async fn parse_member(
         Err(error) => return Err(Setback::Flow(FlowError::Unavailable(error.to_string()))),
     };
     let totals = totals(&summary).map_err(&rejected)?;
-    spool
-        .tally
-        .check(&totals)
-        .map_err(|off| rejected(off.to_string()))?;
+    spool.tally.check(&totals).map_err(|off| rejected(off.to_string()))?;
     let charset = &chosen.kind.charset;
     for line in damage.lines() {
         spool.note(line, format!("has bytes that are not {charset}"));
@@ -192,15 +170,7 @@ struct Spool {
 impl Spool {
     fn new(rows: BufWriter<File>) -> Spool {
         let tally = Tally::default();
-        Spool {
-            rows,
-            count: 0,
-            bad_lines: Vec::new(),
-            bad_count: 0,
-            file: 0,
-            tally,
-            broken: None,
-        }
+        Spool { rows, count: 0, bad_lines: Vec::new(), bad_count: 0, file: 0, tally, broken: None }
     }
 
     fn turn_to(&mut self, file: u32) {
@@ -209,20 +179,14 @@ impl Spool {
     }
 
     fn first_bad(&self) -> Option<&BadLine> {
-        self.bad_lines
-            .iter()
-            .find(|bad| bad.file == i64::from(self.file))
+        self.bad_lines.iter().find(|bad| bad.file == i64::from(self.file))
     }
 
     fn note(&mut self, line: u64, reason: String) {
         self.bad_count += 1;
         if self.bad_lines.len() < MOST_BAD_LINES {
             let line = i64::try_from(line).unwrap_or(i64::MAX);
-            self.bad_lines.push(BadLine {
-                file: i64::from(self.file),
-                line,
-                reason,
-            });
+            self.bad_lines.push(BadLine { file: i64::from(self.file), line, reason });
         }
     }
 
@@ -264,28 +228,18 @@ impl BillSink for Sink {
     }
 
     fn bad_line(&mut self, line: u64, reason: String) {
-        self.spool
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .note(line, reason);
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner).note(line, reason);
     }
 }
 
 /// Checks what a plugin made of a line.
 fn check(row: PluginRow, file: u32) -> Result<RowRow, String> {
-    let line = i64::try_from(row.line)
-        .ok()
-        .filter(|line| *line > 0)
-        .ok_or("has no line")?;
+    let line = i64::try_from(row.line).ok().filter(|line| *line > 0).ok_or("has no line")?;
     let gross = money(&row.gross)?;
     let fee = row.fee.as_ref().map(money).transpose()?;
     let net = row.net.as_ref().map(money).transpose()?;
     let at = match row.at {
-        Some(text) => Some(
-            text.parse::<Moment>()
-                .map_err(|_| format!("{text:?} is no time"))?
-                .0,
-        ),
+        Some(text) => Some(text.parse::<Moment>().map_err(|_| format!("{text:?} is no time"))?.0),
         None => None,
     };
     let word = |text: Option<String>| match text {
@@ -323,10 +277,8 @@ fn is_word(text: &str) -> bool {
 
 /// A plugin's amount, if its exponent is the currency's: better a bad line than a hundredfold error.
 fn money(money: &contract::Money) -> Result<Money, String> {
-    let currency: Currency = money
-        .currency
-        .parse()
-        .map_err(|_| format!("{:?} is no currency", money.currency))?;
+    let currency: Currency =
+        money.currency.parse().map_err(|_| format!("{:?} is no currency", money.currency))?;
     if money.exponent != currency.exponent() {
         return Err(format!("has {currency} with {} decimals", money.exponent));
     }

@@ -30,6 +30,5 @@ pub(super) async fn sha256_of_file(path: PathBuf) -> Flow<(String, i64)> {
             bytes += i64::try_from(length).unwrap_or(0);
         }
     });
-    read.await
-        .map_err(|error| FlowError::Internal(format!("reading a kept file: {error}")))?
+    read.await.map_err(|error| FlowError::Internal(format!("reading a kept file: {error}")))?
 }

@@ -46,18 +46,13 @@ pub(super) async fn compare(
         Some(previous) => {
             let (account, kind) = (bill.account_id, bill.kind.as_str());
             let found = reconciliations::find(&mut sql, merchant, account, kind, previous.name());
-            found
-                .await?
-                .is_some_and(|row| row.state == ReconciliationState::Done)
+            found.await?.is_some_and(|row| row.state == ReconciliationState::Done)
         }
         None => false,
     };
     let window = period.window(previous_compared);
     let mut books = Books {
-        owner: Owner {
-            merchant,
-            account: bill.account_id,
-        },
+        owner: Owner { merchant, account: bill.account_id },
         bill,
         terms: reconciliations::fee_terms(&mut sql, merchant, bill.account_id).await?,
         matcher: Matcher::new(window, tolerance),
@@ -121,11 +116,7 @@ impl Books<'_> {
     }
 
     fn add_payment(&mut self, record: PaymentRecord) {
-        let minor = if record.taken > 0 {
-            record.taken
-        } else {
-            record.amount
-        };
+        let minor = if record.taken > 0 { record.taken } else { record.amount };
         let mark = (record.bill_id, record.bill_line, record.bill_kind);
         let settled_elsewhere = self.note_mark(Subject::Payment(record.id), mark);
         self.matcher.add_payment(OurPayment {
@@ -211,10 +202,8 @@ impl Books<'_> {
                 }
             }
             _ => {
-                let (ours, theirs) = (
-                    row.refund_ref.as_deref(),
-                    row.provider_refund_ref.as_deref(),
-                );
+                let (ours, theirs) =
+                    (row.refund_ref.as_deref(), row.provider_refund_ref.as_deref());
                 if let Some(record) = records::refund(sql, owner, ours, theirs).await? {
                     self.add_refund(record);
                 }

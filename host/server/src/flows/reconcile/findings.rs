@@ -62,13 +62,7 @@ impl<'a> Findings<'a> {
             after = last.id.to_string();
             known.extend(page.into_iter().map(|row| (row.key.clone(), row)));
         }
-        Ok(Findings {
-            bill,
-            reconciliation,
-            known,
-            writes: Vec::new(),
-            open: 0,
-        })
+        Ok(Findings { bill, reconciliation, known, writes: Vec::new(), open: 0 })
     }
 
     /// A record and its row; `known`: the line that marks it already.
@@ -96,9 +90,7 @@ impl<'a> Findings<'a> {
         };
         let known = self.known.remove(&key);
         let row = DiscrepancyRow {
-            id: known
-                .as_ref()
-                .map_or_else(|| gateway.chance.id(now), |row| row.id),
+            id: known.as_ref().map_or_else(|| gateway.chance.id(now), |row| row.id),
             key,
             kind: found.kind,
             payment_id,
@@ -114,10 +106,7 @@ impl<'a> Findings<'a> {
         match known {
             None => self.writes.push(Write::New(row)),
             Some(known) if known != row => {
-                self.writes.push(Write::Changed(DiscrepancyRow {
-                    updated_at: now,
-                    ..row
-                }));
+                self.writes.push(Write::Changed(DiscrepancyRow { updated_at: now, ..row }));
             }
             Some(_) => {}
         }
@@ -125,11 +114,7 @@ impl<'a> Findings<'a> {
 
     /// Writes, once there is enough for a transaction.
     pub async fn flush_if_many(&mut self, gateway: &Gateway) -> Flow<()> {
-        if self.writes.len() >= BATCH {
-            self.flush(gateway).await
-        } else {
-            Ok(())
-        }
+        if self.writes.len() >= BATCH { self.flush(gateway).await } else { Ok(()) }
     }
 
     /// Writes the rest; what earlier runs found and this one did not is gone. Gives how many differences are open.
@@ -137,11 +122,7 @@ impl<'a> Findings<'a> {
         let updated_at = gateway.store.now();
         for (_, row) in std::mem::take(&mut self.known) {
             if row.state == OPEN {
-                let row = DiscrepancyRow {
-                    state: GONE.to_owned(),
-                    updated_at,
-                    ..row
-                };
+                let row = DiscrepancyRow { state: GONE.to_owned(), updated_at, ..row };
                 self.writes.push(Write::Changed(row));
             }
         }
@@ -203,11 +184,7 @@ impl<'a> Findings<'a> {
     /// Marks a payment or refund as settled by the bill, and tells the merchant once.
     async fn mark(&self, tx: &mut Tx<'_>, gateway: &Gateway, found: Match) -> Flow<()> {
         let bill = self.bill;
-        let mark = Mark {
-            bill: bill.id,
-            line: line(found.place),
-            day: &bill.period,
-        };
+        let mark = Mark { bill: bill.id, line: line(found.place), day: &bill.period };
         let (merchant, now) = (bill.merchant_id, gateway.store.now());
         rows::speaks_for(tx.sql(), bill, found.place, found.subject).await?;
         if !marks::set(tx.sql(), merchant, found.subject, mark, now).await? {
@@ -216,11 +193,7 @@ impl<'a> Findings<'a> {
         let (order, kind, mut data): (OrderId, _, _) = match found.subject {
             Subject::Payment(id) => {
                 let row = payments::must(tx.sql(), merchant, id).await?;
-                (
-                    row.order_id,
-                    "payment.reconciled",
-                    json!({ "payment_id": id }),
-                )
+                (row.order_id, "payment.reconciled", json!({ "payment_id": id }))
             }
             Subject::Refund(id) => {
                 let row = refunds::must(tx.sql(), merchant, id).await?;

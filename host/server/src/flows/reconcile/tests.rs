@@ -48,9 +48,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&folder.path().join("db"), Arc::new(Stopped))
-            .await
-            .unwrap();
+        let store = Store::open_sqlite(&folder.path().join("db"), Arc::new(Stopped)).await.unwrap();
         let chance = Chance::seeded(7);
         let plugins = folder.path().join("plugins");
         std::fs::create_dir(&plugins).unwrap();
@@ -79,18 +77,9 @@ impl Bench {
             bell: Default::default(),
             chance,
         };
-        let (merchant, account, order) = (
-            gateway.chance.id(NOW),
-            gateway.chance.id(NOW),
-            gateway.chance.id(NOW),
-        );
-        let bench = Bench {
-            gateway,
-            merchant,
-            account,
-            order,
-            _folder: folder,
-        };
+        let (merchant, account, order) =
+            (gateway.chance.id(NOW), gateway.chance.id(NOW), gateway.chance.id(NOW));
+        let bench = Bench { gateway, merchant, account, order, _folder: folder };
         bench
             .run(format!(
                 "INSERT INTO merchants VALUES ('{merchant}', 'shop', 0);
@@ -118,18 +107,9 @@ impl Bench {
 
     async fn payment(&self, reference: &str, minor: i64, state: &str, at: i64) -> PaymentId {
         let id: PaymentId = self.gateway.chance.id(NOW);
-        let Bench {
-            merchant,
-            account,
-            order,
-            ..
-        } = self;
+        let Bench { merchant, account, order, .. } = self;
         let taken = if state == "succeeded" { minor } else { 0 };
-        let at = if state == "succeeded" {
-            at.to_string()
-        } else {
-            "NULL".to_owned()
-        };
+        let at = if state == "succeeded" { at.to_string() } else { "NULL".to_owned() };
         self.run(format!(
             "INSERT INTO payments (merchant_id, id, order_id, account_id, plugin, method, state, amount, currency,
                taken, reserved, refunded, reference, provider_ref, request, kept, asked, version, succeeded_at,
@@ -143,12 +123,7 @@ impl Bench {
 
     async fn refund(&self, reference: &str, of: PaymentId, minor: i64) -> RefundId {
         let id: RefundId = self.gateway.chance.id(NOW);
-        let Bench {
-            merchant,
-            account,
-            order,
-            ..
-        } = self;
+        let Bench { merchant, account, order, .. } = self;
         self.run(format!(
             "INSERT INTO refunds (merchant_id, id, payment_id, order_id, account_id, number, state, amount, currency,
                fingerprint, reference, kept, asked, version, succeeded_at, created_at, updated_at) VALUES
@@ -161,16 +136,9 @@ impl Bench {
 
     /// A ready bill of these rows: its first edition, or the next one.
     async fn bill(&self, period: &str, rows: &[RowRow]) -> BillRow {
-        let Bench {
-            merchant,
-            account,
-            gateway,
-            ..
-        } = self;
+        let Bench { merchant, account, gateway, .. } = self;
         let mut sql = gateway.store.read().await.unwrap();
-        let there = bills::find(&mut sql, *merchant, *account, "trade", period)
-            .await
-            .unwrap();
+        let there = bills::find(&mut sql, *merchant, *account, "trade", period).await.unwrap();
         drop(sql);
         let mut bill = match there {
             Some(bill) => bill,
@@ -215,9 +183,8 @@ impl Bench {
     ) -> (ReconciliationRow, Vec<DiscrepancyRow>) {
         let (merchant, account, gateway) = (self.merchant, self.account, &self.gateway);
         let mut sql = gateway.store.read().await.unwrap();
-        let there = reconciliations::find(&mut sql, merchant, account, "trade", period)
-            .await
-            .unwrap();
+        let there =
+            reconciliations::find(&mut sql, merchant, account, "trade", period).await.unwrap();
         drop(sql);
         let row = match there {
             Some(row) => row,
@@ -240,9 +207,7 @@ impl Bench {
 
     async fn differences(&self, id: ReconciliationId) -> Vec<DiscrepancyRow> {
         let mut sql = self.gateway.store.read().await.unwrap();
-        reconciliations::discrepancies(&mut sql, self.merchant, id, "", 1_000)
-            .await
-            .unwrap()
+        reconciliations::discrepancies(&mut sql, self.merchant, id, "", 1_000).await.unwrap()
     }
 
     /// The rows of a query, each as texts.
@@ -272,11 +237,7 @@ impl Bench {
 
 /// A payment's row, or with a refund's reference that refund's.
 fn row(line: i64, payment: &str, refund: Option<&str>, gross: i64) -> RowRow {
-    let kind = if refund.is_some() {
-        "refund"
-    } else {
-        "payment"
-    };
+    let kind = if refund.is_some() { "refund" } else { "payment" };
     RowRow {
         file: 0,
         line,
@@ -300,10 +261,8 @@ fn row(line: i64, payment: &str, refund: Option<&str>, gross: i64) -> RowRow {
 }
 
 fn kinds(found: &[DiscrepancyRow]) -> Vec<String> {
-    let mut kinds: Vec<String> = found
-        .iter()
-        .map(|row| format!("{} {}", row.kind, row.state))
-        .collect();
+    let mut kinds: Vec<String> =
+        found.iter().map(|row| format!("{} {}", row.kind, row.state)).collect();
     kinds.sort();
     kinds
 }
@@ -313,20 +272,12 @@ async fn what_matches_is_marked_and_told_once() {
     let bench = Bench::new().await;
     let paid = bench.payment("P1", 100, "succeeded", NOON).await;
     let back = bench.refund("R1", paid, 30).await;
-    let bill = bench
-        .bill(
-            "2026-11-21",
-            &[row(7, "P1", None, 100), row(9, "P1", Some("R1"), -30)],
-        )
-        .await;
+    let bill =
+        bench.bill("2026-11-21", &[row(7, "P1", None, 100), row(9, "P1", Some("R1"), -30)]).await;
     let (done, found) = bench.compare("2026-11-21", &bill).await;
-    assert_eq!(
-        (done.rows, done.matched, done.discrepancies, found.len()),
-        (2, 2, 0, 0)
-    );
-    let events = bench
-        .read("SELECT kind || ' ' || sequence || ' ' || data FROM events ORDER BY id")
-        .await;
+    assert_eq!((done.rows, done.matched, done.discrepancies, found.len()), (2, 2, 0, 0));
+    let events =
+        bench.read("SELECT kind || ' ' || sequence || ' ' || data FROM events ORDER BY id").await;
     let id = bill.id;
     let told = |kind: &str, sequence: i64, data: Value| format!("{kind} {sequence} {data}");
     let order = bench.order;
@@ -350,10 +301,7 @@ async fn what_matches_is_marked_and_told_once() {
             ),
         ]
     );
-    assert!(
-        events[2].starts_with("reconciliation.done 0 "),
-        "{events:?}"
-    );
+    assert!(events[2].starts_with("reconciliation.done 0 "), "{events:?}");
     assert_eq!(events.len(), 3);
     let marks = bench
         .read("SELECT bill_id || ' ' || bill_line || ' ' || bill_day FROM payments WHERE bill_id IS NOT NULL")
@@ -381,37 +329,21 @@ async fn each_difference_is_listed_once_and_stays_as_it_is() {
     ] {
         bench.payment(reference, 10_000, state, NOON).await;
     }
-    let old = bench
-        .payment("old", 10_000, "succeeded", NOON - 5 * 86_400_000_000)
-        .await;
-    let terms = tollgate_domain::matching::FeeTerms {
-        rate_ppm: 6_000,
-        fixed: 0,
-    };
-    let Bench {
-        merchant, account, ..
-    } = &bench;
+    let old = bench.payment("old", 10_000, "succeeded", NOON - 5 * 86_400_000_000).await;
+    let terms = tollgate_domain::matching::FeeTerms { rate_ppm: 6_000, fixed: 0 };
+    let Bench { merchant, account, .. } = &bench;
     bench
         .run(format!(
             "INSERT INTO fee_terms VALUES ('{merchant}', '{account}', {}, 0, 0)",
             terms.rate_ppm
         ))
         .await;
-    let with_fee = |fee: i64, row: RowRow| RowRow {
-        fee: Some(fee),
-        fee_currency: Some("CNY".into()),
-        ..row
-    };
+    let with_fee =
+        |fee: i64, row: RowRow| RowRow { fee: Some(fee), fee_currency: Some("CNY".into()), ..row };
     let rows = [
         row(1, "amount", None, 10_001),
-        RowRow {
-            status: "pending".to_owned(),
-            ..row(2, "status", None, 10_000)
-        },
-        RowRow {
-            at: Some(NOON + 600_000_000),
-            ..row(3, "time", None, 10_000)
-        },
+        RowRow { status: "pending".to_owned(), ..row(2, "status", None, 10_000) },
+        RowRow { at: Some(NOON + 600_000_000), ..row(3, "time", None, 10_000) },
         with_fee(70, row(4, "fee", None, 10_000)),
         with_fee(60, row(5, "twice", None, 10_000)),
         row(6, "twice", None, 10_000),
@@ -436,23 +368,10 @@ async fn each_difference_is_listed_once_and_stays_as_it_is() {
     assert_eq!(kinds(&found), wanted);
     // Time and fee do not keep a payment from being settled: `time`, `fee`, `twice` and `old`.
     assert_eq!((done.matched, done.discrepancies), (4, 9));
-    let amount = found
-        .iter()
-        .find(|row| row.kind.as_str() == "amount")
-        .unwrap();
-    assert_eq!(
-        amount.ours.as_deref(),
-        Some(r#"{"amount":10000,"currency":"CNY"}"#)
-    );
-    assert_eq!(
-        amount.theirs.as_deref(),
-        Some(r#"{"amount":10001,"currency":"CNY"}"#)
-    );
-    assert!(
-        found
-            .iter()
-            .any(|row| row.payment_id == Some(old.to_string()))
-    );
+    let amount = found.iter().find(|row| row.kind.as_str() == "amount").unwrap();
+    assert_eq!(amount.ours.as_deref(), Some(r#"{"amount":10000,"currency":"CNY"}"#));
+    assert_eq!(amount.theirs.as_deref(), Some(r#"{"amount":10001,"currency":"CNY"}"#));
+    assert!(found.iter().any(|row| row.payment_id == Some(old.to_string())));
     // Money that moved there and not here: the provider is asked.
     assert_eq!(bench.read("SELECT kind FROM jobs").await, ["query_payment"]);
     let before = bench.everything().await;
@@ -467,23 +386,14 @@ async fn a_renewed_bill_takes_back_what_it_no_longer_says() {
     bench.payment("P2", 200, "succeeded", NOON).await;
     let first = bench.bill("2026-11-21", &[row(1, "P1", None, 100)]).await;
     let (done, found) = bench.compare("2026-11-21", &first).await;
-    assert_eq!(
-        (done.matched, kinds(&found)),
-        (1, vec!["missing_there open".to_owned()])
-    );
-    let second = bench
-        .bill(
-            "2026-11-21",
-            &[row(1, "P2", None, 200), row(2, "P1", None, 101)],
-        )
-        .await;
+    assert_eq!((done.matched, kinds(&found)), (1, vec!["missing_there open".to_owned()]));
+    let second =
+        bench.bill("2026-11-21", &[row(1, "P2", None, 200), row(2, "P1", None, 101)]).await;
     assert_eq!((second.id, second.edition), (first.id, 2));
     let (done, found) = bench.compare("2026-11-21", &second).await;
     assert_eq!((done.matched, done.discrepancies), (1, 1));
     assert_eq!(kinds(&found), ["amount open", "missing_there gone"]);
-    let marked = bench
-        .read("SELECT reference FROM payments WHERE bill_id IS NOT NULL")
-        .await;
+    let marked = bench.read("SELECT reference FROM payments WHERE bill_id IS NOT NULL").await;
     assert_eq!(marked, ["P2"]);
 }
 
@@ -491,25 +401,15 @@ async fn a_renewed_bill_takes_back_what_it_no_longer_says() {
 async fn what_is_near_midnight_is_left_to_the_next_bill() {
     let bench = Bench::new().await;
     let midnight = NOON + 12 * 3_600_000_000;
-    bench
-        .payment("told", 100, "succeeded", midnight - 1_000_000)
-        .await;
-    bench
-        .payment("lost", 100, "succeeded", midnight - 2_000_000)
-        .await;
+    bench.payment("told", 100, "succeeded", midnight - 1_000_000).await;
+    bench.payment("lost", 100, "succeeded", midnight - 2_000_000).await;
     let today = bench.bill("2026-11-21", &[]).await;
     let (done, found) = bench.compare("2026-11-21", &today).await;
     assert_eq!((done.carried, found.len()), (2, 0));
-    let told = RowRow {
-        at: Some(midnight),
-        ..row(1, "told", None, 100)
-    };
+    let told = RowRow { at: Some(midnight), ..row(1, "told", None, 100) };
     let tomorrow = bench.bill("2026-11-22", &[told]).await;
     let (done, found) = bench.compare("2026-11-22", &tomorrow).await;
-    assert_eq!(
-        (done.matched, kinds(&found)),
-        (1, vec!["missing_there open".to_owned()])
-    );
+    assert_eq!((done.matched, kinds(&found)), (1, vec!["missing_there open".to_owned()]));
     // The day before is looked at again: nothing is missing, the other bill has settled one of them.
     let (done, found) = bench.compare("2026-11-21", &today).await;
     assert_eq!((done.carried, found.len()), (1, 0));
@@ -523,10 +423,7 @@ async fn the_same_money_in_another_bill_is_a_duplicate() {
     bench.compare("2026-11-21", &first).await;
     let second = bench.bill("2026-11-22", &[row(1, "P1", None, 100)]).await;
     let (done, found) = bench.compare("2026-11-22", &second).await;
-    assert_eq!(
-        (done.matched, kinds(&found)),
-        (0, vec!["duplicate open".to_owned()])
-    );
+    assert_eq!((done.matched, kinds(&found)), (0, vec!["duplicate open".to_owned()]));
 }
 
 #[tokio::test]
