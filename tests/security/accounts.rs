@@ -25,15 +25,8 @@ async fn is_refused_at(world: &World, other: &Value, payment: &Value, draft: &Va
     let reply = world.post_form(text(other, "notify_url"), FORM, body).await;
     assert_ne!(reply.text, "success");
     assert_eq!(world.payment(payment).await["state"], "pending");
-    assert_eq!(
-        world.calls(payment, "query").await,
-        asked,
-        "it was asked about"
-    );
-    assert_eq!(
-        world.kept().await.last().map(String::as_str),
-        Some("rejected")
-    );
+    assert_eq!(world.calls(payment, "query").await, asked, "it was asked about");
+    assert_eq!(world.kept().await.last().map(String::as_str), Some("rejected"));
     world.reason().await
 }
 
@@ -48,9 +41,7 @@ async fn a_message_for_one_account_is_nothing_to_another_with_the_same_keys() {
     let reason = is_refused_at(&world, &second, &payment, &draft).await;
     assert!(reason.contains("does not know"), "{reason}");
     // At its own address it is believed.
-    let reply = world
-        .post_form(text(&first, "notify_url"), FORM, text(&draft, "form"))
-        .await;
+    let reply = world.post_form(text(&first, "notify_url"), FORM, text(&draft, "form")).await;
     assert_eq!((reply.status, reply.text.as_str()), (200, "success"));
     assert_eq!(world.payment(&payment).await["state"], "succeeded");
 }

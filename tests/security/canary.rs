@@ -47,19 +47,13 @@ struct Answers(Vec<(String, String)>);
 impl Answers {
     async fn get(&mut self, world: &World, path: &str) -> Value {
         let reply = world.get(path).await;
-        self.0.push((
-            format!("GET {path}"),
-            format!("{:?} {}", reply.headers, reply.text),
-        ));
+        self.0.push((format!("GET {path}"), format!("{:?} {}", reply.headers, reply.text)));
         reply.json
     }
 
     async fn post(&mut self, world: &World, path: &str, body: &str) -> Value {
         let reply = world.post_text(path, body).await;
-        self.0.push((
-            format!("POST {path}"),
-            format!("{:?} {}", reply.headers, reply.text),
-        ));
+        self.0.push((format!("POST {path}"), format!("{:?} {}", reply.headers, reply.text)));
         reply.json
     }
 }
@@ -107,33 +101,24 @@ async fn no_secret_byte_is_in_logs_files_or_answers() {
     let sealing = std::fs::read_to_string(world.data().join("sealing.key")).unwrap();
     secrets.push(("sealing key", hex::decode(sealing.trim()).unwrap()));
     // The merchant's own key is for the merchant: nobody else is told it.
-    let (needles, own) = (
-        Needles::of(&secrets),
-        Needles::of(&[("API key", world.key.clone().into_bytes())]),
-    );
+    let (needles, own) =
+        (Needles::of(&secrets), Needles::of(&[("API key", world.key.clone().into_bytes())]));
     let mut answers = Answers::default();
 
     for body in wrong_accounts(&credentials) {
         let problem = answers.post(&world, "/v1/accounts", &body).await;
         assert!(
-            problem["status"]
-                .as_u64()
-                .is_some_and(|status| (400..500).contains(&status)),
+            problem["status"].as_u64().is_some_and(|status| (400..500).contains(&status)),
             "{problem}"
         );
     }
-    let account = answers
-        .post(&world, "/v1/accounts", &credentials.to_string())
-        .await;
+    let account = answers.post(&world, "/v1/accounts", &credentials.to_string()).await;
     let payment = live_through(&world, &account, &mut answers).await;
     wrong_messages(&world, &account, &payment, &mut answers).await;
     read_everything(&world, &mut answers).await;
 
-    let told: Vec<_> = answers
-        .0
-        .iter()
-        .filter(|(_, answer)| needles.find(answer.as_bytes()).is_some())
-        .collect();
+    let told: Vec<_> =
+        answers.0.iter().filter(|(_, answer)| needles.find(answer.as_bytes()).is_some()).collect();
     assert!(told.is_empty(), "secrets in {told:#?}");
     for (place, answer) in &answers.0 {
         own.absent(place, answer);
@@ -159,14 +144,9 @@ async fn live_through(world: &World, account: &Value, answers: &mut Answers) -> 
     let paid = world.payer_pays(&payment).await;
     world.payment_until(&payment, "succeeded").await;
     let back = world.comes_back(&paid).await;
-    answers.0.push((
-        "the return".into(),
-        format!("{:?} {}", back.headers, back.text),
-    ));
+    answers.0.push(("the return".into(), format!("{:?} {}", back.headers, back.text)));
     let id = text(&payment, "id").to_owned();
-    answers
-        .post(world, &format!("/v1/payments/{id}/sync"), "{}")
-        .await;
+    answers.post(world, &format!("/v1/payments/{id}/sync"), "{}").await;
     let refund = json!({ "payment_id": id, "number": "R1", "amount": 250 }).to_string();
     answers.post(world, "/v1/refunds", &refund).await;
     world.order_until(&payment, "partially_refunded").await;
@@ -184,19 +164,11 @@ async fn wrong_messages(world: &World, account: &Value, payment: &Value, answers
     }
     let notify = text(account, "notify_url");
     for body in ["", "sign=AAAA&sign_type=RSA2", "a=%zz"] {
-        let reply = world
-            .post_form(notify, "application/x-www-form-urlencoded", body)
-            .await;
+        let reply = world.post_form(notify, "application/x-www-form-urlencoded", body).await;
         answers.0.push((format!("POST {notify}"), reply.text));
     }
     let id = text(payment, "id");
-    answers
-        .post(
-            world,
-            &format!("/v1/payments/{id}/client-result"),
-            r#"{"result":"{}"}"#,
-        )
-        .await;
+    answers.post(world, &format!("/v1/payments/{id}/client-result"), r#"{"result":"{}"}"#).await;
     answers
         .post(
             world,

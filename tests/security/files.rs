@@ -33,10 +33,7 @@ async fn loot() -> (World, Value, Needles) {
     let mut world = World::start().await;
     let account = world.account().await;
     let credentials = world.credentials("account");
-    let needles = Needles::of(&of_private_key(text(
-        &credentials["secrets"],
-        "app-private-key",
-    )));
+    let needles = Needles::of(&of_private_key(text(&credentials["secrets"], "app-private-key")));
     world.stop_gateway().await;
     (world, account, needles)
 }
@@ -55,19 +52,11 @@ async fn tries(world: &World, account: &Value) -> String {
         Err(error) => return one_line(format!("{error:#}")),
     };
     let client = |path: &str, body: Value| {
-        let request = world
-            .client
-            .post(format!("{}{path}", running.url))
-            .bearer_auth(&world.key);
+        let request = world.client.post(format!("{}{path}", running.url)).bearer_auth(&world.key);
         request.json(&body).send()
     };
     let order = json!({ "number": "T1", "amount": 1250, "currency": "CNY", "subject": "Tea" });
-    let order: Value = client("/v1/orders", order)
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let order: Value = client("/v1/orders", order).await.unwrap().json().await.unwrap();
     let path = format!("/v1/orders/{}/payments", text(&order, "id"));
     let body = json!({ "account_id": account["id"], "method": "page" });
     let reply = client(&path, body).await.unwrap();
@@ -108,10 +97,7 @@ async fn what_is_no_key_stops_the_start_with_one_line() {
     for wrong in ["", "canary-canary", "5a5a", &"zz".repeat(32)] {
         fs::write(world.data().join("sealing.key"), wrong).unwrap();
         let said = tries(&world, &account).await;
-        assert!(
-            said.contains("sealing key") && said.contains("64 hex digits"),
-            "{said}"
-        );
+        assert!(said.contains("sealing key") && said.contains("64 hex digits"), "{said}");
         assert!(wrong.is_empty() || !said.contains(wrong), "{said}");
     }
 }

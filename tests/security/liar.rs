@@ -30,9 +30,7 @@ async fn is_not_paid(world: &World, payment: &Value) {
     );
     let kinds = world.events(payment).await;
     assert!(
-        !kinds
-            .iter()
-            .any(|kind| kind == "order.paid" || kind == "payment.succeeded"),
+        !kinds.iter().any(|kind| kind == "order.paid" || kind == "payment.succeeded"),
         "{kinds:?}"
     );
 }
@@ -53,24 +51,12 @@ async fn a_notice_without_a_signature_is_a_hint_whatever_the_plugin_says() {
     let (world, _plugins, echo, account, payment) = started().await;
     for amount in [1250, 1251, 1, 0] {
         let asked = echo.heard().len();
-        let body = format!(
-            "payment_ref={}&amount={amount}",
-            text(&payment, "reference")
-        );
-        let reply = world
-            .post_form(text(&account, "notify_url"), FORM, &body)
-            .await;
+        let body = format!("payment_ref={}&amount={amount}", text(&payment, "reference"));
+        let reply = world.post_form(text(&account, "notify_url"), FORM, &body).await;
         assert_ne!(reply.status, 500, "{}", reply.text);
         is_not_paid(&world, &payment).await;
         // The right amount is a reason to ask the provider, and no more than that.
-        assert!(
-            amount != 1250 || echo.heard().len() > asked,
-            "nobody was asked"
-        );
+        assert!(amount != 1250 || echo.heard().len() > asked, "nobody was asked");
     }
-    assert!(
-        !world.kept().await.contains(&"applied".to_owned()),
-        "{:?}",
-        world.kept().await
-    );
+    assert!(!world.kept().await.contains(&"applied".to_owned()), "{:?}", world.kept().await);
 }

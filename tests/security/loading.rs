@@ -50,10 +50,7 @@ async fn what_asks_for_sockets_or_files_is_refused_in_one_line() {
     for ((file, import), refused) in files.iter().zip(refused) {
         let name = import.split('@').next().unwrap();
         assert_eq!(refused["file"], *file);
-        assert_eq!(
-            refused["reason"],
-            format!("imports {name}, which no plugin may use")
-        );
+        assert_eq!(refused["reason"], format!("imports {name}, which no plugin may use"));
     }
     let reason = refused[files.len()]["reason"].as_str().unwrap();
     assert!(!reason.is_empty() && !reason.contains('\n'), "{reason}");
@@ -76,12 +73,9 @@ fn open(plugins: &Path, cache: &Path) -> Registry {
 }
 
 fn artifacts(cache: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(cache)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files
-        .filter(|path| path.extension().is_some_and(|it| it == "cwasm"))
-        .collect();
+    let files = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|it| it == "cwasm")).collect();
     files.sort();
     files
 }
@@ -90,9 +84,7 @@ fn artifacts(cache: &Path) -> Vec<PathBuf> {
 fn compiled_code_that_was_touched_is_never_loaded() {
     let (plugins, cache) = (stage::folder(&["trap"]), tempfile::tempdir().unwrap());
     drop(open(plugins.path(), cache.path()));
-    let [kept] = &artifacts(cache.path())[..] else {
-        panic!("one artifact was expected")
-    };
+    let [kept] = &artifacts(cache.path())[..] else { panic!("one artifact was expected") };
     let sound = fs::read(kept).unwrap();
     // In the code, in the MAC in front of it, at the end, and cut short.
     let mut touched = Vec::new();
@@ -108,10 +100,7 @@ fn compiled_code_that_was_touched_is_never_loaded() {
         let registry = open(plugins.path(), cache.path());
         assert!(registry.get("trap").is_some(), "{:?}", registry.refused());
         let now = fs::read(kept).unwrap();
-        assert!(
-            now != bytes && now.len() == sound.len(),
-            "the touched code was taken as it was"
-        );
+        assert!(now != bytes && now.len() == sound.len(), "the touched code was taken as it was");
     }
 }
 
@@ -122,17 +111,11 @@ fn one_components_code_is_not_taken_for_anothers() {
     drop(open(first.path(), cache.path()));
     let trap = artifacts(cache.path()).remove(0);
     drop(open(second.path(), cache.path()));
-    let other = artifacts(cache.path())
-        .into_iter()
-        .find(|path| *path != trap)
-        .unwrap();
+    let other = artifacts(cache.path()).into_iter().find(|path| *path != trap).unwrap();
     // Sound code of this gateway's own, under the name of another component.
     fs::copy(&other, &trap).unwrap();
     let swapped = fs::read(&trap).unwrap();
     let registry = open(first.path(), cache.path());
     assert_eq!(registry.get("trap").unwrap().manifest().id, "trap");
-    assert!(
-        fs::read(&trap).unwrap() != swapped,
-        "another component's code was taken"
-    );
+    assert!(fs::read(&trap).unwrap() != swapped, "another component's code was taken");
 }

@@ -23,18 +23,11 @@ struct Secrets {
 
 /// A secret of each kind, and what to look for.
 fn secrets() -> Secrets {
-    let bytes = |seed: u8| {
-        (0..32)
-            .map(|n: u8| n.wrapping_mul(167) ^ seed)
-            .collect::<Vec<u8>>()
-    };
+    let bytes = |seed: u8| (0..32).map(|n: u8| n.wrapping_mul(167) ^ seed).collect::<Vec<u8>>();
     let word = "Canary_of~32.bytes!no/text+has=1";
     let key = canary::private_key();
-    let mut looked_for = vec![
-        ("word", word.as_bytes().to_vec()),
-        ("hex", bytes(0xa1)),
-        ("base64", bytes(0x3d)),
-    ];
+    let mut looked_for =
+        vec![("word", word.as_bytes().to_vec()), ("hex", bytes(0xa1)), ("base64", bytes(0x3d))];
     looked_for.extend(of_private_key(&key));
     Secrets {
         needles: Needles::of(&looked_for),
@@ -65,11 +58,7 @@ fn operation() -> Operation {
         payment_ref: "REFERENCE-OF-THE-PAYMENT".to_owned(),
         provider_ref: None,
         method: "memory".to_owned(),
-        amount: Money {
-            minor: 1250,
-            currency: "CNY".to_owned(),
-            exponent: 2,
-        },
+        amount: Money { minor: 1250, currency: "CNY".to_owned(), exponent: 2 },
         created_ms: 0,
         kept: Vec::new(),
     })
@@ -86,42 +75,20 @@ async fn a_components_whole_memory_holds_no_secret_byte() {
         .map(|(slot, text)| ((*slot).to_owned(), vec![SecretString::from(text.as_str())]))
         .collect();
     let keys = Arc::new(Keys::parse(plugin.manifest(), &texts).unwrap());
-    let called = plugin
-        .build(context(), &keys, &operation(), Vec::new())
-        .await
-        .unwrap();
-    let Ok(Step::Send((_, memory))) = called.answer else {
-        panic!("{:?}", called.answer)
-    };
-    let has = |text: &str| {
-        memory
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
-    };
+    let called = plugin.build(context(), &keys, &operation(), Vec::new()).await.unwrap();
+    let Ok(Step::Send((_, memory))) = called.answer else { panic!("{:?}", called.answer) };
+    let has = |text: &str| memory.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(memory.len() > 1 << 16, "a memory of {} bytes", memory.len());
     assert!(
         has("REFERENCE-OF-THE-PAYMENT") && has("provider.invalid"),
         "this is no image of the memory"
     );
     secrets.needles.absent("the component's memory", &memory);
-    let worked = |verb: &str| {
-        called
-            .audit
-            .iter()
-            .filter(|used| used.ok && used.operation == verb)
-            .count()
-    };
-    assert!(
-        worked("sign") >= 3 && worked("derive") == 1,
-        "{:?}",
-        called.audit
-    );
-    secrets
-        .needles
-        .absent("the audit", serde_json::to_vec(&called.audit).unwrap());
-    secrets
-        .needles
-        .absent("the log", format!("{:?} {keys:?}", called.logs));
+    let worked =
+        |verb: &str| called.audit.iter().filter(|used| used.ok && used.operation == verb).count();
+    assert!(worked("sign") >= 3 && worked("derive") == 1, "{:?}", called.audit);
+    secrets.needles.absent("the audit", serde_json::to_vec(&called.audit).unwrap());
+    secrets.needles.absent("the log", format!("{:?} {keys:?}", called.logs));
 }
 
 #[tokio::test]
@@ -129,11 +96,8 @@ async fn a_provider_that_reflects_a_secret_tells_it_to_no_plugin() {
     let (world, _plugins) = stage::world(&["mirror"]).await;
     let echo = stage::Echo::start().await;
     let secrets = secrets();
-    let slots: serde_json::Map<_, _> = secrets
-        .texts
-        .iter()
-        .map(|(slot, text)| ((*slot).to_owned(), json!(text)))
-        .collect();
+    let slots: serde_json::Map<_, _> =
+        secrets.texts.iter().map(|(slot, text)| ((*slot).to_owned(), json!(text))).collect();
     let account = stage::account(&world, "mirror", &echo.url, slots.into()).await;
     let payment = stage::pay(&world, &account, "header").await;
     let heard = echo.heard().concat();
@@ -142,20 +106,10 @@ async fn a_provider_that_reflects_a_secret_tells_it_to_no_plugin() {
         "the provider was sent no secret: {heard}"
     );
     let shown = payment["action"]["content"].as_str().unwrap();
-    assert!(
-        shown.contains("x-reflected") && shown.contains("[redacted]"),
-        "{payment}"
-    );
-    secrets
-        .needles
-        .absent("what the plugin was answered", shown);
+    assert!(shown.contains("x-reflected") && shown.contains("[redacted]"), "{payment}");
+    secrets.needles.absent("what the plugin was answered", shown);
     for (name, bytes) in canary::files(&world) {
         secrets.needles.absent(&name, bytes);
     }
-    assert!(
-        !world
-            .select("SELECT record FROM exchanges")
-            .await
-            .is_empty()
-    );
+    assert!(!world.select("SELECT record FROM exchanges").await.is_empty());
 }

@@ -18,9 +18,7 @@ pub struct Needles {
 impl Needles {
     /// Looks for these, each under a name that a failing test tells instead of the secret.
     pub fn of(secrets: &[(&str, Vec<u8>)]) -> Needles {
-        let mut needles = Needles {
-            by_head: HashMap::new(),
-        };
+        let mut needles = Needles { by_head: HashMap::new() };
         for (name, secret) in secrets {
             assert!(secret.len() >= 12, "{name} is too short to be looked for");
             for part in secret.chunks(PART).filter(|part| part.len() >= 12) {
@@ -49,9 +47,7 @@ impl Needles {
         windows.into_iter().find_map(|(at, head)| {
             let head: &[u8; HEAD] = head.try_into().unwrap();
             let found = self.by_head.get(head)?;
-            let found = found
-                .iter()
-                .find(|(_, needle)| bytes[at..].starts_with(needle))?;
+            let found = found.iter().find(|(_, needle)| bytes[at..].starts_with(needle))?;
             Some(found.0.as_str())
         })
     }
@@ -70,11 +66,8 @@ fn base64_within(part: &[u8], shift: usize) -> [Vec<u8>; 2] {
     let mut padded = vec![0; shift];
     padded.extend_from_slice(part);
     let (from, to) = ([0, 2, 3][shift], padded.len() / 3 * 4);
-    [
-        STANDARD_NO_PAD.encode(&padded),
-        URL_SAFE_NO_PAD.encode(&padded),
-    ]
-    .map(|text| text.as_bytes()[from..to].to_vec())
+    [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)]
+        .map(|text| text.as_bytes()[from..to].to_vec())
 }
 
 /// The secret numbers of an RSA private key in PKCS#8: exponent, primes, and what is made from them. The modulus is
@@ -102,9 +95,7 @@ fn elements(mut der: &[u8]) -> Vec<&[u8]> {
             0..0x80 => (usize::from(*length), rest),
             long => {
                 let (digits, rest) = rest.split_at(usize::from(long & 0x7f));
-                let length = digits
-                    .iter()
-                    .fold(0, |sum, digit| sum << 8 | usize::from(*digit));
+                let length = digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit));
                 (length, rest)
             }
         };
@@ -126,9 +117,7 @@ fn a_secret_is_found_in_every_form_and_place() {
         hex::encode(part).into(),
         hex::encode_upper(&secret).into(),
         STANDARD.encode([b"k=", part].concat()).into(),
-        URL_SAFE_NO_PAD
-            .encode([b"key=", secret.as_slice()].concat())
-            .into(),
+        URL_SAFE_NO_PAD.encode([b"key=", secret.as_slice()].concat()).into(),
     ];
     for form in forms {
         let text = [b"before ", form.as_slice(), b" after"].concat();

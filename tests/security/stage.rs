@@ -16,10 +16,7 @@ use tollgate_tests::{place, reply};
 /// A world whose gateway has these plugins: `alipay`, or one of the components that misbehave.
 pub async fn world(plugins: &[&str]) -> (World, TempDir) {
     let folder = folder(plugins);
-    let setup = Setup {
-        plugins: Some(folder.path().to_owned()),
-        ..Setup::default()
-    };
+    let setup = Setup { plugins: Some(folder.path().to_owned()), ..Setup::default() };
     (World::with(setup).await, folder)
 }
 
@@ -112,10 +109,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> (HeaderMap, String) {
-    let request = format!(
-        "{method} {uri} {headers:?} {}",
-        String::from_utf8_lossy(&body)
-    );
+    let request = format!("{method} {uri} {headers:?} {}", String::from_utf8_lossy(&body));
     heard.lock().unwrap().push(request.clone());
     let mut reflected = HeaderMap::new();
     if let Some(secret) = headers.get("authorization") {

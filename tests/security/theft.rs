@@ -39,23 +39,14 @@ async fn every_theft_is_refused_and_nothing_is_sent() {
         assert_eq!(payment["taken"], 0, "{method}: {payment}");
         needles.absent(method, payment.to_string());
         let order = world.order_of(&payment).await;
-        let page = world
-            .get(
-                text(&order, "cashier_url")
-                    .strip_prefix(&world.url)
-                    .unwrap(),
-            )
-            .await;
+        let page = world.get(text(&order, "cashier_url").strip_prefix(&world.url).unwrap()).await;
         assert!(!page.text.contains("thief"), "{method}: {}", page.text);
         let policy = page.header("content-security-policy");
         assert!(!policy.contains("thief"), "{method}: {policy}");
     }
     let nobody = tokio::time::timeout(std::time::Duration::from_millis(300), trap.accept()).await;
     assert!(nobody.is_err(), "somebody was sent something: {nobody:?}");
-    assert_eq!(
-        world.select("SELECT operation FROM exchanges").await,
-        Vec::<String>::new()
-    );
+    assert_eq!(world.select("SELECT operation FROM exchanges").await, Vec::<String>::new());
     for (name, bytes) in canary::files(&world) {
         needles.absent(&name, bytes);
     }

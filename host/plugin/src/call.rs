@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::Linker;
+use wasmtime::component::{Instance, InstancePre, Linker};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
 
-use crate::contract::{Context, ProviderPlugin, ProviderPluginPre};
+use crate::contract::{
+    BillsIndices, Context, NoticesIndices, ProviderPlugin, ProviderPluginPre, RequestsIndices,
+};
 use crate::engine::{Clockwork, TICK, ticks};
 use crate::health::{Lane, Ward};
 use crate::keys::{KeyUse, MissingKey};
@@ -87,12 +89,14 @@ pub enum CallError {
 impl CallError {
     /// Whether it is the plugin's doing.
     pub fn is_the_plugins(&self) -> bool {
-        matches!(
-            self,
-            CallError::Trap { .. } | CallError::Deadline | CallError::Memory
-        )
+        matches!(self, CallError::Trap { .. } | CallError::Deadline | CallError::Memory)
     }
 }
+
+/// How long a call runs at full speed: many times what an honest one takes. One that hangs would take a processor from
+/// its neighbours until its deadline, so from then on it rests after each tick, and gets a quarter of one.
+const BRISK: Duration = Duration::from_millis(50);
+const REST: Duration = Duration::from_millis(15);
 
 /// Calls that read bills at once. They have turns of their own, so that a long bill never delays a payment.
 const BILL_TURNS: usize = 2;
@@ -132,10 +136,29 @@ impl Desk {
 pub(crate) struct Core {
     pub desk: Arc<Desk>,
     pub pre: ProviderPluginPre<CallState>,
+    pub exports: Exports,
     pub ward: Ward,
     turns: Arc<Semaphore>,
     bill_turns: Arc<Semaphore>,
     alone: [Arc<Semaphore>; 3],
+}
+
+/// Where a component's functions are. A call checks the types of the one interface that it uses: those of all are
+/// checked when the component is loaded, and the types of a manifest take longer than a call.
+pub(crate) struct Exports {
+    pub requests: RequestsIndices,
+    pub notices: NoticesIndices,
+    pub bills: BillsIndices,
+}
+
+impl Exports {
+    fn of(pre: &InstancePre<CallState>) -> wasmtime::Result<Self> {
+        Ok(Self {
+            requests: RequestsIndices::new(pre)?,
+            notices: NoticesIndices::new(pre)?,
+            bills: BillsIndices::new(pre)?,
+        })
+    }
 }
 
 /// How long a call may take.
@@ -151,17 +174,18 @@ pub(crate) enum Budget {
 type Turn = Vec<OwnedSemaphorePermit>;
 
 impl Core {
-    pub fn new(desk: Arc<Desk>, pre: ProviderPluginPre<CallState>) -> Self {
+    pub fn new(desk: Arc<Desk>, pre: ProviderPluginPre<CallState>) -> wasmtime::Result<Self> {
         let one = || Arc::new(Semaphore::new(1));
-        Self {
+        Ok(Self {
             // All but one: a plugin that hangs leaves a turn to its neighbours.
             turns: Arc::new(Semaphore::new(desk.concurrency - 1)),
             bill_turns: Arc::new(Semaphore::new(BILL_TURNS - 1)),
             alone: [one(), one(), one()],
             ward: Ward::default(),
             desk,
+            exports: Exports::of(pre.instance_pre())?,
             pre,
-        }
+        })
     }
 
     /// Runs a call on this thread.
@@ -169,15 +193,16 @@ impl Core {
         &self,
         budget: Budget,
         context: &Moment,
-        call: impl FnOnce(&mut Store<CallState>, &ProviderPlugin) -> wasmtime::Result<T>,
+        call: impl FnOnce(&mut Store<CallState>, &Instance) -> wasmtime::Result<T>,
     ) -> Result<Called<T>, CallError> {
         let started = Instant::now();
         let mut store = self.store(budget, context, started);
         let answer = self
             .pre
+            .instance_pre()
             .instantiate(&mut store)
             .map_err(Failure::Start)
-            .and_then(|plugin| call(&mut store, &plugin).map_err(Failure::Run));
+            .and_then(|instance| call(&mut store, &instance).map_err(Failure::Run));
         match answer {
             Ok(answer) => {
                 let state = store.into_data();
@@ -203,7 +228,16 @@ impl Core {
         store.set_hostcall_fuel(limits.hostcall_bytes);
         store.set_max_component_handles(limits.handles);
         match budget {
-            Budget::Once(deadline) => store.set_epoch_deadline(ticks(deadline)),
+            Budget::Once(deadline) => {
+                store.set_epoch_deadline(ticks(BRISK.min(deadline)));
+                store.epoch_deadline_callback(move |_| {
+                    if started.elapsed() >= deadline {
+                        return Ok(UpdateDeadline::Interrupt);
+                    }
+                    std::thread::sleep(REST.min(deadline.saturating_sub(started.elapsed())));
+                    Ok(UpdateDeadline::Continue(1))
+                });
+            }
             Budget::Progress(gap, wall) => {
                 store.set_epoch_deadline(ticks(gap));
                 store.epoch_deadline_callback(move |context| {
@@ -238,9 +272,7 @@ impl Core {
             drop(turn);
             answer
         });
-        running
-            .await
-            .map_err(|error| CallError::Host(error.to_string()))?
+        running.await.map_err(|error| CallError::Host(error.to_string()))?
     }
 
     async fn turn(&self, lane: Lane, alone: bool) -> Result<Turn, CallError> {
@@ -269,8 +301,7 @@ impl Core {
     /// Puts the end of a call into the plugin's records.
     pub fn note<T>(&self, lane: Lane, answer: &Result<Called<T>, CallError>) {
         let error = answer.as_ref().err();
-        self.ward
-            .note(lane, error, &self.desk.limits, Instant::now());
+        self.ward.note(lane, error, &self.desk.limits, Instant::now());
     }
 }
 
@@ -283,10 +314,7 @@ pub(crate) struct Moment {
 
 impl From<&Context> for Moment {
     fn from(context: &Context) -> Self {
-        Self {
-            now_ms: context.now_ms,
-            nonce: context.nonce.clone(),
-        }
+        Self { now_ms: context.now_ms, nonce: context.nonce.clone() }
     }
 }
 
@@ -313,9 +341,7 @@ impl Failure {
         }
         match (self, trap) {
             (Failure::Start(error), None) => CallError::Host(format!("{error:#}")),
-            _ => CallError::Trap {
-                reason: reason(error, state),
-            },
+            _ => CallError::Trap { reason: reason(error, state) },
         }
     }
 }
@@ -323,12 +349,8 @@ impl Failure {
 fn reason(error: &wasmtime::Error, state: &CallState) -> String {
     let mut reason = error.root_cause().to_string();
     if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
-        let names: Vec<&str> = trace
-            .frames()
-            .iter()
-            .take(8)
-            .filter_map(wasmtime::FrameInfo::func_name)
-            .collect();
+        let names: Vec<&str> =
+            trace.frames().iter().take(8).filter_map(wasmtime::FrameInfo::func_name).collect();
         if !names.is_empty() {
             reason = format!("{reason}, in {}", names.join(" < "));
         }

@@ -19,6 +19,10 @@ mod bound {
     });
 }
 
+pub(crate) use bound::exports::tollgate::provider::{
+    bills::GuestIndices as BillsIndices, notices::GuestIndices as NoticesIndices,
+    requests::GuestIndices as RequestsIndices,
+};
 pub(crate) use bound::tollgate::provider::{
     bill_io as bill_io_import, logging as logging_import, signing as signing_import,
     types as types_import,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, PoolingAllocationConfig,
-    WasmBacktraceDetails,
+    Config, Engine, InstanceAllocationStrategy, ModuleVersionStrategy,
+    PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
 use crate::limits::Limits;
@@ -40,22 +40,16 @@ impl Clockwork {
         let weak = engine.weak();
         let stopped = Arc::clone(&stop);
         // A thread of its own: a worker of an executor may be the one that is stuck.
-        std::thread::Builder::new()
-            .name("plugin-epoch".into())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    std::thread::sleep(TICK);
-                    match weak.upgrade() {
-                        Some(engine) => engine.increment_epoch(),
-                        None => break,
-                    }
+        std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                match weak.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => break,
                 }
-            })?;
-        Ok(Self {
-            engine,
-            pooled,
-            stop,
-        })
+            }
+        })?;
+        Ok(Self { engine, pooled, stop })
     }
 
     /// Whether instances come from the pool.
@@ -123,6 +117,7 @@ fn pooled_engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .max_unused_warm_slots(32)
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10)
+        // Not `pagemap_scan`: it misses a written page that was swapped out, which the next instance would then read.
         .decommit_batch_size(8);
     let mut config = config()?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

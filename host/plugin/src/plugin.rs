@@ -10,7 +10,7 @@ use crate::bill::{BillSink, BillSource, SinkHandle, SourceHandle};
 use crate::call::{Budget, CallError, Called, Core, Moment};
 use crate::contract::{
     BillRequest, Context, Fault, HttpResponse, Inbound, Manifest, Operation, Payment, Progress,
-    Reading, Reply, Step, Summary, Verdict,
+    ProviderPlugin, Reading, Reply, Step, Summary, Verdict,
 };
 use crate::health::{Health, Lane};
 use crate::keys::Keys;
@@ -121,10 +121,11 @@ impl Plugin {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
         let call = move |core: &Core| {
             let moment = Moment::from(&context);
-            core.run(core.usual(), &moment, |store, plugin| {
+            core.run(core.usual(), &moment, |store, instance| {
                 let ring = lend(store, keys)?;
-                plugin
-                    .tollgate_provider_requests()
+                core.exports
+                    .requests
+                    .load(&mut *store, instance)?
                     .call_interpret(store, &context, ring, &operation, &state, &response)
             })
         };
@@ -145,14 +146,7 @@ impl Plugin {
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
         let keys = Arc::clone(keys);
         let call = move |core: &Core| {
-            read(
-                core,
-                &context,
-                keys,
-                &message,
-                about.as_ref(),
-                answer.as_ref(),
-            )
+            read(core, &context, keys, &message, about.as_ref(), answer.as_ref())
         };
         self.core.submit(Lane::Notices, call).await
     }
@@ -185,10 +179,11 @@ impl Plugin {
         let keys = Arc::clone(keys);
         let call = move |core: &Core| {
             let moment = Moment::from(&context);
-            core.run(core.usual(), &moment, |store, plugin| {
+            core.run(core.usual(), &moment, |store, instance| {
                 let ring = lend(store, keys)?;
-                plugin
-                    .tollgate_provider_notices()
+                core.exports
+                    .notices
+                    .load(&mut *store, instance)?
                     .call_acknowledge(store, &context, ring, &message, verdict)
             })
         };
@@ -210,16 +205,15 @@ impl Plugin {
         let call = move |core: &Core| {
             let limits = &core.desk.limits;
             let budget = Budget::Progress(limits.call_deadline, limits.bill_wall);
-            core.run(budget, &Moment::from(&context), |store, plugin| {
+            core.run(budget, &Moment::from(&context), |store, instance| {
                 let table = &mut store.data_mut().table;
                 let source = table.push(SourceHandle(source))?;
                 let sink = table.push(SinkHandle(sink))?;
-                let (source, sink) = (
-                    Resource::new_borrow(source.rep()),
-                    Resource::new_borrow(sink.rep()),
-                );
-                plugin
-                    .tollgate_provider_bills()
+                let (source, sink) =
+                    (Resource::new_borrow(source.rep()), Resource::new_borrow(sink.rep()));
+                core.exports
+                    .bills
+                    .load(&mut *store, instance)?
                     .call_parse(store, &context, &bill, &file_name, source, sink)
             })
         };
@@ -234,12 +228,11 @@ impl Core {
 
     /// The manifest, unchecked, under its own deadline.
     pub fn describe(&self) -> Result<Manifest, CallError> {
-        let moment = Moment {
-            now_ms: 0,
-            nonce: String::new(),
-        };
+        let moment = Moment { now_ms: 0, nonce: String::new() };
         let budget = Budget::Once(self.desk.limits.describe_deadline);
-        self.run(budget, &moment, |store, plugin| {
+        self.run(budget, &moment, |store, instance| {
+            // All of its functions are checked here, once.
+            let plugin = ProviderPlugin::new(&mut *store, instance)?;
             plugin.tollgate_provider_provider().call_describe(store)
         })
         .map(|called| called.answer)
@@ -253,10 +246,11 @@ fn build(
     operation: &Operation,
     state: &[u8],
 ) -> Result<Called<Result<Step, Fault>>, CallError> {
-    core.run(core.usual(), &Moment::from(context), |store, plugin| {
+    core.run(core.usual(), &Moment::from(context), |store, instance| {
         let ring = lend(store, keys)?;
-        plugin
-            .tollgate_provider_requests()
+        core.exports
+            .requests
+            .load(&mut *store, instance)?
             .call_build(store, context, ring, operation, state)
     })
 }
@@ -269,11 +263,12 @@ fn read(
     about: Option<&Payment>,
     answer: Option<&(Vec<u8>, HttpResponse)>,
 ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-    core.run(core.usual(), &Moment::from(context), |store, plugin| {
+    core.run(core.usual(), &Moment::from(context), |store, instance| {
         let ring = lend(store, keys)?;
         let answer = answer.map(|(state, response)| (state.as_slice(), response));
-        plugin
-            .tollgate_provider_notices()
+        core.exports
+            .notices
+            .load(&mut *store, instance)?
             .call_read(store, context, ring, message, about, answer)
     })
 }

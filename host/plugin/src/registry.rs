@@ -127,14 +127,9 @@ impl Registry {
     /// # Errors
     /// When the folder cannot be read; nothing is swapped then.
     pub fn reload(&self) -> Result<Reloaded, RegistryError> {
-        let _one_at_a_time = self
-            .reloading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let files = wasm_files(&self.folder).map_err(|source| RegistryError::Folder {
-            folder: self.folder.clone(),
-            source,
-        })?;
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = wasm_files(&self.folder)
+            .map_err(|source| RegistryError::Folder { folder: self.folder.clone(), source })?;
         let before = self.current.load_full();
         let mut after = Snapshot::default();
         let mut told = Reloaded::default();
@@ -146,12 +141,8 @@ impl Registry {
             }
         }
         keep_running(&before, &mut after, &mut told);
-        told.removed = before
-            .plugins
-            .keys()
-            .filter(|id| !after.plugins.contains_key(*id))
-            .cloned()
-            .collect();
+        told.removed =
+            before.plugins.keys().filter(|id| !after.plugins.contains_key(*id)).cloned().collect();
         told.refused.clone_from(&after.refused);
         self.current.store(Arc::new(after));
         Ok(told)
@@ -165,17 +156,7 @@ impl Registry {
         told: &mut Reloaded,
     ) {
         let id = plugin.manifest.id.clone();
-        if let Some(other) = after.plugins.get(&id) {
-            after.refused.push(RefusedFile {
-                file: plugin.file.clone(),
-                reason: format!("{} already holds a plugin {id}", other.file),
-            });
-            return;
-        }
-        let same = before
-            .plugins
-            .get(&id)
-            .is_some_and(|p| p.digest == plugin.digest);
+        let same = before.plugins.get(&id).is_some_and(|p| p.digest == plugin.digest);
         if same {
             told.unchanged.push(id.clone());
         } else {
@@ -187,18 +168,14 @@ impl Registry {
     fn load(&self, path: &Path, file: &str, before: &Snapshot) -> Result<Arc<Plugin>, String> {
         let wasm = read_within(path, self.desk.limits.component_bytes)?;
         let digest = sha256_hex(&wasm);
-        let known = before
-            .plugins
-            .values()
-            .find(|plugin| plugin.digest == digest && plugin.file == file);
+        let known =
+            before.plugins.values().find(|plugin| plugin.digest == digest && plugin.file == file);
         if let Some(plugin) = known {
             return Ok(Arc::clone(plugin));
         }
         let engine = &self.desk.clockwork.engine;
-        let component = self
-            .cache
-            .component(engine, &wasm)
-            .map_err(|error| one_line(&error.to_string()))?;
+        let component =
+            self.cache.component(engine, &wasm).map_err(|error| one_line(&error.to_string()))?;
         let imports = checked_imports(engine, &component)?;
         let pre = self
             .desk
@@ -206,18 +183,18 @@ impl Registry {
             .instantiate_pre(&component)
             .and_then(ProviderPluginPre::new)
             .map_err(|error| one_line(&format!("does not fit the contract: {error:#}")))?;
-        let core = Arc::new(Core::new(Arc::clone(&self.desk), pre));
+        let core = Core::new(Arc::clone(&self.desk), pre)
+            .map_err(|error| one_line(&format!("does not fit the contract: {error:#}")))?;
+        let core = Arc::new(core);
         let manifest = core
             .describe()
             .map_err(|error| one_line(&format!("does not describe itself: {error}")))?;
         manifest::check(&manifest).map_err(|problems| one_line(&problems.join("; ")))?;
-        Ok(Arc::new(Plugin {
-            core,
-            manifest,
-            digest,
-            imports,
-            file: file.to_owned(),
-        }))
+        // So no two files are one plugin, and none takes the place of another's accounts.
+        if file.strip_suffix(".wasm") != Some(manifest.id.as_str()) {
+            return Err(format!("is the plugin {0}, whose file is {0}.wasm", manifest.id));
+        }
+        Ok(Arc::new(Plugin { core, manifest, digest, imports, file: file.to_owned() }))
     }
 }
 
@@ -244,9 +221,7 @@ fn wasm_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, String> {

@@ -50,11 +50,7 @@ pub fn measure() {
             Milli(1300),
         );
         fact("p99 of payments alone", Milli::micros(median(alone)), "us");
-        fact(
-            "p99 of payments beside hostile components",
-            Milli::micros(median(beside)),
-            "us",
-        );
+        fact("p99 of payments beside hostile components", Milli::micros(median(beside)), "us");
         fact("payments at full capacity", Milli::whole(capacity), "1/s");
     });
 }
@@ -82,13 +78,7 @@ impl Stage {
             });
             hostile.push(api.post("/v1/accounts", &body).await["id"].clone());
         }
-        Stage {
-            api,
-            alipay,
-            hostile,
-            _gateway: gateway,
-            _data: data,
-        }
+        Stage { api, alipay, hostile, _gateway: gateway, _data: data }
     }
 
     /// Orders that wait to be paid: making them is not what is measured.

@@ -117,10 +117,7 @@ fn parse() {
         tollgate_alipay::parse(NAME, &Native(RefCell::new(source(&file))), &sink).unwrap();
         plain.push(started.elapsed());
         assert_eq!(sink.0.load(Ordering::Relaxed), PARSED);
-        ratios.push(Milli::ratio(
-            component[component.len() - 1],
-            plain[plain.len() - 1],
-        ));
+        ratios.push(Milli::ratio(component[component.len() - 1], plain[plain.len() - 1]));
     }
     fact(
         "bill rows decoded and parsed, component",
@@ -136,20 +133,13 @@ fn parse() {
 }
 
 fn bill_request() -> BillRequest {
-    BillRequest {
-        kind: "trade".to_owned(),
-        period: "2023-12-21".to_owned(),
-        ticket: Vec::new(),
-    }
+    BillRequest { kind: "trade".to_owned(), period: "2023-12-21".to_owned(), ticket: Vec::new() }
 }
 
 /// From the provider's link to rows in the store, in a gateway of its own.
 fn pass() {
     let data = tempfile::tempdir().unwrap();
-    let (data, plugins) = (
-        data.path().to_str().unwrap().to_owned(),
-        plugins("TOLLGATE_PLUGINS"),
-    );
+    let (data, plugins) = (data.path().to_str().unwrap().to_owned(), plugins("TOLLGATE_PLUGINS"));
     let arguments = ["gateway", &data, plugins.to_str().unwrap()];
     // The first start compiles, which is not what is measured.
     let first = Process::start(&arguments);
@@ -169,10 +159,7 @@ fn pass() {
         let started = Instant::now();
         let ask = json!({ "account_id": account["id"], "period": seeded["day"] });
         let bill = api.post("/v1/bills", &ask).await;
-        let path = format!(
-            "/v1/bills/{}",
-            bill["id"].as_str().unwrap_or_else(|| panic!("{bill}"))
-        );
+        let path = format!("/v1/bills/{}", bill["id"].as_str().unwrap_or_else(|| panic!("{bill}")));
         let done = loop {
             let now = api.get(&path).await;
             match now["state"].as_str() {
@@ -191,16 +178,8 @@ fn pass() {
             "MiB",
             Milli::whole(64),
         );
-        fact(
-            "memory of the idle gateway",
-            Milli(Milli::whole(idle).0 / 1024),
-            "MiB",
-        );
-        fact(
-            "bill rows from link to store",
-            Milli::per_second(PASSED, took),
-            "rows/s",
-        );
+        fact("memory of the idle gateway", Milli(Milli::whole(idle).0 / 1024), "MiB");
+        fact("bill rows from link to store", Milli::per_second(PASSED, took), "rows/s");
     });
     gateway.stop();
     provider.stop();

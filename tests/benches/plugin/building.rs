@@ -57,12 +57,7 @@ pub fn measure() {
         }
     }
     let ratios = |of: fn(&Side) -> Duration| {
-        median(
-            pairs
-                .iter()
-                .map(|(one, other)| Milli::ratio(of(one), of(other)))
-                .collect(),
-        )
+        median(pairs.iter().map(|(one, other)| Milli::ratio(of(one), of(other))).collect())
     };
     let times = |of: &dyn Fn(&(Side, Side)) -> Duration| {
         Milli::micros(median(pairs.iter().map(of).collect()))
@@ -73,66 +68,28 @@ pub fn measure() {
         "ratio",
         Milli::whole(3),
     );
-    goal(
-        "fresh instance and crossing",
-        crossing(&fixture),
-        "us",
-        Milli::whole(25),
-    );
+    goal("fresh instance and crossing", crossing(&fixture), "us", Milli::whole(25));
     goal(
         "payment request, component / native, with RSA",
         ratios(|side| side.whole),
         "ratio",
         Milli(1100),
     );
-    fact(
-        "payment request, component, no RSA",
-        times(&|pair| pair.0.rest),
-        "us",
-    );
-    fact(
-        "payment request, native, no RSA",
-        times(&|pair| pair.1.rest),
-        "us",
-    );
-    fact(
-        "payment request, component, with RSA",
-        times(&|pair| pair.0.whole),
-        "us",
-    );
-    fact(
-        "payment request, native, with RSA",
-        times(&|pair| pair.1.whole),
-        "us",
-    );
-    fact(
-        "RSA-2048 signature in the host",
-        times(&|pair| pair.0.signing),
-        "us",
-    );
-    fact(
-        "RSA-2048 signature in native code",
-        times(&|pair| pair.1.signing),
-        "us",
-    );
-    fact(
-        "payment request, with the hop to a blocking thread",
-        hop(&fixture),
-        "us",
-    );
+    fact("payment request, component, no RSA", times(&|pair| pair.0.rest), "us");
+    fact("payment request, native, no RSA", times(&|pair| pair.1.rest), "us");
+    fact("payment request, component, with RSA", times(&|pair| pair.0.whole), "us");
+    fact("payment request, native, with RSA", times(&|pair| pair.1.whole), "us");
+    fact("RSA-2048 signature in the host", times(&|pair| pair.0.signing), "us");
+    fact("RSA-2048 signature in native code", times(&|pair| pair.1.signing), "us");
+    fact("payment request, with the hop to a blocking thread", hop(&fixture), "us");
 }
 
 fn by_component(fixture: &Fixture) -> Took {
     let (context, operation) = (host::context(), host::pay());
     let started = Instant::now();
-    let called = fixture
-        .plugin
-        .build_here(&context, &fixture.keys, &operation, &[]);
+    let called = fixture.plugin.build_here(&context, &fixture.keys, &operation, &[]);
     let whole = started.elapsed();
-    Took {
-        whole,
-        signing: called.unwrap().in_keys,
-    }
+    Took { whole, signing: called.unwrap().in_keys }
 }
 
 fn by_native(fixture: &Fixture) -> Took {
@@ -141,18 +98,13 @@ fn by_native(fixture: &Fixture) -> Took {
     let built = tollgate_alipay::build(&context, &fixture.native, &operation);
     let whole = started.elapsed();
     assert!(built.is_ok());
-    Took {
-        whole,
-        signing: fixture.native.took(),
-    }
+    Took { whole, signing: fixture.native.took() }
 }
 
 /// Both sides make the same form, or nothing else that is measured means anything.
 fn same_result(fixture: &Fixture) {
-    let called = fixture
-        .plugin
-        .build_here(&host::context(), &fixture.keys, &host::pay(), &[])
-        .unwrap();
+    let called =
+        fixture.plugin.build_here(&host::context(), &fixture.keys, &host::pay(), &[]).unwrap();
     let built =
         tollgate_alipay::build(&native::context(), &fixture.native, &native::pay()).unwrap();
     let Ok(Step::Done(Outcome::Report(report))) = called.answer else {
@@ -161,9 +113,7 @@ fn same_result(fixture: &Fixture) {
     let native_requests::Step::Done(native_requests::Outcome::Report(plain)) = built else {
         panic!("no report of native code")
     };
-    let NextAction::PostForm(form) = report.action else {
-        panic!("no form of the component")
-    };
+    let NextAction::PostForm(form) = report.action else { panic!("no form of the component") };
     let native_requests::NextAction::PostForm(plain) = plain.action else {
         panic!("no form of native code")
     };
@@ -176,9 +126,7 @@ fn crossing(fixture: &Fixture) -> Milli {
     let rounds = (0..PAIRS).map(|_| {
         let calls = (0..CALLS * 4).map(|_| {
             let started = Instant::now();
-            let called = fixture
-                .plugin
-                .build_here(&context, &fixture.keys, &operation, &[]);
+            let called = fixture.plugin.build_here(&context, &fixture.keys, &operation, &[]);
             let took = started.elapsed();
             assert!(called.unwrap().answer.is_err());
             took
@@ -190,19 +138,13 @@ fn crossing(fixture: &Fixture) -> Milli {
 
 /// The whole call as flows make it: its turn, another thread, and back.
 fn hop(fixture: &Fixture) -> Milli {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let calls = runtime.block_on(async {
         let mut calls = Vec::new();
         for _ in 0..CALLS * 4 {
             let (context, operation) = (host::context(), host::pay());
             let started = Instant::now();
-            let called = fixture
-                .plugin
-                .build(context, &fixture.keys, &operation, Vec::new())
-                .await;
+            let called = fixture.plugin.build(context, &fixture.keys, &operation, Vec::new()).await;
             calls.push(started.elapsed());
             assert!(called.unwrap().answer.is_ok());
         }

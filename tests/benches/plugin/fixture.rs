@@ -83,9 +83,7 @@ impl Keyring for TimedKeys {
 
 /// The folder of plugins that `cargo xtask bench` names.
 pub fn plugins(variable: &str) -> PathBuf {
-    std::env::var_os(variable)
-        .map(PathBuf::from)
-        .unwrap_or_else(|| panic!("{variable} is not set"))
+    std::env::var_os(variable).map(PathBuf::from).unwrap_or_else(|| panic!("{variable} is not set"))
 }
 
 struct Pair {
@@ -98,10 +96,7 @@ fn pair() -> Pair {
     let private: Pkcs8V1Der<'_> = pair.as_der().unwrap();
     let half = pair.public_key();
     let public: PublicKeyX509Der<'_> = half.as_der().unwrap();
-    Pair {
-        private: private.as_ref().to_vec(),
-        public: public.as_ref().to_vec(),
-    }
+    Pair { private: private.as_ref().to_vec(), public: public.as_ref().to_vec() }
 }
 
 impl Fixture {
@@ -117,31 +112,20 @@ impl Fixture {
         });
         let plugin = registry.unwrap().get("alipay").unwrap();
         let (merchant, provider) = (pair(), pair());
-        let slots = [
-            ("app-private-key", &merchant.private),
-            ("alipay-public-key", &provider.public),
-        ];
+        let slots =
+            [("app-private-key", &merchant.private), ("alipay-public-key", &provider.public)];
         let texts: BTreeMap<String, Vec<SecretString>> = slots
             .into_iter()
-            .map(|(slot, der)| {
-                (
-                    slot.to_owned(),
-                    vec![SecretString::from(STANDARD.encode(der))],
-                )
-            })
+            .map(|(slot, der)| (slot.to_owned(), vec![SecretString::from(STANDARD.encode(der))]))
             .collect();
-        let native = MemoryKeys::default()
-            .private("app-private-key", &merchant.private)
-            .unwrap();
+        let native = MemoryKeys::default().private("app-private-key", &merchant.private).unwrap();
         Fixture {
             keys: Arc::new(Keys::parse(plugin.manifest(), &texts).unwrap()),
             native: TimedKeys {
                 keys: native.public("alipay-public-key", None, &provider.public),
                 took: Cell::default(),
             },
-            provider: MemoryKeys::default()
-                .private("own", &provider.private)
-                .unwrap(),
+            provider: MemoryKeys::default().private("own", &provider.private).unwrap(),
             plugin,
             _cache: cache,
         }
@@ -174,20 +158,11 @@ macro_rules! arguments {
         }
 
         fn money(minor: i64) -> Money {
-            Money {
-                minor,
-                currency: "CNY".to_owned(),
-                exponent: 2,
-            }
+            Money { minor, currency: "CNY".to_owned(), exponent: 2 }
         }
 
         fn item(name: &str, minor: i64) -> Item {
-            Item {
-                name: name.to_owned(),
-                quantity: 2,
-                unit: money(minor),
-                extra: Vec::new(),
-            }
+            Item { name: name.to_owned(), quantity: 2, unit: money(minor), extra: Vec::new() }
         }
 
         fn payment() -> Payment {
@@ -251,11 +226,7 @@ pub mod host {
 
     /// An operation that the plugin refuses at once: what is left of a call is the call itself.
     pub fn nothing() -> Operation {
-        Operation::Capture(CaptureRequest {
-            payment: payment(),
-            amount: money(1),
-            last: true,
-        })
+        Operation::Capture(CaptureRequest { payment: payment(), amount: money(1), last: true })
     }
 }
 

@@ -17,9 +17,8 @@ const MESSAGES: usize = 400;
 
 pub fn measure() {
     let fixture = Fixture::new();
-    let messages: Vec<String> = (0..MESSAGES)
-        .map(|number| notification(&fixture, number))
-        .collect();
+    let messages: Vec<String> =
+        (0..MESSAGES).map(|number| notification(&fixture, number)).collect();
     let (mut component, mut plain, mut verifying, mut ratios) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -43,16 +42,8 @@ pub fn measure() {
     );
     fact("notification, component / native", median(ratios), "ratio");
     let each = median(verifying) / u32::try_from(MESSAGES).unwrap();
-    fact(
-        "RSA-2048 verification in the host",
-        Milli::micros(each),
-        "us",
-    );
-    fact(
-        "notifications verified and read, as flows do",
-        all_at_once(&fixture, &messages),
-        "1/s",
-    );
+    fact("RSA-2048 verification in the host", Milli::micros(each), "us");
+    fact("notifications verified and read, as flows do", all_at_once(&fixture, &messages), "1/s");
 }
 
 fn by_component(fixture: &Fixture, messages: &[String]) -> (Duration, Duration) {
@@ -60,10 +51,8 @@ fn by_component(fixture: &Fixture, messages: &[String]) -> (Duration, Duration) 
     let mut verifying = Duration::ZERO;
     let started = Instant::now();
     for body in messages {
-        let called = fixture
-            .plugin
-            .read_here(&context, &fixture.keys, &host::message(body), None)
-            .unwrap();
+        let called =
+            fixture.plugin.read_here(&context, &fixture.keys, &host::message(body), None).unwrap();
         assert!(called.signature_held() && matches!(called.answer, Ok(Reading::Events(_))));
         verifying += called.in_keys;
     }
@@ -80,10 +69,7 @@ fn by_native(fixture: &Fixture, messages: &[String]) -> Duration {
 
 /// From several tasks, each call on a blocking thread when its turn comes.
 fn all_at_once(fixture: &Fixture, messages: &[String]) -> Milli {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let rounds = (0..ROUNDS).map(|_| {
         runtime.block_on(async {
             let started = Instant::now();
@@ -112,20 +98,15 @@ fn all_at_once(fixture: &Fixture, messages: &[String]) -> Milli {
 /// A notification as Alipay sends it, signed over its sorted fields.
 fn notification(fixture: &Fixture, number: usize) -> String {
     let reference = format!("P{number:023}");
-    let (notice, trade) = (
-        format!("2023122101222{number:021}"),
-        format!("20231221220014{number:014}"),
-    );
+    let (notice, trade) =
+        (format!("2023122101222{number:021}"), format!("20231221220014{number:014}"));
     let fields = [
         ("app_id", APP_ID),
         ("auth_app_id", APP_ID),
         ("buyer_id", "2088722003899160"),
         ("buyer_pay_amount", "125.00"),
         ("charset", "utf-8"),
-        (
-            "fund_bill_list",
-            r#"[{"amount":"125.00","fundChannel":"ALIPAYACCOUNT"}]"#,
-        ),
+        ("fund_bill_list", r#"[{"amount":"125.00","fundChannel":"ALIPAYACCOUNT"}]"#),
         ("gmt_create", "2023-12-21 06:54:30"),
         ("gmt_payment", "2023-12-21 06:54:37"),
         ("invoice_amount", "125.00"),
@@ -142,15 +123,9 @@ fn notification(fixture: &Fixture, number: usize) -> String {
         ("trade_status", "TRADE_SUCCESS"),
         ("version", "1.0"),
     ];
-    let text: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let text: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let data = [Piece::Text(text.join("&").into_bytes())];
-    let sign = fixture
-        .provider
-        .sign(Pick::Slot("own"), RSA_PKCS1_SHA256, &data)
-        .unwrap();
+    let sign = fixture.provider.sign(Pick::Slot("own"), RSA_PKCS1_SHA256, &data).unwrap();
     let sign = STANDARD.encode(sign);
     let signature = [("sign", sign.as_str()), ("sign_type", "RSA2")];
     let all = fields.iter().chain(&signature);

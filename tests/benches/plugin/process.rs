@@ -29,10 +29,7 @@ pub fn gateway(data: &Path, plugins: &Path) {
 /// Runs a simulator until the input ends.
 pub fn simulator() {
     runtime().block_on(async {
-        let config = SimulatorConfig {
-            bill_ready_at_once: true,
-            ..SimulatorConfig::default()
-        };
+        let config = SimulatorConfig { bill_ready_at_once: true, ..SimulatorConfig::default() };
         let simulator = Simulator::start(config).await.unwrap();
         until_told(
             &json!({ "url": simulator.url, "account": simulator.providers()[0]["account"] }),
@@ -44,10 +41,7 @@ pub fn simulator() {
 
 /// A runtime as the gateway has it.
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
 }
 
 async fn until_told(ready: &Value) {
@@ -73,20 +67,13 @@ impl Process {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        Process {
-            ready: serde_json::from_str(&line).unwrap(),
-            child,
-        }
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Process { ready: serde_json::from_str(&line).unwrap(), child }
     }
 
     /// A member of what it said.
     pub fn said(&self, name: &str) -> &str {
-        self.ready[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("no {name} in {}", self.ready))
+        self.ready[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.ready))
     }
 
     /// Memory now, and the most since [`Process::forget_peak`], in KiB.
@@ -139,35 +126,19 @@ impl Api {
 
     /// Posts JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = self
-            .client
-            .post(format!("{}{path}", self.url))
-            .bearer_auth(&self.key);
-        request
-            .json(body)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap()
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.key);
+        request.json(body).send().await.unwrap().json().await.unwrap()
     }
 
     /// Gets JSON.
     pub async fn get(&self, path: &str) -> Value {
-        let request = self
-            .client
-            .get(format!("{}{path}", self.url))
-            .bearer_auth(&self.key);
+        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.key);
         request.send().await.unwrap().json().await.unwrap()
     }
 
     /// An order, by its id.
     pub async fn order(&self, number: &str) -> String {
         let body = json!({ "number": number, "amount": 1250, "currency": "CNY", "subject": "Tea" });
-        self.post("/v1/orders", &body).await["id"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.post("/v1/orders", &body).await["id"].as_str().unwrap().to_owned()
     }
 }

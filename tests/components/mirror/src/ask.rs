@@ -58,17 +58,11 @@ fn ask(name: &str, key: &Key, got: &mut Answers) {
     // A call may sign, seal and derive sixteen times in all.
     if name == "word" {
         got.key(key.derive("md5-hex", b""));
-        let derived = got
-            .keys
-            .last()
-            .map(|key| key.open("aes-256-gcm", &[0; 12], b"", &[0; 32]));
+        let derived = got.keys.last().map(|key| key.open("aes-256-gcm", &[0; 12], b"", &[0; 32]));
         derived.into_iter().for_each(|opened| got.take(opened));
     }
     if name == "base64" {
-        let parts = [
-            Part::Text(b"mirrored".to_vec()),
-            Part::Private("card".to_owned()),
-        ];
+        let parts = [Part::Text(b"mirrored".to_vec()), Part::Private("card".to_owned())];
         got.take(key.seal("aes-256-gcm", &[1; 12], b"", &parts));
         got.take(key.seal("aes-256-gcm", &[1; 12], b"", &parts[..1]));
     }

@@ -38,11 +38,8 @@ impl requests::Guest for Mirror {
         let got = ask::everything(keys);
         let mut request = request(&context, "/pay")?;
         if about.method == "header" {
-            let secret = SecretRef {
-                slot: "word".to_owned(),
-                form: "bearer".to_owned(),
-                user: None,
-            };
+            let secret =
+                SecretRef { slot: "word".to_owned(), form: "bearer".to_owned(), user: None };
             let header = ("authorization".to_owned(), Value::Secret(secret));
             request.headers.push(header);
         }
@@ -62,10 +59,7 @@ impl requests::Guest for Mirror {
         let pending = fact(payment(&operation)?, PaymentStatus::Pending, None);
         let body = String::from_utf8_lossy(&response.body).into_owned();
         let seen = format!("{:?} {body}", response.headers);
-        Ok(Progress::Done(report(
-            pending,
-            NextAction::Instructions(seen),
-        )))
+        Ok(Progress::Done(report(pending, NextAction::Instructions(seen))))
     }
 }
 
@@ -86,11 +80,7 @@ impl notices::Guest for Mirror {
         _message: Inbound,
         _verdict: notices::Verdict,
     ) -> notices::Reply {
-        notices::Reply {
-            status: 400,
-            headers: Fields::new(),
-            body: Vec::new(),
-        }
+        notices::Reply { status: 400, headers: Fields::new(), body: Vec::new() }
     }
 }
 
