@@ -138,6 +138,8 @@ pub enum PaymentCommand {
     Refund(i64),
     /// A refund that held so much turned out to have failed.
     Release(i64),
+    /// A refund that was called failed, and holds nothing, gave so much back after all.
+    RefundUnreserved(i64),
 }
 
 /// What a provider said of a payment, after the host's checks.
@@ -175,9 +177,6 @@ pub enum PaymentEffect {
 /// Why a command does not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentRefusal {
-    /// Handing out twice.
-    #[error("the payment was handed out before")]
-    AlreadyOffered,
     /// Another amount than the one that was asked for.
     #[error("the provider took another amount than the payment's")]
     OtherAmount,
@@ -218,20 +217,13 @@ impl Payment {
             PaymentCommand::Reserve(minor) => self.reserve(minor, now),
             PaymentCommand::Refund(minor) => self.refund(minor, now),
             PaymentCommand::Release(minor) => self.release(minor, now),
+            PaymentCommand::RefundUnreserved(minor) => self.refund_unreserved(minor, now),
         }
     }
 
     fn offer(self, now: Moment) -> Outcome {
-        match self.state {
-            PaymentState::Created => Ok(self.rise(PaymentState::Pending, now)),
-            // Its notification was faster than our own answer: what that one said stands.
-            PaymentState::Approved
-            | PaymentState::Authorized
-            | PaymentState::Succeeded
-            | PaymentState::Failed
-            | PaymentState::Closed => Ok((self, vec![])),
-            PaymentState::Pending | PaymentState::Unknown => Err(PaymentRefusal::AlreadyOffered),
-        }
+        // Where a message or a query was faster than our own answer, what that one said stands.
+        self.learn(Told::Pending, now)
     }
 
     fn learn(self, told: Told, now: Moment) -> Outcome {
@@ -298,6 +290,11 @@ impl Payment {
         let held = self.give_up(minor, now)?;
         let refunded = held.refunded.checked_add(minor).ok_or(MoneyError::Overflow)?;
         Ok((Payment { refunded, ..held }, vec![PaymentEffect::DeriveOrder]))
+    }
+
+    fn refund_unreserved(self, minor: i64, now: Moment) -> Outcome {
+        let (held, _) = self.reserve(minor, now)?;
+        held.refund(minor, now)
     }
 
     fn release(self, minor: i64, now: Moment) -> Outcome {

@@ -59,19 +59,30 @@ fn another_amount_is_never_believed() {
 }
 
 #[test]
-fn a_payment_is_handed_out_once() {
+fn handing_out_makes_pending_what_nobody_has_told_more_of() {
     use PaymentState::*;
     let rows = [
-        (Created, Ok(Pending)),
-        (Pending, Err(PaymentRefusal::AlreadyOffered)),
-        (Unknown, Err(PaymentRefusal::AlreadyOffered)),
-        (Succeeded, Ok(Succeeded)),
-        (Failed, Ok(Failed)),
-        (Closed, Ok(Closed)),
+        (Created, Pending),
+        (Unknown, Pending),
+        (Pending, Pending),
+        (Succeeded, Succeeded),
+        (Failed, Failed),
+        (Closed, Closed),
     ];
     for (from, wanted) in rows {
-        assert_eq!(after(from, PaymentCommand::Offer), wanted, "{from}");
+        assert_eq!(after(from, PaymentCommand::Offer), Ok(wanted), "{from}");
     }
+}
+
+#[test]
+fn a_refund_that_was_called_failed_is_booked_if_it_fits() {
+    let paid = payment(PaymentState::Succeeded);
+    let (after, effects) = paid.apply(PaymentCommand::RefundUnreserved(400), LATER).unwrap();
+    assert_eq!((after.reserved, after.refunded), (0, 400));
+    assert_eq!(effects, [PaymentEffect::DeriveOrder]);
+    let (held, _) = paid.apply(PaymentCommand::Reserve(1000), LATER).unwrap();
+    let refused = held.apply(PaymentCommand::RefundUnreserved(1), LATER);
+    assert_eq!(refused, Err(PaymentRefusal::ExceedsPayment));
 }
 
 #[test]
@@ -127,6 +138,7 @@ fn any_command() -> impl Strategy<Value = PaymentCommand> {
         (1i64..700).prop_map(PaymentCommand::Reserve),
         (1i64..700).prop_map(PaymentCommand::Refund),
         (1i64..700).prop_map(PaymentCommand::Release),
+        (1i64..700).prop_map(PaymentCommand::RefundUnreserved),
     ]
 }
 

@@ -96,7 +96,7 @@ pub struct Refund {
 pub enum RefundCommand {
     /// It was sent, and no answer that says anything came.
     LoseSight,
-    /// It was refused before anything was sent.
+    /// It came to nothing before anything was sent. Once it may have been sent, this proves nothing.
     Refuse,
     /// The provider said so, and the host checked what it said.
     Learn(RefundTold),
@@ -126,6 +126,8 @@ pub enum RefundEffect {
     SettleReserve(i64),
     /// The reserve is free again.
     ReleaseReserve(i64),
+    /// It was called failed, its reserve is gone, and the money went back after all.
+    SettleUnreserved(i64),
     /// Tell the merchant.
     Announce(&'static str),
     /// Ask the provider again by its schedule.
@@ -141,15 +143,17 @@ impl Refund {
     /// The refund after `command`, and what follows. A repeat, or less than is known, changes nothing.
     pub fn apply(self, command: RefundCommand, now: Moment) -> (Refund, Vec<RefundEffect>) {
         if !self.state.is_open() {
-            // A success that is reversed later is a new fact of its own, not an edit of this one.
-            return (self, vec![]);
+            return self.apply_settled(command, now);
         }
         let state = match command {
             RefundCommand::LoseSight => match self.state {
                 RefundState::Requested => RefundState::Unknown,
                 known => known,
             },
-            RefundCommand::Refuse => RefundState::Failed,
+            RefundCommand::Refuse => match self.state {
+                RefundState::Requested => RefundState::Failed,
+                known => known,
+            },
             RefundCommand::Learn(told) => match told {
                 RefundTold::Pending => match self.state {
                     RefundState::NeedsAction => RefundState::NeedsAction,
@@ -182,6 +186,19 @@ impl Refund {
         };
         (Refund { state, changed: now, ..self }, effects)
     }
+
+    /// Money that moved is never forgotten: a failure gives way to a success. A success that is reversed later is a
+    /// new fact of its own, not an edit of this one.
+    fn apply_settled(self, command: RefundCommand, now: Moment) -> (Refund, Vec<RefundEffect>) {
+        match (self.state, command) {
+            (RefundState::Failed, RefundCommand::Learn(RefundTold::Succeeded)) => {
+                let effects =
+                    vec![RefundEffect::SettleUnreserved(self.minor), RefundEffect::Announce("refund.succeeded")];
+                (Refund { state: RefundState::Succeeded, changed: now, ..self }, effects)
+            }
+            _ => (self, vec![]),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,14 +223,14 @@ mod tests {
         let rows = [
             // from: lost, refused, pending, needs action, succeeded, failed, unknown, not found
             (Requested, [Unknown, Failed, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown]),
-            (Pending, [Pending, Failed, Pending, NeedsAction, Succeeded, Failed, Pending, Pending]),
-            (Unknown, [Unknown, Failed, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown]),
+            (Pending, [Pending, Pending, Pending, NeedsAction, Succeeded, Failed, Pending, Pending]),
+            (Unknown, [Unknown, Unknown, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown]),
             (
                 NeedsAction,
-                [NeedsAction, Failed, NeedsAction, NeedsAction, Succeeded, Failed, NeedsAction, NeedsAction],
+                [NeedsAction, NeedsAction, NeedsAction, NeedsAction, Succeeded, Failed, NeedsAction, NeedsAction],
             ),
             (Succeeded, [Succeeded; 8]),
-            (Failed, [Failed; 8]),
+            (Failed, [Failed, Failed, Failed, Failed, Succeeded, Failed, Failed, Failed]),
         ];
         for (state, wanted) in rows {
             for (command, wanted) in TOLD.into_iter().zip(wanted) {

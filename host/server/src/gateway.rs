@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tollgate_domain::ids::{AccountId, PaymentId};
 use tollgate_plugin::Registry;
 
@@ -66,12 +66,31 @@ pub struct Silence {
 }
 
 impl Asking {
-    /// The place where questions about a payment queue.
-    pub fn queue(&self, payment: PaymentId) -> Arc<tokio::sync::Mutex<Silence>> {
+    /// Waits for the turn to ask about a payment, for `limit` at most; tells whether others had to be waited for.
+    pub async fn turn(&self, payment: PaymentId, limit: Duration) -> Option<Turn> {
+        let queue = self.queue(payment);
+        match queue.clone().try_lock_owned() {
+            Ok(silence) => Some(Turn { silence, waited: false }),
+            Err(_) => {
+                let silence = tokio::time::timeout(limit, queue.lock_owned()).await.ok()?;
+                Some(Turn { silence, waited: true })
+            }
+        }
+    }
+
+    fn queue(&self, payment: PaymentId) -> Arc<tokio::sync::Mutex<Silence>> {
         let mut queues = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if queues.len() > 1024 {
             queues.retain(|_, queue| Arc::strong_count(queue) > 1);
         }
         queues.entry(payment).or_default().clone()
     }
+}
+
+/// The turn to ask about a payment.
+pub struct Turn {
+    /// What the question before came to.
+    pub silence: OwnedMutexGuard<Silence>,
+    /// Whether there was one while we waited.
+    pub waited: bool,
 }

@@ -64,10 +64,7 @@ impl FromStr for DifferenceKind {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<DifferenceKind, UnknownState> {
-        DifferenceKind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(UnknownState)
+        DifferenceKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownState)
     }
 }
 

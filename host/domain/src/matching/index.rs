@@ -13,11 +13,7 @@ pub(super) struct Index {
 
 impl Index {
     pub fn new() -> Index {
-        Index {
-            hasher: RandomState::new(),
-            first: HashMap::new(),
-            next: HashMap::new(),
-        }
+        Index { hasher: RandomState::new(), first: HashMap::new(), next: HashMap::new() }
     }
 
     /// Adds a record under `text`. A record has one text in an index.

@@ -21,11 +21,7 @@ pub struct Tolerance {
 
 impl Tolerance {
     /// What is used where nobody chose: five minutes, ten minutes, one minor unit.
-    pub const USUAL: Tolerance = Tolerance {
-        time_ms: 300_000,
-        edge_ms: 600_000,
-        fee_minor: 1,
-    };
+    pub const USUAL: Tolerance = Tolerance { time_ms: 300_000, edge_ms: 600_000, fee_minor: 1 };
 }
 
 /// A record and the row that speaks for it.
@@ -122,20 +118,13 @@ impl Matcher {
             return None;
         }
         let moved = row.status == RowStatus::Succeeded;
-        let at = self
-            .by_our_reference(row)
-            .or_else(|| self.by_provider_reference(row));
+        let at = self.by_our_reference(row).or_else(|| self.by_provider_reference(row));
         let Some(at) = at else {
             return moved.then(|| unknown_here(row));
         };
         let (record, claimed) = &mut self.records[at as usize];
         let claim = Claim {
-            rank: (
-                row.status,
-                agreement(record, row),
-                row.gross != record.gross,
-                row.place,
-            ),
+            rank: (row.status, agreement(record, row), row.gross != record.gross, row.place),
             gross: row.gross,
             fee: row.fee,
             net: row.net,
@@ -186,9 +175,7 @@ impl Matcher {
             record.provider_reference.as_deref() == Some(text) && of_same_payment(record, row)
         };
         // Two records under one reference of theirs should not be; if they are, the first one counts.
-        let records = index
-            .find(text)
-            .filter(|at| is_meant(&self.records[*at as usize].0));
+        let records = index.find(text).filter(|at| is_meant(&self.records[*at as usize].0));
         records.min_by_key(|at| self.records[*at as usize].0.subject)
     }
 
@@ -270,11 +257,7 @@ impl Matcher {
             findings.push(differs(DifferenceKind::Time, ours, theirs));
         }
         if let Some((ours, theirs)) = self.fee_difference(record, claim) {
-            findings.push(differs(
-                DifferenceKind::Fee,
-                Said::Fee(ours),
-                Said::Fee(theirs),
-            ));
+            findings.push(differs(DifferenceKind::Fee, Said::Fee(ours), Said::Fee(theirs)));
         }
         findings
     }

@@ -76,9 +76,7 @@ impl FromStr for Zone {
         let (hours, minutes) = text[1..].split_once(':').ok_or_else(unknown)?;
         let number = |text: &str, most: i32| {
             let is_plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse::<i32>()
-                .ok()
-                .filter(|number| is_plain && *number <= most)
+            text.parse::<i32>().ok().filter(|number| is_plain && *number <= most)
         };
         let (Some(hours), Some(minutes)) = (number(hours, 14), number(minutes, 59)) else {
             return Err(unknown());
@@ -149,12 +147,7 @@ impl Period {
                 if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) {
                     return Err(PeriodError::NotABatch);
                 }
-                Ok(Period {
-                    kind,
-                    name: name.to_owned(),
-                    days: None,
-                    zone: zone.clone(),
-                })
+                Ok(Period { kind, name: name.to_owned(), days: None, zone: zone.clone() })
             }
         }
     }
@@ -167,23 +160,16 @@ impl Period {
     fn of_days(kind: PeriodKind, zone: &Zone, day: Date) -> Option<Period> {
         let (name, first, span) = match kind {
             PeriodKind::Day => (day.to_string(), day, Span::new().days(1)),
-            PeriodKind::Month => (
-                day.strftime("%Y-%m").to_string(),
-                day.first_of_month(),
-                Span::new().months(1),
-            ),
+            PeriodKind::Month => {
+                (day.strftime("%Y-%m").to_string(), day.first_of_month(), Span::new().months(1))
+            }
             PeriodKind::Batch => return None,
         };
         let end = first.checked_add(span).ok()?;
         // Whoever asks for its moments later must not fail.
         zone.start(first)?;
         zone.start(end)?;
-        Some(Period {
-            kind,
-            name,
-            days: Some((first, end)),
-            zone: zone.clone(),
-        })
+        Some(Period { kind, name, days: Some((first, end)), zone: zone.clone() })
     }
 
     /// Its name: `2026-11-21`, `2026-11`, or the batch's.
@@ -205,11 +191,7 @@ impl Period {
     pub fn window(&self, previous_compared: bool) -> Option<Window> {
         let (first, end) = self.days?;
         let (start, end) = (self.zone.start(first)?, self.zone.start(end)?);
-        Some(Window {
-            start,
-            end,
-            previous_compared,
-        })
+        Some(Window { start, end, previous_compared })
     }
 
     /// When its bill can be had, so many hours after it has ended; none for a batch.
@@ -260,52 +242,18 @@ mod tests {
     #[test]
     fn a_days_moments_are_those_of_its_zone() {
         let rows = [
-            (
-                "+08:00",
-                "2026-11-21",
-                "2026-11-20T16:00:00Z",
-                "2026-11-21T16:00:00Z",
-            ),
-            (
-                "Asia/Shanghai",
-                "2026-11-21",
-                "2026-11-20T16:00:00Z",
-                "2026-11-21T16:00:00Z",
-            ),
-            (
-                "UTC",
-                "2024-02-29",
-                "2024-02-29T00:00:00Z",
-                "2024-03-01T00:00:00Z",
-            ),
+            ("+08:00", "2026-11-21", "2026-11-20T16:00:00Z", "2026-11-21T16:00:00Z"),
+            ("Asia/Shanghai", "2026-11-21", "2026-11-20T16:00:00Z", "2026-11-21T16:00:00Z"),
+            ("UTC", "2024-02-29", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"),
             // 25 hours, 23 hours, and a day that begins at one o'clock.
-            (
-                "America/New_York",
-                "2026-11-01",
-                "2026-11-01T04:00:00Z",
-                "2026-11-02T05:00:00Z",
-            ),
-            (
-                "America/New_York",
-                "2026-03-08",
-                "2026-03-08T05:00:00Z",
-                "2026-03-09T04:00:00Z",
-            ),
-            (
-                "America/Santiago",
-                "2024-09-08",
-                "2024-09-08T04:00:00Z",
-                "2024-09-09T03:00:00Z",
-            ),
+            ("America/New_York", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+            ("America/New_York", "2026-03-08", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"),
+            ("America/Santiago", "2024-09-08", "2024-09-08T04:00:00Z", "2024-09-09T03:00:00Z"),
         ];
         for (name, day, start, end) in rows {
             let period = Period::parse(PeriodKind::Day, &zone(name), day).unwrap();
             let window = period.window(false).unwrap();
-            assert_eq!(
-                (window.start, window.end),
-                (moment(start), moment(end)),
-                "{name} {day}"
-            );
+            assert_eq!((window.start, window.end), (moment(start), moment(end)), "{name} {day}");
             assert_eq!(period.name(), day);
         }
     }
@@ -319,10 +267,7 @@ mod tests {
         assert_eq!(month.next().unwrap().name(), "2027-01");
         assert_eq!(month.previous().unwrap().name(), "2026-11");
         let batch = Period::parse(PeriodKind::Batch, &zone("UTC"), "po_1-A").unwrap();
-        assert_eq!(
-            (batch.window(true), batch.next(), batch.ready_at(1)),
-            (None, None, None)
-        );
+        assert_eq!((batch.window(true), batch.next(), batch.ready_at(1)), (None, None, None));
     }
 
     #[test]
@@ -339,22 +284,9 @@ mod tests {
             (PeriodKind::Batch, "../etc", PeriodError::NotABatch),
         ];
         for (kind, name, error) in rows {
-            assert_eq!(
-                Period::parse(kind, &zone("+08:00"), name),
-                Err(error),
-                "{name}"
-            );
+            assert_eq!(Period::parse(kind, &zone("+08:00"), name), Err(error), "{name}");
         }
-        for name in [
-            "",
-            "+8",
-            "+08:60",
-            "+15:00",
-            "+0800",
-            "08:00",
-            "Mars/Olympus",
-            "+é:00",
-        ] {
+        for name in ["", "+8", "+08:60", "+15:00", "+0800", "08:00", "Mars/Olympus", "+é:00"] {
             assert!(name.parse::<Zone>().is_err(), "{name}");
         }
     }

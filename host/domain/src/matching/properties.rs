@@ -67,10 +67,7 @@ fn plant(plant: Plant, rows: &mut Vec<StatementRow>, at: usize) -> DifferenceKin
             DifferenceKind::Fee
         }
         Plant::Twice => {
-            let again = StatementRow {
-                place: Place { file: 0, line },
-                ..row.clone()
-            };
+            let again = StatementRow { place: Place { file: 0, line }, ..row.clone() };
             rows.push(again);
             DifferenceKind::Duplicate
         }

@@ -135,11 +135,7 @@ mod tests {
             (1_000_000, 1, i64::MAX, None),
         ];
         for (rate_ppm, fixed, minor, fee) in rows {
-            assert_eq!(
-                FeeTerms { rate_ppm, fixed }.of(minor),
-                fee,
-                "{rate_ppm} {fixed} {minor}"
-            );
+            assert_eq!(FeeTerms { rate_ppm, fixed }.of(minor), fee, "{rate_ppm} {fixed} {minor}");
         }
     }
 }

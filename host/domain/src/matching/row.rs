@@ -89,10 +89,7 @@ impl FromStr for RowKind {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<RowKind, UnknownState> {
-        RowKind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(UnknownState)
+        RowKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownState)
     }
 }
 
@@ -139,10 +136,7 @@ impl FromStr for RowStatus {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<RowStatus, UnknownState> {
-        RowStatus::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(UnknownState)
+        RowStatus::ALL.into_iter().find(|status| status.as_str() == text).ok_or(UnknownState)
     }
 }
 

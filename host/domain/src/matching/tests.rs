@@ -17,11 +17,7 @@ const START: Moment = Moment(MORNING.0 - 36_000_000_000);
 const END: Moment = Moment(START.0 + 86_400_000_000);
 
 pub(super) fn window() -> Window {
-    Window {
-        start: START,
-        end: END,
-        previous_compared: true,
-    }
+    Window { start: START, end: END, previous_compared: true }
 }
 
 pub(super) fn payment(number: u8, minor: i64) -> OurPayment {
@@ -97,19 +93,10 @@ pub(super) fn compare(
     rows: &[StatementRow],
 ) -> Vec<String> {
     let mut matcher = Matcher::new(window, Tolerance::USUAL);
-    payments
-        .iter()
-        .cloned()
-        .for_each(|payment| matcher.add_payment(payment));
-    refunds
-        .iter()
-        .cloned()
-        .for_each(|refund| matcher.add_refund(refund));
-    let mut found: Vec<Finding> = rows
-        .iter()
-        .filter_map(|row| matcher.take(row))
-        .map(Finding::Differs)
-        .collect();
+    payments.iter().cloned().for_each(|payment| matcher.add_payment(payment));
+    refunds.iter().cloned().for_each(|refund| matcher.add_refund(refund));
+    let mut found: Vec<Finding> =
+        rows.iter().filter_map(|row| matcher.take(row)).map(Finding::Differs).collect();
     found.extend(matcher.findings());
     let mut words: Vec<String> = found.iter().map(describe).collect();
     words.sort();
@@ -123,9 +110,7 @@ fn describe(finding: &Finding) -> String {
         Finding::CarriedOver(subject) => format!("carried {}", name(subject)),
         Finding::Differs(found) => {
             let subject = found.subject.as_ref().map_or("none".to_owned(), name);
-            let place = found
-                .place
-                .map_or("nowhere".to_owned(), |place| place.to_string());
+            let place = found.place.map_or("nowhere".to_owned(), |place| place.to_string());
             let words = |said: Option<Said>| said.map_or("-".to_owned(), |said| said.to_string());
             let (ours, theirs) = (words(found.ours), words(found.theirs));
             format!("{} {subject} {place} {ours} / {theirs}", found.kind)
@@ -147,10 +132,7 @@ fn a_payment_is_found_by_our_reference_then_by_theirs() {
     assert_eq!(against(|_, _| {}), matched);
     assert_eq!(against(|_, rows| rows[0].provider_ref = None), matched);
     assert_eq!(against(|_, rows| rows[0].payment_ref = None), matched);
-    assert_eq!(
-        against(|_, rows| rows[0].payment_ref = Some("else".into())),
-        matched
-    );
+    assert_eq!(against(|_, rows| rows[0].payment_ref = Some("else".into())), matched);
     assert_eq!(against(|ours, _| ours.provider_reference = None), matched);
     let nothing = against(|_, rows| {
         rows[0].payment_ref = None;
@@ -158,20 +140,14 @@ fn a_payment_is_found_by_our_reference_then_by_theirs() {
     });
     assert_eq!(
         nothing,
-        [
-            "missing_here none 0:1 - / 1.00 CNY",
-            "missing_there pay nowhere 1.00 CNY / -"
-        ]
+        ["missing_here none 0:1 - / 1.00 CNY", "missing_there pay nowhere 1.00 CNY / -"]
     );
 }
 
 #[test]
 fn our_reference_outranks_theirs() {
     let (one, two) = (payment(1, 100), payment(2, 100));
-    let crossed = StatementRow {
-        provider_ref: two.provider_reference.clone(),
-        ..row_of(1, &one)
-    };
+    let crossed = StatementRow { provider_ref: two.provider_reference.clone(), ..row_of(1, &one) };
     let rows = [crossed, row_of(2, &two)];
     assert_eq!(
         compare(Some(window()), &[one, two], &[], &rows),
@@ -189,24 +165,16 @@ fn a_refund_is_found_by_its_references_and_its_payment() {
         compare(Some(window()), &[], std::slice::from_ref(&back), &[row])
     };
     let matched = vec!["matched ref 0:2"];
-    let lost = vec![
-        "missing_here none 0:2 - / -0.30 CNY",
-        "missing_there ref nowhere -0.30 CNY / -",
-    ];
+    let lost =
+        vec!["missing_here none 0:2 - / -0.30 CNY", "missing_there ref nowhere -0.30 CNY / -"];
     assert_eq!(against(|_| {}), matched);
     assert_eq!(against(|row| row.provider_refund_ref = None), matched);
     assert_eq!(against(|row| row.refund_ref = None), matched);
     assert_eq!(against(|row| row.payment_ref = None), matched);
     assert_eq!(against(|row| row.provider_ref = None), matched);
-    assert_eq!(
-        against(|row| (row.payment_ref, row.provider_ref) = (None, None)),
-        matched
-    );
+    assert_eq!(against(|row| (row.payment_ref, row.provider_ref) = (None, None)), matched);
     assert_eq!(against(|row| row.kind = RowKind::Reversal), matched);
-    assert_eq!(
-        against(|row| row.payment_ref = Some("other".into())),
-        matched
-    );
+    assert_eq!(against(|row| row.payment_ref = Some("other".into())), matched);
     assert_eq!(
         against(|row| {
             row.payment_ref = Some("other".into());
@@ -214,10 +182,7 @@ fn a_refund_is_found_by_its_references_and_its_payment() {
         }),
         lost
     );
-    assert_eq!(
-        against(|row| (row.refund_ref, row.provider_refund_ref) = (None, None)),
-        lost
-    );
+    assert_eq!(against(|row| (row.refund_ref, row.provider_refund_ref) = (None, None)), lost);
 }
 
 #[test]
@@ -231,16 +196,8 @@ fn amounts_and_currencies_are_compared_exactly() {
 #[test]
 fn done_on_one_side_only() {
     let rows = [
-        (
-            PaymentState::Succeeded,
-            RowStatus::Pending,
-            vec!["status pay 0:1 succeeded / pending"],
-        ),
-        (
-            PaymentState::Succeeded,
-            RowStatus::Failed,
-            vec!["status pay 0:1 succeeded / failed"],
-        ),
+        (PaymentState::Succeeded, RowStatus::Pending, vec!["status pay 0:1 succeeded / pending"]),
+        (PaymentState::Succeeded, RowStatus::Failed, vec!["status pay 0:1 succeeded / failed"]),
         (
             PaymentState::Pending,
             RowStatus::Succeeded,
@@ -266,37 +223,18 @@ fn done_on_one_side_only() {
         Some(window()),
         &[],
         &[],
-        &[StatementRow {
-            status: RowStatus::Failed,
-            ..row_of(1, &payment(1, 100))
-        }],
+        &[StatementRow { status: RowStatus::Failed, ..row_of(1, &payment(1, 100)) }],
     );
     assert_eq!(unmoved, Vec::<String>::new());
 }
 
 #[test]
 fn rows_without_a_counterpart_are_left_alone() {
-    for kind in [
-        RowKind::Fee,
-        RowKind::Payout,
-        RowKind::Adjustment,
-        RowKind::Other,
-    ] {
-        let found = compare(
-            Some(window()),
-            &[],
-            &[],
-            &[StatementRow {
-                kind,
-                ..row(1, 100)
-            }],
-        );
+    for kind in [RowKind::Fee, RowKind::Payout, RowKind::Adjustment, RowKind::Other] {
+        let found = compare(Some(window()), &[], &[], &[StatementRow { kind, ..row(1, 100) }]);
         assert_eq!(found, Vec::<String>::new(), "{kind}");
     }
-    let chargeback = StatementRow {
-        kind: RowKind::Chargeback,
-        ..row_of(1, &payment(1, -100))
-    };
+    let chargeback = StatementRow { kind: RowKind::Chargeback, ..row_of(1, &payment(1, -100)) };
     let found = compare(Some(window()), &[], &[], &[chargeback]);
     assert_eq!(found, ["missing_here none 0:1 - / -1.00 CNY"]);
 }
@@ -311,10 +249,7 @@ fn another_time_is_listed_and_matched_all_the_same() {
     assert!(late[1].starts_with("time pay 0:1"), "{late:?}");
     assert_eq!(by(-86_400_000).len(), 2);
     assert_eq!(against(|_, rows| rows[0].at = None), ["matched pay 0:1"]);
-    assert_eq!(
-        against(|ours, _| ours.completed = None),
-        ["matched pay 0:1"]
-    );
+    assert_eq!(against(|ours, _| ours.completed = None), ["matched pay 0:1"]);
 }
 
 #[test]
@@ -329,11 +264,7 @@ fn fees_are_compared_where_they_are_known() {
     let matched = vec!["matched pay 0:1"];
     assert_eq!(against(None, 9, None), matched);
     assert_eq!(against(Some(6), 6, Some(94)), matched);
-    assert_eq!(
-        against(Some(6), 7, Some(93)),
-        matched,
-        "a minor unit of rounding"
-    );
+    assert_eq!(against(Some(6), 7, Some(93)), matched, "a minor unit of rounding");
     // A discount of the merchant's lies between.
     assert_eq!(against(Some(6), 6, Some(84)), matched);
     let rows = [
@@ -350,12 +281,8 @@ fn fees_are_compared_where_they_are_known() {
 #[test]
 fn a_refunds_fee_goes_the_other_way() {
     let back = refund(1, &payment(1, 100), 100);
-    for (fee, net, is_fine) in [
-        (-6, -94, true),
-        (0, -100, true),
-        (-6, -84, true),
-        (-6, -95, false),
-    ] {
+    for (fee, net, is_fine) in [(-6, -94, true), (0, -100, true), (-6, -84, true), (-6, -95, false)]
+    {
         let mut row = row_of_refund(1, &back);
         row.fee = Some(Money::new(fee, cny()));
         row.net = Some(Money::new(net, cny()));
@@ -371,30 +298,20 @@ fn the_row_that_agrees_best_speaks_for_a_record() {
         (again.place.line, rows[0].gross.minor) = (2, 55);
         rows.push(again);
     });
-    assert_eq!(
-        other_amount,
-        ["duplicate pay 0:1 1.00 CNY / 0.55 CNY", "matched pay 0:2"]
-    );
+    assert_eq!(other_amount, ["duplicate pay 0:1 1.00 CNY / 0.55 CNY", "matched pay 0:2"]);
     let same = against(|_, rows| {
         let mut again = rows[0].clone();
         again.place.line = 2;
         rows.push(again);
     });
-    assert_eq!(
-        same,
-        ["duplicate pay 0:2 1.00 CNY / 1.00 CNY", "matched pay 0:1"]
-    );
+    assert_eq!(same, ["duplicate pay 0:2 1.00 CNY / 1.00 CNY", "matched pay 0:1"]);
     let tried_before = against(|_, rows| {
         let mut again = rows[0].clone();
         again.place.line = 2;
         rows[0].status = RowStatus::Failed;
         rows.push(again);
     });
-    assert_eq!(
-        tried_before,
-        ["matched pay 0:2"],
-        "a failed try is no second payment"
-    );
+    assert_eq!(tried_before, ["matched pay 0:2"], "a failed try is no second payment");
 }
 
 #[test]
@@ -428,14 +345,8 @@ fn near_midnight_the_next_bill_may_tell() {
     ];
     for (from, millis, previous_compared, wanted) in rows {
         let completed = from.plus_millis(millis);
-        let ours = OurPayment {
-            completed: Some(completed),
-            ..payment(1, 100)
-        };
-        let window = Window {
-            previous_compared,
-            ..window()
-        };
+        let ours = OurPayment { completed: Some(completed), ..payment(1, 100) };
+        let window = Window { previous_compared, ..window() };
         let found = compare(Some(window), std::slice::from_ref(&ours), &[], &[]);
         assert_eq!(&found, wanted, "{completed} {previous_compared}");
     }
@@ -443,10 +354,7 @@ fn near_midnight_the_next_bill_may_tell() {
 
 #[test]
 fn a_batch_proves_nothing_by_what_is_not_in_it() {
-    assert_eq!(
-        compare(None, &[payment(1, 100)], &[], &[]),
-        Vec::<String>::new()
-    );
+    assert_eq!(compare(None, &[payment(1, 100)], &[], &[]), Vec::<String>::new());
 }
 
 #[test]
@@ -458,13 +366,6 @@ fn what_was_not_added_is_asked_for() {
     matcher.add_payment(ours.clone());
     assert!(!matcher.misses(&row_of(1, &ours)));
     assert!(matcher.misses(&row_of_refund(1, &refund(1, &ours, 30))));
-    assert!(!matcher.misses(&StatementRow {
-        kind: RowKind::Payout,
-        ..row(1, 5)
-    }));
-    assert_eq!(
-        matcher.findings().count(),
-        0,
-        "added once, and no row for it"
-    );
+    assert!(!matcher.misses(&StatementRow { kind: RowKind::Payout, ..row(1, 5) }));
+    assert_eq!(matcher.findings().count(), 0, "added once, and no row for it");
 }

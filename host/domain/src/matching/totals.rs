@@ -69,28 +69,17 @@ impl Tally {
                 };
                 if count != counted {
                     let (stated, counted) = (count.to_string(), counted.to_string());
-                    return Err(TotalsOff {
-                        what: rows.to_owned(),
-                        stated,
-                        counted,
-                    });
+                    return Err(TotalsOff { what: rows.to_owned(), stated, counted });
                 }
             }
-            let sums = [
-                ("gross", total.gross, &self.gross),
-                ("fee", total.fee, &self.fees),
-            ];
+            let sums = [("gross", total.gross, &self.gross), ("fee", total.fee, &self.fees)];
             for (column, stated, counted) in sums {
                 let Some(stated) = stated else { continue };
                 let counted = sum(counted, total.kind, stated.currency);
                 if i128::from(stated.minor) != counted {
                     let what = format!("{column} of {rows}");
                     let counted = show(counted, stated.currency);
-                    return Err(TotalsOff {
-                        what,
-                        stated: stated.to_string(),
-                        counted,
-                    });
+                    return Err(TotalsOff { what, stated: stated.to_string(), counted });
                 }
             }
         }
@@ -110,10 +99,7 @@ fn sum(
 ) -> i128 {
     let is_meant =
         |of: RowKind, code: &str| kind.is_none_or(|kind| kind == of) && code == currency.code();
-    sums.iter()
-        .filter(|((of, code), _)| is_meant(*of, code))
-        .map(|(_, sum)| *sum)
-        .sum()
+    sums.iter().filter(|((of, code), _)| is_meant(*of, code)).map(|(_, sum)| *sum).sum()
 }
 
 fn show(minor: i128, currency: Currency) -> String {
@@ -130,22 +116,15 @@ mod tests {
 
     fn stated(kind: Option<RowKind>, count: u64, gross: i64) -> StatedTotal {
         let cny = "CNY".parse().unwrap();
-        StatedTotal {
-            kind,
-            count: Some(count),
-            gross: Some(Money::new(gross, cny)),
-            fee: None,
-        }
+        StatedTotal { kind, count: Some(count), gross: Some(Money::new(gross, cny)), fee: None }
     }
 
     #[test]
     fn each_total_is_compared_with_its_rows() {
         let mut tally = Tally::default();
-        for (line, kind, gross) in [
-            (1, RowKind::Payment, 100),
-            (2, RowKind::Payment, 250),
-            (3, RowKind::Refund, -30),
-        ] {
+        for (line, kind, gross) in
+            [(1, RowKind::Payment, 100), (2, RowKind::Payment, 250), (3, RowKind::Refund, -30)]
+        {
             let mut row = row(line, gross);
             row.kind = kind;
             tally.add(&row);
@@ -153,13 +132,7 @@ mod tests {
         let payment = Some(RowKind::Payment);
         let rows = [
             (vec![], None),
-            (
-                vec![
-                    stated(payment, 2, 350),
-                    stated(Some(RowKind::Refund), 1, -30),
-                ],
-                None,
-            ),
+            (vec![stated(payment, 2, 350), stated(Some(RowKind::Refund), 1, -30)], None),
             (vec![stated(None, 3, 320)], None),
             (vec![stated(Some(RowKind::Fee), 0, 0)], None),
             (
@@ -170,10 +143,7 @@ mod tests {
                 vec![stated(payment, 2, 351)],
                 Some("the file states gross of payment rows 3.51 CNY, its rows have 3.50 CNY"),
             ),
-            (
-                vec![stated(None, 2, 320)],
-                Some("the file states rows 2, its rows have 3"),
-            ),
+            (vec![stated(None, 2, 320)], Some("the file states rows 2, its rows have 3")),
         ];
         for (stated, reason) in rows {
             let found = tally.check(&stated).err().map(|off| off.to_string());
@@ -186,12 +156,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.add(&row(1, 100));
         let jpy = Money::new(100, "JPY".parse().unwrap());
-        let total = StatedTotal {
-            kind: None,
-            count: None,
-            gross: Some(jpy),
-            fee: None,
-        };
+        let total = StatedTotal { kind: None, count: None, gross: Some(jpy), fee: None };
         assert!(tally.check(&[total]).is_err());
     }
 

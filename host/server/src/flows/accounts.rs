@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
 use tollgate_domain::ids::{AccountId, MerchantId};
+use tollgate_domain::matching::FeeTerms;
 use tollgate_plugin::contract::{Input, Manifest};
 use zeroize::Zeroizing;
 
@@ -12,10 +12,9 @@ use super::{FieldError, Flow, FlowError, account, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
 use crate::store::accounts::{self, AccountRow};
+use crate::store::reconciliations;
 
 /// An account as the merchant asks for it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NewAccount {
     /// The plugin's id.
     pub plugin: String,
@@ -24,22 +23,18 @@ pub struct NewAccount {
     /// Whether it moves real money.
     pub live: bool,
     /// Whether it is at a simulator on this machine.
-    #[serde(default)]
     pub simulator: bool,
     /// Public settings as the manifest declares them.
-    #[serde(default)]
     pub settings: BTreeMap<String, String>,
     /// Keys by slot.
-    #[serde(default)]
     pub secrets: BTreeMap<String, Secret>,
     /// A simulator's base addresses.
-    #[serde(default)]
     pub origins: BTreeMap<String, String>,
+    /// What the provider takes of each payment by its contract with the merchant: then fees are compared.
+    pub fee: Option<FeeTerms>,
 }
 
 /// A slot's keys: one text, or several of which the first is the current one.
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub enum Secret {
     /// One key.
     One(String),
@@ -89,7 +84,7 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) ->
         created_at: now,
     };
     let account = account::assemble(row.clone(), plugin, secrets)?;
-    let (account, row) = (&account, &row);
+    let (account, row, fee) = (&account, &row, new.fee);
     gateway
         .store
         .write::<(), FlowError, _>(move |tx| {
@@ -100,6 +95,9 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) ->
                     return Err(FlowError::Conflict { code: "account-name-used", detail });
                 }
                 accounts::insert(tx.sql(), row).await?;
+                if let Some(fee) = fee {
+                    reconciliations::set_fee_terms(tx.sql(), merchant, row.id, fee, now).await?;
+                }
                 if !account.plugin.manifest().bills.is_empty() {
                     let subject = row.id.to_string();
                     learn::put_job(tx, gateway, merchant, Kind::DailyBills, &subject, now).await?;
@@ -124,6 +122,12 @@ fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldE
     }
     if !new.simulator && !new.origins.is_empty() {
         errors.push(FieldError::new("origins", "only an account at a simulator has addresses of its own"));
+    }
+    if new.fee.is_some_and(|fee| !(0..=1_000_000).contains(&fee.rate_ppm)) {
+        errors.push(FieldError::new("fee.rate_ppm", "must be between 0 and 1000000"));
+    }
+    if new.fee.is_some_and(|fee| fee.fixed < 0) {
+        errors.push(FieldError::new("fee.fixed", "must not be negative"));
     }
     check_inputs("settings", &manifest.settings, &new.settings, &mut errors);
     for name in new.secrets.keys() {
@@ -183,4 +187,10 @@ pub async fn get(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flow
 pub async fn list(gateway: &Gateway, merchant: MerchantId) -> Flow<Vec<AccountRow>> {
     let mut sql = gateway.store.read().await?;
     Ok(accounts::list(&mut sql, merchant).await?)
+}
+
+/// What the provider takes of each payment, if the merchant told us.
+pub async fn fee_terms(gateway: &Gateway, account: &AccountRow) -> Flow<Option<FeeTerms>> {
+    let mut sql = gateway.store.read().await?;
+    Ok(reconciliations::fee_terms(&mut sql, account.merchant_id, account.id).await?)
 }

@@ -171,11 +171,13 @@ async fn refund(
         Ok(told) => told,
         Err(mismatch) => return disbelieve(gateway, message, payment, &mismatch).await,
     };
-    if !row.state.is_open() {
+    let (after, _) = row.rules().apply(RefundCommand::Learn(told), row.updated_at);
+    if !row.state.is_open() && after.state == row.state {
         return Ok(Believed::Duplicate);
     }
     if message.account.ability("query-refund").is_some() {
-        return Ok(match query::ask_refund(gateway, row.merchant_id, row.id).await? {
+        let limit = gateway.settings.confirm_limit;
+        return Ok(match query::ask_refund(gateway, row.merchant_id, row.id, limit).await? {
             Asked::NoAnswer(failure) => Believed::Waits(format!("not confirmed: {}", failure.message)),
             Asked::Answered(now) => {
                 note(gateway, message, event, payment).await?;
@@ -235,7 +237,12 @@ async fn write_payment(
 async fn note(gateway: &Gateway, message: &Message<'_>, event: &Event, row: &PaymentRow) -> Flow<()> {
     gateway
         .store
-        .write(move |tx| Box::pin(async move { settle_applied(tx, gateway, message, event, row).await }))
+        .write(move |tx| {
+            Box::pin(async move {
+                query::ask_about_refunds(tx, gateway, row, &event.fact).await?;
+                settle_applied(tx, gateway, message, event, row).await
+            })
+        })
         .await
 }
 

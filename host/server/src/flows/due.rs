@@ -5,11 +5,12 @@ use tollgate_domain::schedule::next_gap_ms;
 use tollgate_domain::time::Moment;
 
 use super::query::{self, Asked};
-use super::{Flow, FlowError, account, bills, learn, notices, orders, reconcile};
+use super::{Flow, FlowError, account, bills, learn, notices, orders, payments, reconcile};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
-use crate::store::jobs::{self, JobRow};
-use crate::store::{payments, refunds};
+use crate::store::jobs::{self, JobRow, Lane};
+use crate::store::payments::PaymentRow;
+use crate::store::{self, refunds};
 
 /// What becomes of a job that was run.
 #[derive(Debug)]
@@ -20,12 +21,43 @@ pub enum Next {
     Later(Moment, String),
 }
 
-/// Leases due jobs until `until`.
-pub async fn claim(gateway: &Gateway, until: Moment, most: i64) -> Flow<Vec<JobRow>> {
+/// How many jobs of a lane to lease, and until when.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Of which lane.
+    pub lane: Lane,
+    /// At most.
+    pub most: i64,
+    /// The lease's end.
+    pub until: Moment,
+}
+
+/// Leases due jobs of each lane.
+pub async fn claim(gateway: &Gateway, wanted: &[Wanted]) -> Flow<Vec<(Lane, JobRow)>> {
     let now = gateway.store.now();
     gateway
         .store
-        .write(move |tx| Box::pin(async move { Ok(jobs::claim(tx.sql(), now, until, most).await?) }))
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut claimed = Vec::new();
+                for &Wanted { lane, most, until } in wanted {
+                    let jobs = jobs::claim(tx.sql(), lane, now, until, most).await?;
+                    claimed.extend(jobs.into_iter().map(|job| (lane, job)));
+                }
+                Ok(claimed)
+            })
+        })
+        .await
+}
+
+/// Makes a job that broke down due again, later each time.
+pub async fn put_off(gateway: &Gateway, job: &JobRow, reason: &str) -> Flow<()> {
+    let due = gateway.store.now().plus_millis(next_gap_ms(&[], job.attempts));
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move { Ok(jobs::postpone(tx.sql(), job, due, reason).await?) })
+        })
         .await
 }
 
@@ -77,31 +109,46 @@ async fn perform(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
     }
 }
 
+/// For so long after its expiry a payment that we ended is asked about once more.
+const GRACE_MS: i64 = 600_000;
+
 async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<Next> {
     let limit = gateway.settings.call_limit;
-    let asked = query::ask_payment(gateway, job.merchant_id, id, limit, |row| !row.state.is_alive()).await?;
+    let settled = |row: &PaymentRow| !row.state.is_alive() && !learn::may_be_paid_yet(row);
+    let asked = query::ask_payment(gateway, job.merchant_id, id, limit, settled).await?;
     let reason = match asked {
-        Asked::Answered(row) if !row.state.is_alive() => return Ok(Next::Done),
-        Asked::Answered(row) => format!("still {}", row.state),
+        Asked::Answered(row) if settled(&row) => return Ok(Next::Done),
+        Asked::Answered(row) => {
+            payments::resume(gateway, &row).await?;
+            format!("still {}", row.state)
+        }
         Asked::NoAnswer(failure) => failure.message,
     };
     let row = gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let mut row = payments::must(tx.sql(), job.merchant_id, id).await?;
+                let mut row = store::payments::must(tx.sql(), job.merchant_id, id).await?;
                 row.asked += 1;
-                payments::update(tx.sql(), &row).await?;
+                store::payments::update(tx.sql(), &row).await?;
                 Ok::<_, FlowError>(row)
             })
         })
         .await?;
     let account = account::open(gateway, job.merchant_id, row.account_id).await?;
-    Ok(Next::Later(learn::next_question(gateway, &account, "query-payment", row.asked), reason))
+    let next = learn::next_question(gateway, &account, "query-payment", row.asked);
+    if !learn::may_be_paid_yet(&row) {
+        return Ok(Next::Later(next, reason));
+    }
+    let last = row.expires_at.plus_millis(GRACE_MS);
+    if gateway.store.now() >= last {
+        return Ok(Next::Done);
+    }
+    Ok(Next::Later(next.min(last), reason))
 }
 
 async fn query_refund(gateway: &Gateway, job: &JobRow, id: RefundId) -> Flow<Next> {
-    let reason = match query::ask_refund(gateway, job.merchant_id, id).await? {
+    let reason = match query::pursue_refund(gateway, job.merchant_id, id).await? {
         Asked::Answered(row) if !row.state.is_open() => return Ok(Next::Done),
         Asked::Answered(row) => format!("still {}", row.state),
         Asked::NoAnswer(failure) => failure.message,

@@ -54,6 +54,11 @@ pub fn of_refund(
         let (field, ours) = ("refund_reference".to_owned(), row.reference.clone());
         return Err(Mismatch { field, ours, theirs: theirs.clone() });
     }
+    let named = news.refund_ref.is_some()
+        || (row.provider_ref.is_some() && news.provider_refund_ref == row.provider_ref);
+    if news.status == RefundStatus::Succeeded && !named {
+        return Err(unsaid("refund_reference", &row.reference));
+    }
     Ok(match news.status {
         RefundStatus::Pending => RefundTold::Pending,
         RefundStatus::NeedsAction => RefundTold::NeedsAction,

@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_domain::order::OrderEffect;
-use tollgate_domain::payment::{Payment, PaymentCommand, PaymentEffect, PaymentRefusal};
-use tollgate_domain::refund::{RefundCommand, RefundEffect};
+use tollgate_domain::payment::{Payment, PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState};
+use tollgate_domain::refund::{RefundCommand, RefundEffect, RefundState};
 use tollgate_domain::schedule::next_gap_ms;
 use tollgate_domain::time::Moment;
 
@@ -82,10 +82,16 @@ pub async fn payment(
             PaymentEffect::KeepAsking => ask_again(tx, gateway, account, &row).await?,
         }
     }
-    if !row.state.is_alive() {
+    if !row.state.is_alive() && !may_be_paid_yet(&row) {
         jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryPayment.as_str(), &row.id.to_string()).await?;
     }
     Ok(row)
+}
+
+/// Whether a payment that we ended may be paid all the same: the provider had never seen it, so nobody but its expiry
+/// keeps the payer, who may hold its code or page, from paying. It is asked about until then.
+pub fn may_be_paid_yet(row: &PaymentRow) -> bool {
+    row.state == PaymentState::Closed && row.provider_ref.is_none()
 }
 
 /// Applies `command` to a refund that was read in this transaction, and everything that follows.
@@ -110,8 +116,7 @@ pub async fn refund(
     if let Some(failure) = &particulars.failure {
         row.failure = Some(serde_json::to_string(failure)?);
     }
-    let settled = effects.iter().any(|effect| matches!(effect, RefundEffect::SettleReserve(_)));
-    if settled {
+    if row.state == RefundState::Succeeded && row.succeeded_at.is_none() {
         row.succeeded_at = Some(particulars.at.unwrap_or(now).0);
         row.failure = None;
     }
@@ -122,14 +127,13 @@ pub async fn refund(
                 announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_refund(&row)).await?;
             }
             RefundEffect::SettleReserve(minor) => {
-                let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
-                let command = PaymentCommand::Refund(minor);
-                payment(tx, gateway, account, paid, command, &Particulars::default()).await?;
+                change_payment_of(tx, gateway, account, &row, PaymentCommand::Refund(minor)).await?;
             }
             RefundEffect::ReleaseReserve(minor) => {
-                let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
-                let command = PaymentCommand::Release(minor);
-                payment(tx, gateway, account, paid, command, &Particulars::default()).await?;
+                change_payment_of(tx, gateway, account, &row, PaymentCommand::Release(minor)).await?;
+            }
+            RefundEffect::SettleUnreserved(minor) => {
+                settle_unreserved(tx, gateway, account, &row, minor).await?;
             }
             RefundEffect::KeepAsking => ask_refund_again(tx, gateway, account, &row).await?,
         }
@@ -149,6 +153,34 @@ async fn tell_if_paid_twice(tx: &mut Tx<'_>, gateway: &Gateway, row: &PaymentRow
         announce(tx, gateway, merchant, order, "payment.duplicate_success", of_payment(row)).await?;
     }
     Ok(())
+}
+
+async fn change_payment_of(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    row: &RefundRow,
+    command: PaymentCommand,
+) -> Flow<()> {
+    let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
+    payment(tx, gateway, account, paid, command, &Particulars::default()).await?;
+    Ok(())
+}
+
+/// Books money that went back after its refund was called failed. If other refunds have taken its place, more went
+/// back than came in: only people can mend that, so they are told.
+async fn settle_unreserved(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    row: &RefundRow,
+    minor: i64,
+) -> Flow<()> {
+    let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
+    if minor <= paid.rules().refundable() {
+        return change_payment_of(tx, gateway, account, row, PaymentCommand::RefundUnreserved(minor)).await;
+    }
+    announce(tx, gateway, row.merchant_id, Some(row.order_id), "refund.conflict", of_refund(row)).await
 }
 
 /// Makes the order what its payments make it, and tells the merchant if that is something new.

@@ -167,7 +167,7 @@ async fn keep(
         method: message.method.clone(),
         url: message.url.clone(),
         query: message.query.clone(),
-        headers: message.headers.clone(),
+        headers: message.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie")).cloned().collect(),
     };
     let row = NotificationRow {
         merchant_id: account.row.merchant_id,

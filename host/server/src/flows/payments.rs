@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId};
+use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::{PaymentCommand, PaymentState};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{
@@ -13,7 +14,7 @@ use tollgate_plugin::contract::{
 use tollgate_plugin::admit_action;
 use tollgate_plugin::egress::Running;
 
-use super::account::Account;
+use super::account::{self, Account};
 use super::learn::{self, Particulars};
 use super::operation::{self, Ending, Ran, Task};
 use super::orders::{Details, refused};
@@ -125,18 +126,48 @@ pub async fn start(gateway: &Gateway, merchant: MerchantId, order: OrderId, new:
     drop(sql);
     let account = offers::choose(gateway, &order, &new).await?;
     let row = intend(gateway, &account, &order, new).await?;
-    let operation = Operation::Pay(request(gateway, &account, &order, &row)?);
+    let ran = offer(gateway, &account, &order, &row).await?;
+    conclude(gateway, &account, &row, &ran).await
+}
+
+/// Takes a start up again that was cut off, by a crash or a lost answer: with the same reference, where the provider
+/// says that a repeat does no harm. The row is as the provider's answer to a question has just left it.
+pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
+    let cut_off = matches!(row.state, PaymentState::Created | PaymentState::Unknown) && row.action.is_none();
+    let now = gateway.store.now();
+    if !cut_off || now >= row.expires_at {
+        return Ok(());
+    }
+    let account = account::open(gateway, row.merchant_id, row.account_id).await?;
+    let repeatable = account.ability("pay").and_then(|ability| ability.repeat_ms);
+    let age_ms = u64::try_from(now.millis_since(row.created_at)).unwrap_or(u64::MAX);
+    if repeatable.is_none_or(|within| age_ms >= within) {
+        return Ok(());
+    }
+    let mut sql = gateway.store.read().await?;
+    let order = orders::must(&mut sql, row.merchant_id, row.order_id).await?;
+    drop(sql);
+    if order.state != OrderState::Open {
+        return Ok(());
+    }
+    let ran = offer(gateway, &account, &order, row).await?;
+    conclude(gateway, &account, row, &ran).await?;
+    Ok(())
+}
+
+/// Has the plugin make what the payer does next.
+async fn offer(gateway: &Gateway, account: &Account, order: &OrderRow, row: &PaymentRow) -> Flow<Ran> {
+    let operation = Operation::Pay(request(gateway, account, order, row)?);
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let task = Task {
-        account: &account,
+        account,
         subject: &subject,
         key: &key,
         operation: &operation,
         state: Vec::new(),
         limit: gateway.settings.call_limit,
     };
-    let ran = operation::run(gateway, &task).await?;
-    conclude(gateway, &account, &row, &ran).await
+    operation::run(gateway, &task).await
 }
 
 /// Writes the payment before anybody is asked, with its first question already due: whatever happens to this

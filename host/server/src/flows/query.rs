@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
 use tollgate_domain::payment::{PaymentCommand, Told};
-use tollgate_domain::refund::{RefundCommand, RefundTold};
+use tollgate_domain::refund::{RefundCommand, RefundState, RefundTold};
 use tollgate_plugin::contract::{self, Fact, Operation, Outcome, Subject};
 
 use super::account::{self, Account};
@@ -46,17 +46,15 @@ pub async fn ask_payment(
     limit: Duration,
     enough: impl Fn(&PaymentRow) -> bool + Send,
 ) -> Flow<Asked<PaymentRow>> {
-    let queue = gateway.asking.queue(id);
-    let (mut silence, waited) = match queue.try_lock() {
-        Ok(silence) => (silence, false),
-        Err(_) => (queue.lock().await, true),
+    let Some(mut turn) = gateway.asking.turn(id, limit).await else {
+        return Ok(Asked::NoAnswer(no_answer("the provider does not answer")));
     };
     let row = payments::get(gateway, merchant, id).await?;
     if enough(&row) {
         return Ok(Asked::Answered(row));
     }
     // The question that we waited for met with silence: another one now would keep our caller waiting as long again.
-    if waited && silence.met {
+    if turn.waited && turn.silence.met {
         return Ok(Asked::NoAnswer(no_answer("the provider does not answer")));
     }
     let account = account::open(gateway, merchant, row.account_id).await?;
@@ -65,7 +63,7 @@ pub async fn ask_payment(
     }
     let operation = Operation::QueryPayment(payments::to_contract(&row));
     let asked = ask(gateway, &account, &row, &operation, limit, false).await?;
-    silence.met = matches!(asked, Asked::NoAnswer(_));
+    turn.silence.met = matches!(asked, Asked::NoAnswer(_));
     Ok(asked)
 }
 
@@ -79,8 +77,9 @@ pub async fn close_payment(gateway: &Gateway, merchant: MerchantId, id: PaymentI
         return ask_payment(gateway, merchant, id, limit, |row| !row.state.is_alive()).await;
     }
     let closed = {
-        let queue = gateway.asking.queue(id);
-        let _turn = queue.lock().await;
+        let Some(_turn) = gateway.asking.turn(id, limit).await else {
+            return Ok(Asked::NoAnswer(no_answer("the provider does not answer")));
+        };
         let row = payments::get(gateway, merchant, id).await?;
         if !row.state.is_alive() {
             return Ok(Asked::Answered(row));
@@ -174,18 +173,50 @@ pub(super) async fn ask_about_refunds(
     Ok(())
 }
 
-/// Asks what became of a refund. One that never arrived is sent again, where a repeat does no harm.
-pub async fn ask_refund(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<Asked<RefundRow>> {
+/// Asks what became of a refund, for `limit` at most.
+pub async fn ask_refund(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: RefundId,
+    limit: Duration,
+) -> Flow<Asked<RefundRow>> {
     let row = refunds::get(gateway, merchant, id).await?;
-    if !row.state.is_open() {
-        return Ok(Asked::Answered(row));
-    }
-    let payment = payments::get(gateway, merchant, row.payment_id).await?;
+    Ok(question_refund(gateway, &row, limit).await?.0)
+}
+
+/// Asks what became of a refund, and sends one that never arrived again, where a repeat does no harm.
+pub async fn pursue_refund(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<Asked<RefundRow>> {
+    let limit = gateway.settings.call_limit;
+    let row = refunds::get(gateway, merchant, id).await?;
+    let (asked, told) = question_refund(gateway, &row, limit).await?;
     let account = account::open(gateway, merchant, row.account_id).await?;
-    if account.ability("query-refund").is_none() {
-        return Ok(Asked::NoAnswer(no_answer("the provider cannot be asked about a refund")));
+    let age_ms = gateway.store.now().millis_since(row.created_at);
+    let repeatable = account.ability("refund").and_then(|ability| ability.repeat_ms);
+    let harmless = repeatable.is_some_and(|within| u64::try_from(age_ms).is_ok_and(|age| age < within));
+    // While its first sending may still be under way, nobody sends it beside that one.
+    let at_rest = row.state != RefundState::Requested
+        || i128::from(age_ms) > i128::try_from(2 * limit.as_millis()).unwrap_or(i128::MAX);
+    if told == Some(RefundTold::NotFound) && harmless && at_rest {
+        let payment = payments::get(gateway, merchant, row.payment_id).await?;
+        return Ok(Asked::Answered(refunds::send(gateway, &account, &payment, &row).await?));
     }
-    let operation = Operation::QueryRefund(refunds::to_contract(&row, &payment));
+    Ok(asked)
+}
+
+async fn question_refund(
+    gateway: &Gateway,
+    row: &RefundRow,
+    limit: Duration,
+) -> Flow<(Asked<RefundRow>, Option<RefundTold>)> {
+    if row.state == RefundState::Succeeded {
+        return Ok((Asked::Answered(row.clone()), None));
+    }
+    let payment = payments::get(gateway, row.merchant_id, row.payment_id).await?;
+    let account = account::open(gateway, row.merchant_id, row.account_id).await?;
+    if account.ability("query-refund").is_none() {
+        return Ok((Asked::NoAnswer(no_answer("the provider cannot be asked about a refund")), None));
+    }
+    let operation = Operation::QueryRefund(refunds::to_contract(row, &payment));
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let task = Task {
         account: &account,
@@ -193,19 +224,12 @@ pub async fn ask_refund(gateway: &Gateway, merchant: MerchantId, id: RefundId) -
         key: &key,
         operation: &operation,
         state: Vec::new(),
-        limit: gateway.settings.call_limit,
+        limit,
     };
     let ran = operation::run(gateway, &task).await?;
-    let read = refunds::judge(&account, &payment, &row, &ran);
+    let read = refunds::judge(&account, &payment, row, &ran);
     let told = read.as_ref().ok().map(|(told, _)| *told);
-    let asked = note_refund(gateway, &account, &row, &ran, &read).await?;
-    let age_ms = gateway.store.now().millis_since(row.created_at);
-    let repeatable = account.ability("refund").and_then(|ability| ability.repeat_ms);
-    let harmless = repeatable.is_some_and(|within| u64::try_from(age_ms).is_ok_and(|age| age < within));
-    if told == Some(RefundTold::NotFound) && harmless {
-        return Ok(Asked::Answered(refunds::send(gateway, &account, &payment, &row).await?));
-    }
-    Ok(asked)
+    Ok((note_refund(gateway, &account, row, &ran, &read).await?, told))
 }
 
 async fn note_refund(

@@ -6,16 +6,15 @@ mod compare;
 mod findings;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde_json::json;
 use tollgate_domain::ids::{AccountId, MerchantId, ReconciliationId};
-use tollgate_domain::matching::FeeTerms;
 use tollgate_domain::time::Moment;
 
 use super::bills::{self, Ask, Chosen};
 use super::due::Next;
-use super::{Flow, FlowError, Made, account, learn};
+use super::{Flow, FlowError, Made, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
 use crate::store::bills::{BillRow, BillState, Filter};
@@ -54,29 +53,6 @@ pub async fn discrepancies(
     get(gateway, merchant, id).await?;
     let mut sql = gateway.store.read().await?;
     Ok(reconciliations::discrepancies(&mut sql, merchant, id, after, limit).await?)
-}
-
-/// Notes what the provider takes of each payment by its contract with the merchant: from then on fees are compared.
-pub async fn set_fee_terms(
-    gateway: &Gateway,
-    merchant: MerchantId,
-    account: AccountId,
-    terms: FeeTerms,
-) -> Flow<()> {
-    if !(0..=1_000_000).contains(&terms.rate_ppm) {
-        return Err(FlowError::invalid("fee.rate_ppm", "must be between 0 and 1000000"));
-    }
-    account::open(gateway, merchant, account).await?;
-    let now = gateway.store.now();
-    gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let sql = tx.sql();
-                Ok(reconciliations::set_fee_terms(sql, merchant, account, terms, now).await?)
-            })
-        })
-        .await
 }
 
 /// Compares a bill with our records; fetches it where it is missing.

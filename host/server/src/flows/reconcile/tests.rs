@@ -25,7 +25,7 @@ use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow};
 use crate::store::{Clock, Store};
 
 /// Ten in the morning of the 22nd in China: the bill of the 21st is out.
-const NOW: Moment = Moment(1_795_312_800_000_000);
+pub(crate) const NOW: Moment = Moment(1_795_312_800_000_000);
 /// Noon of the 21st.
 const NOON: i64 = NOW.0 - 22 * 3_600_000_000;
 
@@ -37,16 +37,16 @@ impl Clock for Stopped {
     }
 }
 
-struct Bench {
-    gateway: Gateway,
-    merchant: MerchantId,
+pub(crate) struct Bench {
+    pub gateway: Gateway,
+    pub merchant: MerchantId,
     account: AccountId,
     order: OrderId,
     _folder: TempDir,
 }
 
 impl Bench {
-    async fn new() -> Bench {
+    pub async fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_sqlite(&folder.path().join("db"), Arc::new(Stopped)).await.unwrap();
         let chance = Chance::seeded(7);
