@@ -46,6 +46,12 @@ async fn what_is_wrong_is_refused_by_name_and_not_repeated() {
         ("/live", json!(true), "live"),
         ("/simulator", json!(false), "origins"),
         ("/colour", json!("red"), "colour"),
+        ("/fee", json!({ "rate_ppm": 6_000 }), "fee.fixed"),
+        ("/fee", json!({ "rate_ppm": -1, "fixed": 0 }), "fee.rate_ppm"),
+        ("/fee", json!({ "rate_ppm": 1_000_001, "fixed": 0 }), "fee.rate_ppm"),
+        ("/fee", json!({ "rate_ppm": 6_000, "fixed": -1 }), "fee.fixed"),
+        ("/fee", json!({ "rate_ppm": 0.6, "fixed": 0 }), "fee.rate_ppm"),
+        ("/fee", json!({ "rate_ppm": 6_000, "fixed": 0, "cap": 1 }), "fee.cap"),
     ];
     let before = world.dump().await;
     for (place, value, field) in rows {
@@ -88,6 +94,7 @@ async fn an_account_shows_what_it_has_and_no_key() {
     assert_eq!(read.json, account.json);
     assert_eq!(list.json["data"], json!([account.json]));
     assert_eq!(read.json["settings"], credentials["settings"]);
+    assert_eq!(read.json["fee"], Value::Null);
     let methods: Vec<_> =
         read.json["methods"].as_array().unwrap().iter().map(|method| text(method, "id")).collect();
     assert_eq!(methods, ["page", "wap", "app", "qr"]);

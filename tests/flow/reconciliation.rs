@@ -1,8 +1,6 @@
 //! A day's bill against our records: what agrees is marked, what differs is listed once, and again changes nothing.
 
 use serde_json::{Value, json};
-use tollgate::flows::reconcile;
-use tollgate_domain::matching::FeeTerms;
 use tollgate_tests::World;
 use tollgate_tests::reply::text;
 
@@ -105,11 +103,12 @@ async fn again_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_planted_difference_is_found_once() {
-    let (world, account, day) = past().await;
-    let gateway = world.gateway.as_ref().unwrap();
-    let terms = FeeTerms { rate_ppm: 6_000, fixed: 0 };
-    let id = text(&account, "id").parse().unwrap();
-    reconcile::set_fee_terms(gateway.gateway(), gateway.merchant_id, id, terms).await.unwrap();
+    let world = World::start().await;
+    let mut body = world.credentials("account");
+    body["fee"] = json!({ "rate_ppm": 6_000, "fixed": 0 });
+    let account = world.post("/v1/accounts", body.clone()).await.ok();
+    assert_eq!(account["fee"], body["fee"], "{account}");
+    let day = world.days_ago(3).await;
     let fine = paid(&world, 1250).await;
     let refunded = paid(&world, 2000).await;
     let refund = world.refund(&refunded, "R-1", 500).await.ok();

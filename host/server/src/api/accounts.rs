@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::kind;
+use tollgate_domain::matching::FeeTerms;
 use tollgate_plugin::contract::Manifest;
 use utoipa::ToSchema;
 
@@ -41,6 +42,21 @@ pub struct NewAccount {
     /// A simulator's base addresses, on this machine.
     #[serde(default)]
     origins: BTreeMap<String, String>,
+    /// What the provider takes of each payment by your contract; with it, fees in bills are compared too.
+    #[serde(default)]
+    fee: Option<Fee>,
+}
+
+/// What a provider takes of a payment: a share of the amount, rounded half up, and so much on top.
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fee {
+    /// Millionths of the amount: 6000 is 0.6 %.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    rate_ppm: i64,
+    /// Minor units of the payment's currency.
+    #[schema(minimum = 0)]
+    fixed: i64,
 }
 
 /// A slot's keys.
@@ -74,6 +90,8 @@ pub struct Account {
     methods: Vec<AccountMethod>,
     /// Where the provider sends its notifications.
     notify_url: String,
+    /// What the provider takes of each payment, if you told.
+    fee: Option<Fee>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -112,7 +130,8 @@ impl AccountMethod {
 }
 
 impl Account {
-    fn render(gateway: &Gateway, row: AccountRow) -> Flow<Account> {
+    async fn render(gateway: &Gateway, row: AccountRow) -> Flow<Account> {
+        let fee = accounts::fee_terms(gateway, &row).await?;
         let slots: BTreeMap<String, u64> = serde_json::from_str(&row.slots)?;
         let plugin = gateway.plugins.get(&row.plugin);
         Ok(Account {
@@ -120,6 +139,7 @@ impl Account {
             slots: slots.into_iter().map(|(name, keys)| Slot { name, keys }).collect(),
             methods: plugin.map(|plugin| AccountMethod::of(plugin.manifest())).unwrap_or_default(),
             notify_url: format!("{}/notify/{}", gateway.settings.public_url, row.id),
+            fee: fee.map(|FeeTerms { rate_ppm, fixed }| Fee { rate_ppm, fixed }),
             id: row.id.to_string(),
             plugin: row.plugin,
             name: row.name,
@@ -152,10 +172,11 @@ pub async fn create(
         settings: new.settings,
         secrets: new.secrets.into_iter().map(secret).collect(),
         origins: new.origins,
+        fee: new.fee.map(|Fee { rate_ppm, fixed }| FeeTerms { rate_ppm, fixed }),
     };
     finish(async move {
         let row = accounts::create(&gateway, merchant, new).await?;
-        Ok((StatusCode::CREATED, Json(Account::render(&gateway, row)?)))
+        Ok((StatusCode::CREATED, Json(Account::render(&gateway, row).await?)))
     })
     .await
 }
@@ -178,8 +199,10 @@ pub async fn list(
         let mut rows = accounts::list(&gateway, merchant).await?;
         rows.retain(|row| row.id.to_string() > after);
         let (rows, next_cursor) = page::cut(rows, limit, |row| row.id.to_string());
-        let render = |row| Account::render(&gateway, row);
-        let data = rows.into_iter().map(render).collect::<Flow<_>>()?;
+        let mut data = Vec::with_capacity(rows.len());
+        for row in rows {
+            data.push(Account::render(&gateway, row).await?);
+        }
         Ok(Json(Page { data, next_cursor }))
     })
     .await
@@ -197,7 +220,7 @@ pub async fn get(
 ) -> Result<Json<Account>, Problem> {
     finish(async move {
         let row = accounts::get(&gateway, merchant, id).await?;
-        Account::render(&gateway, row).map(Json)
+        Account::render(&gateway, row).await.map(Json)
     })
     .await
 }
