@@ -324,9 +324,8 @@ pub async fn daily(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Fl
             if end.is_none_or(|end| end <= account.row.created_at) {
                 break;
             }
-            if !reconcile::intend(gateway, merchant, id, &kind.id, missed.name()).await? {
-                break;
-            }
+            // One that was asked for by hand may be newer than others that were missed.
+            reconcile::intend(gateway, merchant, id, &kind.id, missed.name()).await?;
             period = missed.previous();
         }
     }
