@@ -211,6 +211,15 @@ fn bombs_are_stopped_by_ratio_and_by_size() {
     assert!(open(&zip(&three[..2]), &["zip"], None, "gbk").is_ok());
 }
 
+#[test]
+fn what_a_zip_says_of_itself_is_not_believed() {
+    // An entry that claims to be packed into gigabytes, so that it may unpack to far more.
+    let mut bomb = zip(&[("a.csv", &vec![0u8; 4 << 20])]);
+    let entry = bomb.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    bomb[entry + 20..entry + 24].copy_from_slice(&0xf000_0000u32.to_le_bytes());
+    refused(open(&bomb, &["zip"], None, "gbk"), "more than 200 times");
+}
+
 /// All text that a plugin would read, asking for so many bytes at a time, and the damaged lines.
 fn read(bytes: &[u8], charset: &str, max: u32) -> Result<(Vec<u8>, Vec<u64>), String> {
     let mut file = tempfile::tempfile().unwrap();

@@ -24,6 +24,11 @@ pub(super) fn members(
     check_end(&mut plain, unpacker.limits().entries)?;
     let bad = |error| FileError::bad(format!("not a zip that can be read: {error}"));
     let mut archive = ZipArchive::new(plain.file).map_err(bad)?;
+    // The library may have found another end than the one that was looked at.
+    if archive.len() > unpacker.limits().entries {
+        let most = unpacker.limits().entries;
+        return Err(FileError::bad(format!("the zip has more than {most} files")));
+    }
     let mut names: Vec<String> = Vec::with_capacity(archive.len());
     for at in 0..archive.len() {
         let entry = archive.by_index_raw(at).map_err(bad)?;
@@ -43,7 +48,8 @@ pub(super) fn members(
     let mut members = Vec::with_capacity(names.len());
     for (at, name) in names.iter().enumerate() {
         let entry = archive.by_index(at).map_err(bad)?;
-        let packed = entry.compressed_size();
+        // What the entry says of itself may be more than there is.
+        let packed = entry.compressed_size().min(plain.bytes);
         let what = format!("{name:?}");
         members.push(unpacker.copy(name, &what, entry, packed, &mut |_| {})?);
     }
