@@ -15,6 +15,7 @@ CREATE TABLE bills (
     complete    BIGINT NOT NULL CHECK (complete IN (0, 1)),  -- 0: rows of that period may still come
     attempt     BIGINT NOT NULL,         -- counts the tries to fetch it: only the latest may publish
     edition     BIGINT NOT NULL,         -- the attempt whose rows are the bill's; 0: there are none
+    rejections  BIGINT NOT NULL DEFAULT 0,  -- counts the attempts that brought what cannot be trusted, since the last good one
     resume      BLOB   NOT NULL,         -- where the plugin wants to go on
     retry_at    BIGINT NOT NULL,         -- when it is worth asking again
     created_at  BIGINT NOT NULL,

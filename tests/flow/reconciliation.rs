@@ -235,3 +235,31 @@ async fn a_bill_that_contradicts_its_own_totals_is_rejected_whole() {
     let done = world.reconcile(&account, &day).await;
     assert_eq!((&done["state"], &done["matched"]), (&json!("done"), &json!(2)), "{done}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bill_that_stays_bad_is_tried_a_few_times_and_then_told_of_once() {
+    let (world, account, day) = past().await;
+    let body = json!({ "account_id": account["id"], "period": day });
+    let told = "SELECT data FROM events WHERE kind = 'reconciliation.bill_rejected'";
+    let waiting = "SELECT subject_id FROM jobs WHERE kind = 'reconcile'";
+    let mut rejected = Value::Null;
+    for tries in 1..=6 {
+        world.fault("download", "zip_slip", json!({})).await;
+        rejected = world.post("/v1/reconciliations", body.clone()).await.ok();
+        assert_eq!(rejected["state"], "bill_rejected", "{rejected}");
+        let count = usize::from(tries >= 5);
+        assert_eq!(world.select(told).await.len(), count, "after {tries} tries");
+        assert_eq!(world.select(waiting).await, [text(&rejected, "id")]);
+    }
+    let data: Value = serde_json::from_str(&world.select(told).await[0]).unwrap();
+    assert_eq!((&data["account_id"], &data["period"]), (&account["id"], &json!(day)), "{data}");
+    assert_eq!(data["reason"], rejected["reason"]);
+    // The job sees that, and ends.
+    world.fault("download", "zip_slip", json!({})).await;
+    world.make_due("reconcile").await;
+    tollgate_tests::until("the job's end", async || {
+        world.select(waiting).await.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(world.select(told).await.len(), 1);
+}

@@ -9,24 +9,31 @@ mod fetching;
 mod loading;
 mod parsing;
 mod reading;
+pub(super) mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::json;
 use tollgate_domain::ids::{AccountId, BillId, MerchantId};
 use tollgate_domain::matching::{Period, PeriodKind, Zone};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::BillKind;
 
+use self::turns::Work;
 use super::account::{self, Account};
-use super::{Flow, FlowError, Made, reconcile};
+use super::{Flow, FlowError, Made, learn, reconcile};
 use crate::gateway::Gateway;
+use crate::store::Tx;
 use crate::store::bills::{self, BillRow, BillState, Filter};
 
 /// How long to wait where a provider does not say when its bill will be there.
 const USUAL_WAIT_MS: i64 = 1_800_000;
 const SHORTEST_WAIT_MS: i64 = 60_000;
 const LONGEST_WAIT_MS: i64 = 21_600_000;
+
+/// How often a bill may be rejected before somebody has to look.
+const MOST_REJECTIONS: i64 = 5;
 
 /// How many missed periods are caught up with after a stop.
 const MOST_CAUGHT_UP: usize = 31;
@@ -125,18 +132,33 @@ fn terms(kind: &BillKind) -> Flow<(PeriodKind, Zone)> {
     Ok((length, kind.zone.parse::<Zone>().map_err(broken)?))
 }
 
-/// As [`fetch`].
+/// As [`fetch`]. A bill that is being fetched already is given as it stands.
 pub(super) async fn fetch_chosen(gateway: &Gateway, chosen: &Chosen) -> Flow<Made<BillRow>> {
-    let begun = begin(gateway, chosen).await?;
-    if begun.row.state != BillState::Fetching && !begun.goes {
-        return Ok(Made { row: begun.row, fresh: begun.fresh });
-    }
-    loading::sweep(gateway, &begun.row).await?;
-    let row = match renew(gateway, chosen, &begun.row).await {
-        Ok(row) => row,
-        Err(setback) => put_off(gateway, begun.row, setback).await?,
+    let queue = turns::queue(chosen, Work::Fetch);
+    let _turn = match queue.try_lock() {
+        Ok(turn) => turn,
+        Err(_) => match find(gateway, chosen).await? {
+            Some(row) => return Ok(Made { row, fresh: false }),
+            None => queue.lock().await,
+        },
     };
-    Ok(Made { row, fresh: begun.fresh })
+    let Begun { row, fresh, goes } = begin(gateway, chosen).await?;
+    if !goes {
+        return Ok(Made { row, fresh });
+    }
+    loading::sweep(gateway, &row).await?;
+    let row = match renew(gateway, chosen, &row).await {
+        Ok(row) => row,
+        Err(setback) => put_off(gateway, row, setback).await?,
+    };
+    Ok(Made { row, fresh })
+}
+
+async fn find(gateway: &Gateway, chosen: &Chosen) -> Flow<Option<BillRow>> {
+    let mut sql = gateway.store.read().await?;
+    let (merchant, account) = (chosen.account.row.merchant_id, chosen.account.row.id);
+    let (kind, period) = (&chosen.kind.id, chosen.period.name());
+    Ok(bills::find(&mut sql, merchant, account, kind, period).await?)
 }
 
 /// A bill at the start of a try.
@@ -207,6 +229,7 @@ fn new_row(gateway: &Gateway, chosen: &Chosen, now: Moment) -> BillRow {
         complete: 0,
         attempt: 0,
         edition: 0,
+        rejections: 0,
         resume: Vec::new(),
         retry_at: now,
         created_at: now,
@@ -236,6 +259,7 @@ async fn renew(gateway: &Gateway, chosen: &Chosen, bill: &BillRow) -> Result<Bil
     row.complete = complete;
     row.resume = Vec::new();
     row.reason = None;
+    row.rejections = 0;
     row.state = BillState::Ready;
     if row.edition > 0 && row.digest.as_deref() == Some(fetched.digest.as_str()) {
         // The same bytes have the same rows.
@@ -278,7 +302,8 @@ async fn put_off(gateway: &Gateway, mut row: BillRow, setback: Setback) -> Flow<
         Setback::Rejected(reason) => {
             tracing::warn!(bill = %row.id, reason, "the bill was rejected");
             row.resume = Vec::new();
-            row.retry_at = now.plus_millis(USUAL_WAIT_MS);
+            row.rejections += 1;
+            row.retry_at = backoff(now, row.rejections);
             (BillState::Rejected, reason)
         }
     };
@@ -291,11 +316,39 @@ async fn put_off(gateway: &Gateway, mut row: BillRow, setback: Setback) -> Flow<
     }
     row.updated_at = now;
     let put_off = &row;
-    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
-        Box::pin(async move { Ok(bills::update(tx.sql(), put_off).await?) })
-    });
-    write.await?;
+    gateway
+        .store
+        .write::<(), FlowError, _>(move |tx| {
+            Box::pin(async move {
+                bills::update(tx.sql(), put_off).await?;
+                if put_off.state == BillState::Rejected && put_off.rejections == MOST_REJECTIONS {
+                    tell_rejected(tx, gateway, put_off).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
     Ok(row)
+}
+
+/// Nobody asks by itself any more: the merchant is told, once.
+async fn tell_rejected(tx: &mut Tx<'_>, gateway: &Gateway, row: &BillRow) -> Flow<()> {
+    let data = json!({
+        "account_id": row.account_id, "bill_id": row.id, "kind": row.kind, "period": row.period,
+        "reason": row.reason,
+    });
+    learn::announce(tx, gateway, row.merchant_id, None, "reconciliation.bill_rejected", data).await
+}
+
+/// Whether a bill was rejected so often that it is not asked for again by itself.
+pub(super) fn is_given_up(row: &BillRow) -> bool {
+    row.state == BillState::Rejected && row.rejections >= MOST_REJECTIONS
+}
+
+/// When to ask again after so many tries: each time later, up to a limit.
+fn backoff(now: Moment, tries: i64) -> Moment {
+    let doublings = u32::try_from(tries.clamp(1, 10) - 1).unwrap_or(0);
+    now.plus_millis((USUAL_WAIT_MS << doublings).min(LONGEST_WAIT_MS))
 }
 
 /// Where a bill's pieces are kept, and its spools lie while it is read.

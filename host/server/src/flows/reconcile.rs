@@ -12,14 +12,20 @@ use serde_json::json;
 use tollgate_domain::ids::{AccountId, MerchantId, ReconciliationId};
 use tollgate_domain::time::Moment;
 
+use super::bills::turns::{self, Work};
 use super::bills::{self, Ask, Chosen};
 use super::due::Next;
 use super::{Flow, FlowError, Made, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
+use crate::store;
 use crate::store::bills::{BillRow, BillState, Filter};
 use crate::store::jobs::JobRow;
 use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow, ReconciliationState};
+
+/// How soon to look again at a bill that cannot be had yet, at the soonest, and at one that is being fetched.
+const SHORTEST_WAIT_MS: i64 = 60_000;
+const FETCHING_MS: i64 = 2_000;
 
 /// A merchant's reconciliation.
 pub async fn get(
@@ -62,6 +68,8 @@ pub async fn run(
     ask: &Ask,
 ) -> Flow<Made<ReconciliationRow>> {
     let chosen = bills::choose(gateway, merchant, ask).await?;
+    let queue = turns::queue(&chosen, Work::Compare);
+    let _turn = queue.lock().await;
     let begun = begin(gateway, &chosen).await?;
     let bill = bills::fetch_chosen(gateway, &chosen).await?.row;
     let row = if bill.edition > 0 {
@@ -105,22 +113,24 @@ pub async fn due(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
     let row = get(gateway, job.merchant_id, id).await?;
     let ask = Ask { account: row.account_id, kind: Some(row.kind), period: row.period };
     let row = run(gateway, job.merchant_id, &ask).await?.row;
-    match row.state {
-        ReconciliationState::Done | ReconciliationState::BillRejected => Ok(Next::Done),
-        ReconciliationState::WaitingForBill => {
-            let due = retry_at(gateway, &row).await?;
-            Ok(Next::Later(due, row.reason.unwrap_or_default()))
-        }
+    if row.state == ReconciliationState::Done {
+        return Ok(Next::Done);
     }
+    Ok(match retry_at(gateway, &row).await? {
+        Some(due) => Next::Later(due, row.reason.unwrap_or_default()),
+        None => Next::Done,
+    })
 }
 
-/// When the bill is worth asking for again: not at once, whatever its row says.
-async fn retry_at(gateway: &Gateway, row: &ReconciliationRow) -> Flow<Moment> {
-    let mut sql = gateway.store.read().await?;
-    let (merchant, account) = (row.merchant_id, row.account_id);
-    let bill = crate::store::bills::find(&mut sql, merchant, account, &row.kind, &row.period);
-    let soonest = gateway.store.now().plus_millis(60_000);
-    Ok(bill.await?.map_or(soonest, |bill| bill.retry_at.max(soonest)))
+/// When the bill is worth asking for again, whatever its row says: not at once, but soon where somebody fetches it now.
+fn retry_at(gateway: &Gateway, bill: &BillRow) -> Moment {
+    let now = gateway.store.now();
+    match bill.state {
+        BillState::Fetching => now.plus_millis(FETCHING_MS),
+        BillState::NotReady | BillState::Ready | BillState::Rejected => {
+            bill.retry_at.max(now.plus_millis(SHORTEST_WAIT_MS))
+        }
+    }
 }
 
 async fn begin(gateway: &Gateway, chosen: &Chosen) -> Flow<Made<ReconciliationRow>> {
@@ -195,7 +205,7 @@ async fn write(
     before: ReconciliationRow,
     mut row: ReconciliationRow,
 ) -> Flow<ReconciliationRow> {
-    let waits = row.state == ReconciliationState::WaitingForBill;
+    let waits = row.state != ReconciliationState::Done && !bills::is_given_up(bill);
     if row == before && !waits {
         return Ok(row);
     }
@@ -213,7 +223,7 @@ async fn write(
                     reconciliations::update(tx.sql(), now).await?;
                 }
                 if waits {
-                    let (subject, due) = (now.id.to_string(), bill.retry_at);
+                    let (subject, due) = (now.id.to_string(), retry_at(gateway, bill));
                     learn::put_job(tx, gateway, merchant, Kind::Reconcile, &subject, due).await?;
                 }
                 if is_new && now.state == ReconciliationState::Done {

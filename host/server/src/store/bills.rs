@@ -25,7 +25,8 @@ const FIND: &str =
 const LIST: &str = "SELECT * FROM bills WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR account_id = $3) \
      ORDER BY id DESC LIMIT $4";
 const UPDATE: &str = "UPDATE bills SET state = $4, reason = $5, digest = $6, rows = $7, bad_lines = $8, \
-     files = $9, complete = $10, edition = $11, resume = $12, retry_at = $13, updated_at = $14 \
+     files = $9, complete = $10, edition = $11, resume = $12, retry_at = $13, updated_at = $14, \
+     rejections = $15 \
      WHERE merchant_id = $1 AND id = $2 AND attempt = $3";
 const BEGIN: &str = "UPDATE bills SET attempt = attempt + 1, state = $4, reason = $5, updated_at = $6 \
      WHERE merchant_id = $1 AND id = $2 AND attempt = $3";
@@ -117,6 +118,8 @@ pub struct BillRow {
     pub attempt: i64,
     /// The try whose rows are the bill's; 0: none.
     pub edition: i64,
+    /// Counts the tries that were rejected since the last good one.
+    pub rejections: i64,
     /// Where the plugin wants to go on.
     pub resume: Vec<u8>,
     /// When it is worth asking again.
@@ -230,6 +233,7 @@ pub async fn update(sql: &mut AnyConnection, row: &BillRow) -> Result<(), StoreE
         .bind(row.resume.as_slice())
         .bind(row.retry_at.0)
         .bind(row.updated_at.0)
+        .bind(row.rejections)
         .execute(sql)
         .await?;
     changed(done.rows_affected(), row)

@@ -11,7 +11,7 @@ use tollgate_plugin::contract::{
 };
 use tollgate_plugin::egress::Running;
 
-use super::{Chosen, LONGEST_WAIT_MS, SHORTEST_WAIT_MS, Setback, USUAL_WAIT_MS, folder, reading};
+use super::{Chosen, LONGEST_WAIT_MS, SHORTEST_WAIT_MS, Setback, backoff, folder, reading};
 use crate::files::FileLimits;
 use crate::flows::operation::{self, Ending, Task};
 use crate::flows::{Failure, FlowError};
@@ -104,7 +104,7 @@ async fn ask(
             retry_at: later(gateway, i64::from(after_ms)),
             resume: state,
         }),
-        Ending::Failed { failure, .. } => Err(setback(gateway, failure)),
+        Ending::Failed { failure, .. } => Err(setback(gateway, bill, failure)),
     }
 }
 
@@ -113,19 +113,23 @@ pub(super) fn request(bill: &BillRow) -> BillRequest {
     BillRequest { kind: bill.kind.clone(), period: bill.period.clone(), ticket: Vec::new() }
 }
 
-/// What passes by itself is asked for again; the rest needs somebody's look.
-fn setback(gateway: &Gateway, failure: Failure) -> Setback {
+/// What may pass by itself is asked for again, an answer that proves nothing too: a broken line or the provider's
+/// own trouble often looks like that. The rest says that the bill or the plugin is wrong.
+fn setback(gateway: &Gateway, bill: &BillRow, failure: Failure) -> Setback {
     let reason = match &failure.provider_message {
         Some(words) => format!("{} ({words})", failure.message),
         None => failure.message,
     };
     match failure.code.as_str() {
-        "not-found" | "unavailable" | "no-answer" | "rate-limited" => {
-            let retry_at = later(gateway, USUAL_WAIT_MS);
-            Setback::NotReady { reason, retry_at, resume: Vec::new() }
-        }
+        "not-found" | "unavailable" | "no-answer" | "rate-limited" | "auth" | "protocol"
+        | "signature" => not_ready(gateway, bill, reason),
         _ => Setback::Rejected(reason),
     }
+}
+
+fn not_ready(gateway: &Gateway, bill: &BillRow, reason: String) -> Setback {
+    let retry_at = backoff(gateway.store.now(), bill.attempt);
+    Setback::NotReady { reason, retry_at, resume: Vec::new() }
 }
 
 fn later(gateway: &Gateway, millis: i64) -> Moment {
@@ -144,7 +148,7 @@ async fn keep(
     let path = folder(gateway, bill).join(&name);
     match &file.content {
         BillContent::Bytes(bytes) => fs::write(&path, bytes).await?,
-        BillContent::Fetch(request) => download(gateway, chosen, request, &path).await?,
+        BillContent::Fetch(request) => download(gateway, chosen, bill, request, &path).await?,
     }
     let (sha256, bytes) = reading::sha256_of_file(path.clone()).await?;
     let row = &NewFile {
@@ -168,6 +172,7 @@ async fn keep(
 async fn download(
     gateway: &Gateway,
     chosen: &Chosen,
+    bill: &BillRow,
     request: &HttpRequest,
     path: &Path,
 ) -> Result<(), Setback> {
@@ -182,10 +187,11 @@ async fn download(
     match got {
         Ok((200, _)) => Ok(()),
         Ok((status, _)) => {
-            Err(Setback::Rejected(format!("the provider's link answered with status {status}")))
+            let reason = format!("the provider's link answered with status {status}");
+            Err(not_ready(gateway, bill, reason))
         }
         Err(error @ (SendError::NotSent(_) | SendError::NoAnswer(_))) => {
-            Err(setback(gateway, operation::of_silence(&error)))
+            Err(setback(gateway, bill, operation::of_silence(&error)))
         }
     }
 }
