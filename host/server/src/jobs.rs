@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tollgate_domain::time::Moment;
 
-use crate::flows::due;
+use crate::flows::Flow;
+use crate::flows::due::{self, Wanted};
 use crate::gateway::Gateway;
 use crate::store;
+use crate::store::jobs::{JobRow, Lane};
 
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,69 +69,131 @@ impl FromStr for Kind {
     }
 }
 
-/// How many jobs run at once.
+/// How many short jobs run at once, and how long a claimed one is left alone before another worker may take it.
 const AT_ONCE: usize = 8;
-/// How long a claimed job is left alone before another worker may take it.
 const LEASE_MS: i64 = 120_000;
+/// The same of bills, which may have millions of rows.
+const BILLS_AT_ONCE: usize = 2;
+const BILLS_LEASE_MS: i64 = 3_600_000;
 /// The longest sleep: a job that another process wrote rings no bell here.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// The shortest one.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
+
+/// The places of a lane.
+struct Places {
+    lane: Lane,
+    free: Arc<Semaphore>,
+    lease_ms: i64,
+}
+
+impl Places {
+    fn all() -> [Places; 2] {
+        let places = |lane, count, lease_ms| {
+            let free = Arc::new(Semaphore::new(count));
+            Places { lane, free, lease_ms }
+        };
+        [
+            places(Lane::Short, AT_ONCE, LEASE_MS),
+            places(Lane::Bills, BILLS_AT_ONCE, BILLS_LEASE_MS),
+        ]
+    }
+
+    /// What is to be claimed for the places that are free; none: there are none.
+    fn wanted(&self, now: Moment) -> Option<Wanted> {
+        let free = self.free.available_permits();
+        let most = i64::try_from(free).unwrap_or(1);
+        let until = now.plus_millis(self.lease_ms);
+        (free > 0).then_some(Wanted { lane: self.lane, most, until })
+    }
+}
 
 /// Runs due jobs until `stop` says so, then lets those that are running end.
 pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let places = Places::all();
     let mut running = JoinSet::new();
     while !*stop.borrow() {
-        let claimed = round(&gateway, &places, &mut running).await;
         while running.try_join_next().is_some() {}
-        let sleep = if claimed { Duration::ZERO } else { until_next(&gateway).await };
-        if sleep.is_zero() && places.available_permits() > 0 {
-            continue;
-        }
+        let sleep = match round(&gateway, &places, &mut running).await {
+            Ok(Duration::ZERO) => continue,
+            Ok(sleep) => sleep,
+            Err(error) => {
+                tracing::error!(%error, "jobs could not be claimed");
+                // Neither the bell nor a job that ends mends the database.
+                tokio::select! {
+                    _ = stop.changed() => {}
+                    _ = tokio::time::sleep(LONGEST_SLEEP) => {}
+                }
+                continue;
+            }
+        };
         tokio::select! {
             _ = stop.changed() => {}
             _ = gateway.bell.notified() => {}
             _ = running.join_next(), if !running.is_empty() => {}
-            _ = tokio::time::sleep(sleep.max(Duration::from_millis(5))) => {}
+            _ = tokio::time::sleep(sleep.max(SHORTEST_SLEEP)) => {}
         }
     }
     while running.join_next().await.is_some() {}
 }
 
-/// Claims as many jobs as there are places. True: there may be more.
-async fn round(gateway: &Arc<Gateway>, places: &Arc<Semaphore>, running: &mut JoinSet<()>) -> bool {
-    let free = places.available_permits();
-    if free == 0 {
-        return false;
+/// Claims as many jobs as there are places. Gives how long to sleep: not at all where there may be more.
+async fn round(
+    gateway: &Arc<Gateway>,
+    places: &[Places],
+    running: &mut JoinSet<()>,
+) -> Flow<Duration> {
+    let now = gateway.store.now();
+    let wanted: Vec<Wanted> = places.iter().filter_map(|places| places.wanted(now)).collect();
+    if wanted.is_empty() {
+        // A job that ends wakes the worker.
+        return Ok(LONGEST_SLEEP);
     }
-    let until = gateway.store.now().plus_millis(LEASE_MS);
-    let most = i64::try_from(free).unwrap_or(1);
-    let jobs = match due::claim(gateway, until, most).await {
-        Ok(jobs) => jobs,
-        Err(error) => {
-            tracing::error!(%error, "jobs could not be claimed");
-            return false;
-        }
-    };
-    let claimed = !jobs.is_empty();
-    for job in jobs {
-        let Ok(place) = places.clone().try_acquire_owned() else { break };
+    let jobs = due::claim(gateway, &wanted).await?;
+    if jobs.is_empty() {
+        return until_next(gateway, &wanted).await;
+    }
+    for (lane, job) in jobs {
+        let Some(places) = places.iter().find(|places| places.lane == lane) else { continue };
+        let Ok(place) = places.free.clone().try_acquire_owned() else { continue };
         let gateway = gateway.clone();
         running.spawn(async move {
-            if let Err(error) = due::run(&gateway, &job).await {
-                tracing::error!(job = %job.id, kind = job.kind, %error, "what became of the job was not written");
-            }
+            let (to_run, runs) = (gateway.clone(), job.clone());
+            settle(&gateway, &job, async move { due::run(&to_run, &runs).await }).await;
             drop(place);
         });
     }
-    claimed
+    Ok(Duration::ZERO)
 }
 
-async fn until_next(gateway: &Gateway) -> Duration {
-    let next = async {
-        let mut sql = gateway.store.read().await?;
-        store::jobs::next_due(&mut sql).await
+/// Lets a job run to its end. One that panics has failed like any other, and is due again.
+async fn settle(
+    gateway: &Gateway,
+    job: &JobRow,
+    run: impl Future<Output = Flow<()>> + Send + 'static,
+) {
+    let ended = match tokio::spawn(run).await {
+        Ok(ended) => ended,
+        Err(_) => due::put_off(gateway, job, "it panicked").await,
     };
-    let Ok(Some(due)) = next.await else { return LONGEST_SLEEP };
-    let millis = due.millis_since(gateway.store.now()).max(0);
-    Duration::from_millis(u64::try_from(millis).unwrap_or(0)).min(LONGEST_SLEEP)
+    if let Err(error) = ended {
+        let (id, kind) = (job.id, job.kind.as_str());
+        tracing::error!(job = %id, kind, %error, "what became of the job was not written");
+    }
 }
+
+/// How long until a job comes due for which there is a place.
+async fn until_next(gateway: &Gateway, wanted: &[Wanted]) -> Flow<Duration> {
+    let mut sql = gateway.store.read().await?;
+    let mut sleep = LONGEST_SLEEP;
+    for wanted in wanted {
+        if let Some(due) = store::jobs::next_due(&mut sql, wanted.lane).await? {
+            let millis = due.millis_since(gateway.store.now()).max(0);
+            sleep = sleep.min(Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
+        }
+    }
+    Ok(sleep.max(SHORTEST_SLEEP))
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,24 @@ const PUT: &str = "INSERT INTO jobs (merchant_id, id, kind, subject_id, payload,
      due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END, \
      urgings = jobs.urgings + CASE WHEN excluded.due_at <= excluded.created_at THEN 1 ELSE 0 END";
 const CLAIM: &str = "UPDATE jobs SET leased_until = $2, fence = fence + 1, attempts = attempts + 1 WHERE id IN \
-     (SELECT id FROM jobs WHERE due_at <= $1 AND leased_until <= $1 ORDER BY due_at LIMIT $3) RETURNING *";
+     (SELECT id FROM jobs WHERE due_at <= $1 AND leased_until <= $1 \
+     AND (kind IN ('daily_bills', 'reconcile')) = ($4 = 1) ORDER BY due_at LIMIT $3) RETURNING *";
 const FINISH: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND id = $2 AND fence = $3 AND urgings = $4";
 const POSTPONE: &str = "UPDATE jobs SET due_at = CASE WHEN urgings = $6 THEN $4 ELSE due_at END, leased_until = 0, \
      reason = $5 WHERE merchant_id = $1 AND id = $2 AND fence = $3";
 const CANCEL: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND kind = $2 AND subject_id = $3";
-const NEXT_DUE: &str = "SELECT min(CASE WHEN due_at > leased_until THEN due_at ELSE leased_until END) FROM jobs";
+const NEXT_DUE: &str = "SELECT min(CASE WHEN due_at > leased_until THEN due_at ELSE leased_until END) FROM jobs \
+     WHERE (kind IN ('daily_bills', 'reconcile')) = ($1 = 1)";
 const COUNT: &str = "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND kind = $2";
+
+/// Jobs are claimed by lanes, so that what takes seconds never waits behind what takes an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Questions about payments and refunds, and all that is as short.
+    Short,
+    /// Fetching and comparing bills.
+    Bills,
+}
 
 /// A row of `jobs`.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -83,14 +94,17 @@ pub async fn put(
     Ok(())
 }
 
-/// Leases up to `most` due jobs until `until`.
+/// Leases up to `most` due jobs of a lane until `until`.
 pub async fn claim(
     sql: &mut AnyConnection,
+    lane: Lane,
     now: Moment,
     until: Moment,
     most: i64,
 ) -> Result<Vec<JobRow>, StoreError> {
-    Ok(sqlx::query_as(CLAIM).bind(now.0).bind(until.0).bind(most).fetch_all(sql).await?)
+    let bills = i64::from(lane == Lane::Bills);
+    let claim = sqlx::query_as(CLAIM).bind(now.0).bind(until.0).bind(most).bind(bills);
+    Ok(claim.fetch_all(sql).await?)
 }
 
 /// Removes a job that is done, if the lease still holds; one that was wanted at once meanwhile runs again.
@@ -138,9 +152,10 @@ pub async fn cancel(
     Ok(())
 }
 
-/// When the next job is due, if there is one.
-pub async fn next_due(sql: &mut AnyConnection) -> Result<Option<Moment>, StoreError> {
-    let (due,): (Option<i64>,) = sqlx::query_as(NEXT_DUE).fetch_one(sql).await?;
+/// When the next job of a lane is due, if there is one.
+pub async fn next_due(sql: &mut AnyConnection, lane: Lane) -> Result<Option<Moment>, StoreError> {
+    let bills = i64::from(lane == Lane::Bills);
+    let (due,): (Option<i64>,) = sqlx::query_as(NEXT_DUE).bind(bills).fetch_one(sql).await?;
     Ok(due.map(Moment))
 }
 
