@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 fn a_component_is_compiled_apart() {
     let folder = Folder::new();
-    folder.put("good.wasm", &Sample::default().component());
+    folder.put("sample.wasm", &Sample::default().component());
     folder.put("odd.wasm", b"\0asm\x0d\0\x01\0\xff");
     let compiler = std::env::current_exe().unwrap();
     let registry = folder.open_with(Limits::default(), Some(compiler));
