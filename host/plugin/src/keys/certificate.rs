@@ -8,6 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
+/// Longest text that certificates are read from, in bytes.
+const LONGEST_TEXT: usize = 64 << 10;
+/// Longest serial number, in bytes. RFC 5280 has 20; writing one in decimal takes the square of its length.
+const LONGEST_SERIAL: usize = 32;
+
 /// Public facts of one key, as `key.attribute` names them. Empty text where a key has no such fact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -38,6 +43,9 @@ impl Facts {
 
 /// The DER of each certificate in a text: PEM blocks in any line ending with anything between them, or base64 DER.
 pub(crate) fn certificates_in(text: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    if text.len() > LONGEST_TEXT {
+        return Err("is longer than 64 KiB");
+    }
     // DER itself: a SEQUENCE with a long length.
     if text.starts_with(&[0x30, 0x82]) {
         return Ok(vec![text.to_vec()]);
@@ -79,7 +87,8 @@ pub(crate) fn base64_text(text: &str) -> Option<Vec<u8>> {
 
 /// Reads a certificate; none when it is not one that this host can read.
 pub(crate) fn read(der: &[u8]) -> Option<X509Certificate<'_>> {
-    X509Certificate::from_der(der).ok().map(|(_, cert)| cert)
+    let (_, cert) = X509Certificate::from_der(der).ok()?;
+    (strip_zeros(cert.raw_serial()).len() <= LONGEST_SERIAL).then_some(cert)
 }
 
 /// The facts of a certificate. The id is its serial number in hexadecimal.
@@ -200,6 +209,34 @@ mod tests {
         assert_eq!(decimal(&[0xff; 8]), u64::MAX.to_string());
         assert_eq!(strip_zeros(&[0, 0, 1]), &[1]);
         assert_eq!(strip_zeros(&[0]), &[0]);
+    }
+
+    /// A certificate with another serial number, its lengths mended.
+    fn with_serial(der: &[u8], serial: &[u8]) -> Vec<u8> {
+        let old = usize::from(der[14]);
+        let length = u8::try_from(serial.len()).unwrap();
+        let mut new = [&der[..14], &[length], serial, &der[15 + old..]].concat();
+        for at in [2, 6] {
+            let whole = usize::from(u16::from_be_bytes([new[at], new[at + 1]]));
+            let grown = u16::try_from(whole + serial.len() - old).unwrap();
+            new[at..at + 2].copy_from_slice(&grown.to_be_bytes());
+        }
+        new
+    }
+
+    #[test]
+    fn a_serial_number_without_end_is_not_read() {
+        let pem = include_bytes!("../../tests/fixtures/chain-middle.cer");
+        let der = &certificates_in(pem).unwrap()[0];
+        let longest = with_serial(der, &[1; LONGEST_SERIAL]);
+        assert!(facts(&read(&longest).unwrap()).serial_decimal.len() > 70);
+        assert!(read(&with_serial(der, &[1; LONGEST_SERIAL + 1])).is_none());
+    }
+
+    #[test]
+    fn a_text_without_end_is_not_read() {
+        let long = [b"0\x82".as_slice(), &vec![0; LONGEST_TEXT]].concat();
+        assert_eq!(certificates_in(&long), Err("is longer than 64 KiB"));
     }
 
     #[test]

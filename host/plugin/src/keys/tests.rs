@@ -1,6 +1,7 @@
 //! Keys against published material, and slots that must be refused.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -201,6 +202,22 @@ fn a_certificate_in_a_message_is_believed_up_to_its_roots() {
         trusted(&with_trust(&["*"]), &own, WHEN_VALID).is_err(),
         "a good one behind"
     );
+}
+
+#[test]
+fn a_chain_is_followed_to_its_root_and_no_further() {
+    let mut keys = with_trust(&["*"]);
+    let roots = Arc::clone(keys.slot("roots").unwrap());
+    let (leaf, middle) = (fixture!("chain-leaf.pem"), fixture!("chain-middle.cer"));
+    let issuer = &roots.members[0].facts.issuer;
+    let root = roots.members.iter().filter(|member| member.facts.subject == *issuer);
+    keys = keys.replaced(&roots, root.cloned().collect());
+    assert!(trusted(&keys, leaf, WHEN_VALID).is_err(), "no way to the root");
+    let chain = |times: usize| format!("{leaf}\n{}", format!("{middle}\n").repeat(times));
+    assert!(trusted(&keys, &chain(1), WHEN_VALID).is_ok());
+    assert!(trusted(&keys, &chain(7), WHEN_VALID).is_ok());
+    let error = trusted(&keys, &chain(8), WHEN_VALID).err().unwrap();
+    assert!(error.contains("more than 8"), "{error}");
 }
 
 #[test]

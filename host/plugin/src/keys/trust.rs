@@ -9,8 +9,10 @@ use super::slot::{Material, Member, SlotKeys, read_certificates};
 use super::{KeyUse, Keys, sha256_hex};
 use crate::contract::Trust;
 
-/// Certificates between a leaf and its root that are followed.
-const DEEPEST: usize = 4;
+/// Certificates of one text: a leaf and what leads to its root.
+const MOST_CERTIFICATES: usize = 8;
+/// Signatures that are verified on the way to a root.
+const MOST_CHECKS: usize = 16;
 
 impl Keys {
     /// The leaf of `encoded`, if the slot's trust holds for it at that time. The error is the rest of a sentence.
@@ -23,6 +25,9 @@ impl Keys {
     ) -> Result<Member, String> {
         let trust = slot.trust.as_ref().ok_or("trusts no one")?;
         let by = self.slot(&trust.by).ok_or("trusts an unknown slot")?;
+        if certificate::certificates_in(encoded)?.len() > MOST_CERTIFICATES {
+            return Err(format!("was given more than {MOST_CERTIFICATES} certificates"));
+        }
         let mut members = read_certificates(encoded)?.into_iter();
         let leaf = members.next().ok_or("was given no certificate")?;
         let Material::Certificate { der, key: Some(_) } = &leaf.material else {
@@ -40,7 +45,7 @@ impl Keys {
             unsealed(&trust.by, encoded, audit)
         } else {
             let rest: Vec<Member> = members.collect();
-            chained(&cert, &rest, by, now, DEEPEST)
+            chained(cert, &rest, by, now)
         };
         if !vouched {
             return Err(format!(
@@ -92,42 +97,49 @@ fn unsealed(by: &str, encoded: &[u8], audit: &[KeyUse]) -> bool {
     })
 }
 
+/// Whether certificates of `between` lead from `leaf` to a root. Each is followed once.
 fn chained(
-    cert: &X509Certificate<'_>,
+    leaf: X509Certificate<'_>,
     between: &[Member],
     roots: &SlotKeys,
     now: ASN1Time,
-    depth: usize,
 ) -> bool {
-    let signed_by = |member: &Member| issuer_of(cert, member, now);
-    if roots.members.iter().any(|root| signed_by(root)) {
-        return true;
+    let mut checks = 0;
+    let mut followed = vec![false; between.len()];
+    let mut waiting = vec![leaf];
+    while let Some(cert) = waiting.pop() {
+        if roots.members.iter().any(|root| issuer(&cert, root, now, &mut checks).is_some()) {
+            return true;
+        }
+        for (member, followed) in between.iter().zip(&mut followed) {
+            if !*followed && let Some(next) = issuer(&cert, member, now, &mut checks) {
+                *followed = true;
+                waiting.push(next);
+            }
+        }
     }
-    depth > 0
-        && between.iter().any(|member| {
-            signed_by(member)
-                && der_of(member)
-                    .and_then(certificate::read)
-                    .is_some_and(|next| chained(&next, between, roots, now, depth - 1))
-        })
+    false
 }
 
-fn der_of(member: &Member) -> Option<&[u8]> {
-    match &member.material {
-        Material::Certificate { der, .. } => Some(der),
-        _ => None,
-    }
-}
-
-/// Whether `member` is a certificate authority, valid now, that signed `cert`.
-fn issuer_of(cert: &X509Certificate<'_>, member: &Member, now: ASN1Time) -> bool {
-    let Some(issuer) = der_of(member).and_then(certificate::read) else {
-        return false;
+/// `member`, if it is a certificate authority, valid now, that signed `cert`.
+fn issuer<'a>(
+    cert: &X509Certificate<'_>,
+    member: &'a Member,
+    now: ASN1Time,
+    checks: &mut usize,
+) -> Option<X509Certificate<'a>> {
+    let Material::Certificate { der, .. } = &member.material else {
+        return None;
     };
-    issuer.is_ca()
+    let issuer = certificate::read(der)?;
+    let named = issuer.is_ca()
         && issuer.validity().is_valid_at(now)
-        && issuer.subject().as_raw() == cert.issuer().as_raw()
-        && cert.verify_signature(Some(issuer.public_key())).is_ok()
+        && issuer.subject().as_raw() == cert.issuer().as_raw();
+    if !named || *checks == MOST_CHECKS {
+        return None;
+    }
+    *checks += 1;
+    cert.verify_signature(Some(issuer.public_key())).ok().map(|()| issuer)
 }
 
 #[cfg(test)]
