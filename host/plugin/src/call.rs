@@ -37,22 +37,14 @@ pub struct Called<T> {
 
 impl<T> Called<T> {
     /// Whether the host itself saw a signature hold in this call: a key verified something, or opened something that
-    /// only the other holder of the key can have sealed. What the plugin signed or sealed in the same call proves
-    /// nothing, nor does comparing a shared word.
+    /// only the other holder of the key can have sealed. What the plugin could have signed or sealed itself, now or in
+    /// an earlier call, proves nothing, nor does comparing a shared word.
     pub fn signature_held(&self) -> bool {
-        let own_work = |used: &KeyUse| {
-            self.audit.iter().any(|made| {
-                made.ok
-                    && made.slot == used.slot
-                    && ((made.operation == "sign" && made.input_sha256 == used.input_sha256)
-                        || (made.operation == "seal" && used.operation == "open"))
-            })
-        };
         self.audit.iter().any(|used| {
             used.ok
                 && matches!(used.operation.as_str(), "verify" | "open")
                 && used.algorithm != "equal"
-                && !own_work(used)
+                && !used.forgeable
         })
     }
 }

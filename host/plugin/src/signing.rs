@@ -41,7 +41,7 @@ impl KeyHandle {
 
 /// What is about to be written to the audit.
 struct Entry<'a> {
-    slot: &'a str,
+    slot: &'a SlotKeys,
     verb: Verb,
     algorithm: &'a str,
     input: String,
@@ -50,13 +50,14 @@ struct Entry<'a> {
 impl Entry<'_> {
     fn done(&self, key_id: &str, ok: bool, output: Option<&[u8]>) -> KeyUse {
         KeyUse {
-            slot: self.slot.to_owned(),
+            slot: self.slot.name.clone(),
             operation: self.verb.name().to_owned(),
             algorithm: self.algorithm.to_owned(),
             key_id: key_id.to_owned(),
             input_sha256: self.input.clone(),
             output_sha256: output.map(sha256_hex),
             ok,
+            forgeable: self.slot.forges(self.verb),
         }
     }
 }
@@ -98,7 +99,7 @@ impl signing_import::HostKey for CallState {
             return Ok(Err(error));
         }
         let entry = Entry {
-            slot: &key.slot.name,
+            slot: &key.slot,
             verb: Verb::Sign,
             algorithm: &algorithm,
             input: sha256_hex(&text),
@@ -131,7 +132,7 @@ impl signing_import::HostKey for CallState {
             return Ok(Err(error));
         }
         let entry = Entry {
-            slot: &key.slot.name,
+            slot: &key.slot,
             verb: Verb::Verify,
             algorithm: &algorithm,
             input: sha256_hex(&text),
@@ -167,7 +168,7 @@ impl signing_import::HostKey for CallState {
             return Ok(Err(error));
         }
         let entry = Entry {
-            slot: &key.slot.name,
+            slot: &key.slot,
             verb: Verb::Open,
             algorithm: &algorithm,
             input: sha256_hex(&sealed),
@@ -201,7 +202,7 @@ impl signing_import::HostKey for CallState {
             return Ok(Err(error));
         }
         let entry = Entry {
-            slot: &key.slot.name,
+            slot: &key.slot,
             verb: Verb::Seal,
             algorithm: &algorithm,
             input: sha256_hex(&text),
@@ -228,7 +229,7 @@ impl signing_import::HostKey for CallState {
         self.count_signature()?;
         let key = self.table.get(&handle)?;
         let entry = Entry {
-            slot: &key.slot.name,
+            slot: &key.slot,
             verb: Verb::Derive,
             algorithm: &algorithm,
             input: sha256_hex(&data),
@@ -379,6 +380,7 @@ impl signing_import::HostKeyring for CallState {
             input_sha256: sha256_hex(&encoded),
             output_sha256: None,
             ok: trusted.is_ok(),
+            forgeable: false,
         });
         let key = trusted
             .map_err(|rule| refusal("untrusted", format!("slot {} {rule}", slot.name)))

@@ -54,6 +54,9 @@ pub struct KeyUse {
     pub output_sha256: Option<String>,
     /// Whether it succeeded: of a verification, whether the signature held.
     pub ok: bool,
+    /// Whether the plugin could have made what was verified or opened: the same secret signs or seals for it.
+    #[serde(default)]
+    pub forgeable: bool,
 }
 
 /// A key that a plugin looked for and the slot does not hold: a reason to run `fetch-keys`.

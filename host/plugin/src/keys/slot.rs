@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::certificate::{self, Facts, base64_text, certificates_in, pem_blocks};
-use super::uses::{Algorithm, Use};
+use super::uses::{Algorithm, Use, Verb};
 use super::{KeyError, sha256_hex};
 use crate::contract::{Slot, Trust};
 
@@ -147,6 +147,17 @@ impl Member {
 }
 
 impl SlotKeys {
+    /// Whether the plugin itself can make what this slot verifies or opens: with the same secret it signs or seals. Of
+    /// a key pair it has the other half only.
+    pub fn forges(&self, verb: Verb) -> bool {
+        let making = match verb {
+            Verb::Verify => Verb::Sign,
+            Verb::Open => Verb::Seal,
+            Verb::Sign | Verb::Seal | Verb::Derive => return false,
+        };
+        self.uses.iter().any(|use_| use_.verb == making && use_.algorithm.is_symmetric())
+    }
+
     /// Reads a slot's texts.
     pub fn parse(slot: &Slot, texts: &[SecretString]) -> Result<Self, KeyError> {
         let name = &slot.input.name;

@@ -265,6 +265,7 @@ fn a_secret_vouches_for_what_it_opened_in_the_same_call() {
         input_sha256: String::new(),
         output_sha256: Some(super::sha256_hex(leaf)),
         ok: true,
+        forgeable: false,
     };
     let slot = keys.slot("late").unwrap();
     assert!(
@@ -348,6 +349,22 @@ fn keys_print_no_secret() {
         format!("{keys:?}"),
         "Keys { slots: [(\"app\", 1), (\"word\", 1)], .. }"
     );
+}
+
+#[test]
+fn a_secret_that_signs_proves_nothing_when_it_verifies() {
+    let word = "0123456789abcdef0123456789abcdef";
+    let rows: [(&[&str], bool, bool); 4] = [
+        (&["verify hmac-sha256"], false, false),
+        (&["verify hmac-sha256", "sign hmac-sha256"], true, false),
+        (&["verify md5 *&key={secret}", "sign md5 *&key={secret}"], true, false),
+        (&["sign hmac-sha256", "open aes-256-gcm", "seal aes-256-gcm"], true, true),
+    ];
+    for (uses, verified, opened) in rows {
+        let keys = keys(&[("word", "secret", uses, &[word])]).unwrap();
+        let slot = keys.slot("word").unwrap();
+        assert_eq!((slot.forges(Verb::Verify), slot.forges(Verb::Open)), (verified, opened));
+    }
 }
 
 #[test]
