@@ -51,10 +51,11 @@ impl Base {
         } else {
             host == self.host
         };
-        if !host_held
-            || url.scheme() != self.scheme
-            || url.port_or_known_default() != Some(self.port)
-        {
+        let given = (url.scheme(), url.port_or_known_default()?);
+        let as_named = given == (self.scheme.as_str(), self.port);
+        // A provider that hands out `http:` links hands out the same over TLS.
+        let safer = given == ("https", 443) && self.scheme == "http" && self.port == 80;
+        if !host_held || !(as_named || safer) {
             return None;
         }
         let rest = url.path().strip_prefix(&self.path)?;
@@ -298,6 +299,10 @@ mod tests {
                 Some("/y"),
             ),
             ("http://127.0.0.1:8080/x", "http://127.0.0.1:8081/x/y", None),
+            ("http://f.example.com/x", "https://f.example.com/x/y", Some("/y")),
+            ("http://f.example.com", "https://g.example.com/a", None),
+            ("http://f.example.com", "https://f.example.com:8443/a", None),
+            ("http://f.example.com:8080", "https://f.example.com/a", None),
         ];
         for (base, address, rest) in rows {
             let url = strict_url(address).unwrap();

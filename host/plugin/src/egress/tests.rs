@@ -253,6 +253,18 @@ fn a_secret_that_fills_a_slot_goes_in_no_other_request() {
 }
 
 #[test]
+fn a_bill_link_may_come_with_tls() {
+    let bill = Running { name: "bill", filling: None };
+    let fetch = |url: &str| admit(&sample(), &live(), bill, &request("GET", url), &keys());
+    for scheme in ["http", "https"] {
+        let link = format!("{scheme}://dl.files.example.com/bill.zip?token=a");
+        assert_eq!(fetch(&link).unwrap().url, link);
+    }
+    assert!(fetch("https://dl.files.example.net/bill.zip").is_err());
+    assert!(fetch("https://dl.files.example.com:8443/bill.zip").is_err());
+}
+
+#[test]
 fn headers_are_the_hosts_where_they_must_be() {
     let names = [
         "Host",
