@@ -17,7 +17,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Headers that are the host's or the connection's business.
-const FORBIDDEN: [&str; 22] = [
+const FORBIDDEN: [&str; 27] = [
     "host",
     "cookie",
     "set-cookie",
@@ -40,6 +40,12 @@ const FORBIDDEN: [&str; 22] = [
     "http2-settings",
     "max-forwards",
     "priority",
+    // Frameworks that take them run another method or path than the one that was checked.
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// Takes what a request says and makes what is sent.

@@ -207,14 +207,21 @@ fn covering(call: &Call, bases: &[(String, String)], url: &Url) -> Result<Base, 
     }
 }
 
+/// Charsets in which a field's name is written as in ASCII, so that the peer reads the field that was checked.
+const PLAIN_CHARSETS: [&str; 5] = ["utf-8", "gbk", "gb2312", "gb18030", "iso-8859-1"];
+
 /// Where one address serves all, a body in another form than the pinned one could be read differently by the peer.
 fn plain_content(value: &Value) -> bool {
     let Value::Text(text) = value else {
         return false;
     };
-    let kind = text.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        || kind.eq_ignore_ascii_case("application/json")
+    let text = text.to_ascii_lowercase();
+    let mut parts = text.split(';').map(str::trim);
+    let kinds = ["application/x-www-form-urlencoded", "application/json"];
+    parts.next().is_some_and(|kind| kinds.contains(&kind))
+        && parts.all(|part| {
+            part.strip_prefix("charset=").is_some_and(|name| PLAIN_CHARSETS.contains(&name))
+        })
 }
 
 /// A field's one value, and the one that was pinned.

@@ -144,6 +144,20 @@ fn the_pinned_field_cannot_be_talked_around() {
         text("multipart/form-data; boundary=b"),
     )];
     assert!(sent(&hidden).is_err(), "a content type that hides it");
+    for (kind, held) in [
+        ("application/x-www-form-urlencoded", true),
+        ("application/x-www-form-urlencoded; charset=GBK", true),
+        ("application/json;charset=utf-8", true),
+        ("application/x-www-form-urlencoded;charset=utf-16", false),
+        ("application/x-www-form-urlencoded;charset=utf-7", false),
+        ("application/x-www-form-urlencoded;charset=ibm037", false),
+        ("application/json;charset=utf-8;charset=utf-16", false),
+        ("application/json;a=b", false),
+    ] {
+        let mut typed = request("POST", &format!("{GATE}?method=trade.pay"));
+        typed.headers = vec![("content-type".into(), text(kind))];
+        assert_eq!(sent(&typed).is_ok(), held, "{kind}");
+    }
     let mut pieces = request("POST", &format!("{GATE}?method=trade.pay"));
     pieces.body = Body::Pieces(vec![text("meth"), text("od=trade.transfer")]);
     assert!(sent(&pieces).is_err(), "put together from pieces");
@@ -276,6 +290,11 @@ fn headers_are_the_hosts_where_they_must_be() {
         "connection",
         "proxy-authorization",
         "accept-encoding",
+        "X-HTTP-Method-Override",
+        "x-method-override",
+        "x-http-method",
+        "x-original-url",
+        "x-rewrite-url",
         "bad name",
         "bad\r\nname",
         "",
