@@ -4,6 +4,7 @@ use tollgate_sdk::contract::requests::{Operation, Outcome, RefundRequest};
 use tollgate_sdk::contract::types::{
     BillRequest, Fact, HttpResponse, PaymentStatus, RefundStatus, Subject,
 };
+use tollgate_sdk::harness::MemoryKeys;
 
 use crate::support::*;
 
@@ -144,6 +145,16 @@ fn a_reply_that_is_not_alipays_word_leaves_the_outcome_open() {
     assert_eq!((denied.code.as_str(), denied.outcome_known), ("auth", true));
     let fault = interpret(&query(), &raw_reply(unsigned_error)).unwrap_err();
     assert_eq!(fault.provider_code.as_deref(), Some("isv.invalid-app-id"));
+}
+
+#[test]
+fn a_reply_that_our_keys_cannot_check_leaves_the_outcome_open() {
+    let none = MemoryKeys::default();
+    let inner = r#"{"code":"10000","msg":"Success"}"#;
+    let answer = tollgate_alipay::interpret(&context(), &none, &query(), &reply(QUERY, inner));
+    let fault = answer.unwrap_err();
+    assert_eq!(fault.code, "config");
+    assert!(!fault.outcome_known);
 }
 
 #[test]
