@@ -1,5 +1,5 @@
 //! The record of one exchange: what a plugin built, what was sent, what came back and what it made of that, with
-//! every secret taken out. With the plugin's digest it is enough to run the calls again.
+//! every secret taken out. What a payer's browser carries is recorded too, as signed and not sent. With the plugin's digest it is enough to run the calls again.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub struct Exchange {
     pub now_ms: i64,
     /// The call's nonce.
     pub nonce: String,
-    /// What was sent.
-    pub request: RecordedRequest,
+    /// What was sent; none where the plugin signed something for the payer's browser to carry.
+    pub request: Option<RecordedRequest>,
     /// What came back, if anything did.
     pub response: Option<RecordedResponse>,
     /// Why nothing came back.
@@ -95,6 +95,17 @@ impl Exchange {
         request: &Outgoing,
         redactor: &Redactor,
     ) -> Self {
+        let request = RecordedRequest {
+            method: request.method.clone(),
+            url: redactor.text(&request.url),
+            headers: clean_headers(redactor, &request.headers),
+            body: RecordedBody::of(redactor, &request.body),
+        };
+        Self { request: Some(request), ..Self::unsent(plugin, operation, context) }
+    }
+
+    /// Starts a record of an operation for which the host sends nothing: its uses of keys are kept all the same.
+    pub fn unsent(plugin: &Plugin, operation: &str, context: &Context) -> Self {
         Self {
             plugin: plugin.manifest().id.clone(),
             version: plugin.manifest().version.clone(),
@@ -102,12 +113,7 @@ impl Exchange {
             operation: operation.to_owned(),
             now_ms: context.now_ms,
             nonce: context.nonce.clone(),
-            request: RecordedRequest {
-                method: request.method.clone(),
-                url: redactor.text(&request.url),
-                headers: clean_headers(redactor, &request.headers),
-                body: RecordedBody::of(redactor, &request.body),
-            },
+            request: None,
             response: None,
             error: None,
             audit: Vec::new(),

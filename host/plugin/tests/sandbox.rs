@@ -11,7 +11,7 @@ use support::{Folder, Sample};
 use tollgate_plugin::contract::{
     Channel, Context, Fault, Inbound, Money, Operation, Payment, Step, Verdict,
 };
-use tollgate_plugin::{CallError, Called, Keys, Lane, Limits, Plugin};
+use tollgate_plugin::{CallError, Called, Exchange, Keys, Lane, Limits, Plugin};
 
 const LOOP: &str = "(loop $again (br $again)) unreachable";
 
@@ -104,6 +104,17 @@ async fn a_component_is_described_and_called() {
         .unwrap();
     assert_eq!(reply.answer.status, 200);
     assert_eq!(plugin.health()[0].calls, 1);
+}
+
+#[test]
+fn what_the_host_does_not_send_is_recorded_without_a_request() {
+    let (_folder, plugin) = one("");
+    let exchange = Exchange::unsent(&plugin, "pay", &context());
+    assert_eq!((exchange.plugin.as_str(), exchange.operation.as_str()), ("sample", "pay"));
+    assert_eq!(exchange.digest, plugin.digest());
+    let kept = serde_json::to_string(&exchange).unwrap();
+    assert!(kept.contains("\"request\":null"), "{kept}");
+    assert_eq!(serde_json::from_str::<Exchange>(&kept).unwrap(), exchange);
 }
 
 #[tokio::test]
@@ -262,7 +273,7 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         ..Sample::default()
     };
     folder.put("h-odd.wasm", &odd.component());
-    folder.put("i-good.wasm", &Sample::default().component());
+    folder.put("sample.wasm", &Sample::default().component());
     let twin = Sample {
         version: "2.0.0",
         ..Sample::default()
@@ -288,7 +299,7 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
         ("f-loop.wasm", "ran out of time"),
         ("g-start.wasm", "ran out of time"),
         ("h-odd.wasm", "version \"one\" is not like 1.2.3"),
-        ("j-twin.wasm", "i-good.wasm already holds a plugin sample"),
+        ("j-twin.wasm", "is the plugin sample, whose file is sample.wasm"),
     ];
     let refused = registry.refused();
     assert_eq!(refused.len(), wanted.len(), "{refused:?}");
