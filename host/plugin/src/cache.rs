@@ -23,7 +23,7 @@ const TAG: usize = 32;
 /// How long a compiler may take, in all and on a processor.
 const COMPILE_TIME: Duration = Duration::from_secs(120);
 /// Address space of a compiler, in KiB.
-const COMPILE_SPACE_KIB: u64 = 8 << 20;
+const COMPILE_SPACE_KIB: u64 = 2 << 20;
 
 /// What went wrong on the way to compiled code.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ impl Cache {
         fs::create_dir_all(folder).map_err(folder_error(folder))?;
         keep_private(folder, 0o700).map_err(folder_error(folder))?;
         let path = folder.join("key");
-        let key = match read_key(&path) {
+        let key = match read_key(folder, &path) {
             Some(key) => key,
             None => make_key(folder, &path).map_err(folder_error(&path))?,
         };
@@ -103,7 +103,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Runs `COMPILER compile-plugin IN OUT` with limits on time and space, an empty environment and no input.
+    /// Runs `COMPILER compile-plugin IN OUT` with limits on time, space and threads, nothing of our environment and no input.
     fn compile_apart(&self, compiler: &Path, wasm: &[u8]) -> Result<Vec<u8>, CacheError> {
         let fail = folder_error(&self.folder);
         let room = tempfile::tempdir_in(&self.folder).map_err(fail)?;
@@ -123,6 +123,8 @@ impl Cache {
             .arg(&input)
             .arg(&output)
             .env_clear()
+            // Each thread takes address space of its own.
+            .envs([("RAYON_NUM_THREADS", "2"), ("MALLOC_ARENA_MAX", "2")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -205,7 +207,15 @@ fn keep_private(path: &Path, mode: u32) -> std::io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-fn read_key(path: &Path) -> Option<Vec<u8>> {
+/// The key, if it is a file of ours that no one else can read.
+fn read_key(folder: &Path, path: &Path) -> Option<Vec<u8>> {
+    use std::os::unix::fs::MetadataExt;
+    let us = tempfile::tempfile_in(folder).ok()?.metadata().ok()?.uid();
+    let found = fs::symlink_metadata(path).ok()?;
+    let private = found.is_file() && found.uid() == us && found.mode() & 0o777 == 0o600;
+    if !private {
+        return None;
+    }
     fs::read(path).ok().filter(|key| key.len() == TAG)
 }
 
@@ -217,7 +227,7 @@ fn make_key(folder: &Path, path: &Path) -> std::io::Result<Vec<u8>> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     // Another process may have been quicker; whoever renamed last is right for both.
-    read_key(path).ok_or_else(|| std::io::Error::other("the key vanished"))
+    read_key(folder, path).ok_or_else(|| std::io::Error::other("the key vanished"))
 }
 
 /// The file name of a component's code: everything that the code depends on, hashed.
@@ -294,6 +304,27 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join("key")), 0o600);
+    }
+
+    #[test]
+    fn a_key_that_others_could_read_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let key = || {
+            Cache::open(folder.path(), None).unwrap();
+            fs::read(&path).unwrap()
+        };
+        let first = key();
+        assert_eq!(key(), first);
+        keep_private(&path, 0o644).unwrap();
+        let second = key();
+        assert_ne!(second, first);
+        // A link to a key elsewhere is none of ours either.
+        let elsewhere = folder.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert_ne!(key(), second);
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
     }
 
     #[test]
