@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use regex::Regex;
+
 use crate::contract::{Ability, Input, Manifest, Method, Origin, Slot};
 use crate::egress::origin::Base;
 use crate::egress::secret::Place;
@@ -159,7 +161,15 @@ fn check_names(manifest: &Manifest, problems: &mut Problems) {
     }
 }
 
+fn check_pattern(what: &str, input: &Input, problems: &mut Problems) {
+    let pattern = input.pattern.as_deref().unwrap_or_default();
+    if pattern.len() > 500 || Regex::new(pattern).is_err() {
+        problems.push(format!("{what} {}: its pattern is none", input.name));
+    }
+}
+
 fn check_input(what: &str, input: &Input, problems: &mut Problems) {
+    check_pattern(what, input, problems);
     if !INPUT_KINDS.contains(&input.kind.as_str()) {
         problems.push(format!(
             "{what} {} is of an unknown kind {:?}",
@@ -214,6 +224,7 @@ fn check_open_origin(manifest: &Manifest, name: &str, problems: &mut Problems) {
 
 fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
     let name = &slot.input.name;
+    check_pattern("slot", &slot.input, problems);
     let Some(kind) = SlotKind::parse(&slot.input.kind) else {
         problems.push(format!(
             "slot {name} is of an unknown kind {:?}",
@@ -254,6 +265,13 @@ fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
         && (!has_slot(&trust.by) || trust.names.is_empty() || trust.by == *name)
     {
         problems.push(format!("slot {name} trusts no one by that"));
+    }
+    let vouches = manifest.slots.iter().any(|other| {
+        other.trust.as_ref().is_some_and(|trust| trust.by == *name)
+    });
+    // What it can seal it can open as well, and so vouch for a key of its own.
+    if vouches && slot.uses.iter().any(|text| text.starts_with("seal ")) {
+        problems.push(format!("slot {name} vouches for others, so it may not seal"));
     }
 }
 
@@ -307,11 +325,16 @@ fn check_ability(manifest: &Manifest, ability: &Ability, problems: &mut Problems
         }
     }
     for call in &ability.calls {
-        if !manifest.origins.iter().any(|o| o.name == call.origin) {
-            problems.push(format!(
-                "operation {name} calls an unknown origin {:?}",
-                call.origin
-            ));
+        match manifest.origins.iter().find(|o| o.name == call.origin) {
+            None => {
+                let origin = &call.origin;
+                problems.push(format!("operation {name} calls an unknown origin {origin:?}"));
+            }
+            Some(origin) if origin.purpose == "browser" => {
+                let origin = &call.origin;
+                problems.push(format!("operation {name}: origin {origin} is for payers alone"));
+            }
+            Some(_) => {}
         }
         if !HTTP_METHODS.contains(&call.method.as_str()) {
             problems.push(format!(

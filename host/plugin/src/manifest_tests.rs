@@ -200,6 +200,28 @@ fn each_broken_part_is_named() {
             });
             m.slots.push(slot);
         }),
+        ("may not seal", |m| {
+            let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
+            late.trust = Some(Trust {
+                by: "word".into(),
+                names: vec!["*".into()],
+                refresh_ms: None,
+            });
+            m.slots.push(late);
+            m.slots.push(slot("word", "secret", &["open aes-256-gcm", "seal aes-256-gcm"]));
+        }),
+        ("its pattern is none", |m| m.settings[0].pattern = Some("(".into())),
+        ("its pattern is none", |m| {
+            let mut box_ = input("box", "text");
+            box_.pattern = Some("a{1000000000}".into());
+            m.methods[0].inputs.push(box_);
+        }),
+        ("its pattern is none", |m| {
+            let mut slot = slot("word", "secret", &[]);
+            slot.input.pattern = Some("[".into());
+            m.slots.push(slot);
+        }),
+        ("for payers alone", |m| m.origins[0].purpose = "browser".into()),
         ("never leave", |m| {
             let mut slot = slot("s", "private-key", &[]);
             slot.egress.push(Egress {

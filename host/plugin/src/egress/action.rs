@@ -107,10 +107,9 @@ fn admit_address(
             Err(Mismatch::Here(rule)) => reason = rule,
         }
     }
-    // An origin for browsers that no call narrows is open as a whole.
+    // An origin for browsers is open as a whole: no call may name one.
     let open = manifest.origins.iter().any(|origin| {
         origin.purpose == "browser"
-            && !calls.iter().any(|call| call.origin == origin.name)
             && bases.iter().any(|(name, base)| {
                 *name == origin.name
                     && Base::parse(base).is_ok_and(|base| base.rest_of(&url).is_some())
