@@ -263,3 +263,22 @@ async fn a_bill_that_stays_bad_is_tried_a_few_times_and_then_told_of_once() {
     .await;
     assert_eq!(world.select(told).await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_at_once_find_the_same() {
+    let (world, account, day) = past().await;
+    paid(&world, 1250).await;
+    for amount in [100, 200, 300] {
+        let dropped = paid(&world, amount).await;
+        edit(&world, "drop_row", &dropped, json!({})).await;
+    }
+    let body = json!({ "account_id": account["id"], "period": day });
+    let ask = || world.post("/v1/reconciliations", body.clone());
+    let (first, second, third) = tokio::join!(ask(), ask(), ask());
+    let mut replies = [first.status, second.status, third.status];
+    replies.sort_unstable();
+    assert_eq!(replies, [200, 200, 201]);
+    assert_eq!((&first.json, &second.json), (&second.json, &third.json));
+    assert_eq!(first.json["discrepancies"], 3, "{}", first.text);
+    assert_eq!(world.discrepancies(&first.json).await.len(), 3);
+}

@@ -116,10 +116,13 @@ pub async fn due(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
     if row.state == ReconciliationState::Done {
         return Ok(Next::Done);
     }
-    Ok(match retry_at(gateway, &row).await? {
-        Some(due) => Next::Later(due, row.reason.unwrap_or_default()),
-        None => Next::Done,
-    })
+    let mut sql = gateway.store.read().await?;
+    let (merchant, account) = (row.merchant_id, row.account_id);
+    let bill = store::bills::find(&mut sql, merchant, account, &row.kind, &row.period);
+    match bill.await?.filter(|bill| !bills::is_given_up(bill)) {
+        Some(bill) => Ok(Next::Later(retry_at(gateway, &bill), row.reason.unwrap_or_default())),
+        None => Ok(Next::Done),
+    }
 }
 
 /// When the bill is worth asking for again, whatever its row says: not at once, but soon where somebody fetches it now.

@@ -26,7 +26,8 @@ const UPDATE: &str = "UPDATE reconciliations SET bill_id = $3, state = $4, reaso
      matched = $8, carried = $9, discrepancies = $10, updated_at = $11 WHERE merchant_id = $1 AND id = $2";
 const INSERT_DISCREPANCY: &str = "INSERT INTO discrepancies (merchant_id, id, reconciliation_id, key, kind, \
      payment_id, refund_id, file, line, ours, theirs, state, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'open', $12, $12)";
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'open', $12, $12) \
+     ON CONFLICT (merchant_id, reconciliation_id, key) DO NOTHING";
 const UPDATE_DISCREPANCY: &str = "UPDATE discrepancies SET state = $4, payment_id = $5, refund_id = $6, file = $7, \
      line = $8, ours = $9, theirs = $10, updated_at = $11 \
      WHERE merchant_id = $1 AND reconciliation_id = $2 AND key = $3";
@@ -239,7 +240,7 @@ pub struct DiscrepancyRow {
     pub updated_at: Moment,
 }
 
-/// Writes a difference that was not known.
+/// Writes a difference that was not known, unless another process that compares the same has written it meanwhile.
 pub async fn insert_discrepancy(
     sql: &mut AnyConnection,
     of: &ReconciliationRow,
