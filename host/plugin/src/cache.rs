@@ -42,10 +42,7 @@ pub enum CacheError {
 }
 
 fn folder_error(path: &Path) -> impl FnOnce(std::io::Error) -> CacheError + '_ {
-    move |source| CacheError::Folder {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| CacheError::Folder { path: path.to_owned(), source }
 }
 
 /// A folder of compiled components.
@@ -172,8 +169,7 @@ fn first_line(path: &Path) -> String {
     }
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().find(|line| !line.trim().is_empty());
-    line.unwrap_or("the compiler ended without a word")
-        .to_owned()
+    line.unwrap_or("the compiler ended without a word").to_owned()
 }
 
 /// What the compiler process does: reads a component and writes its code. For the executable that
@@ -189,10 +185,7 @@ pub fn compile_child_main(wasm: &Path, out: &Path) -> Result<(), CacheError> {
 
 fn compile(wasm: &[u8]) -> Result<Vec<u8>, CacheError> {
     let fail = |error: wasmtime::Error| CacheError::Compile(format!("{error:#}"));
-    on_demand_engine()
-        .map_err(fail)?
-        .precompile_component(wasm)
-        .map_err(fail)
+    on_demand_engine().map_err(fail)?.precompile_component(wasm).map_err(fail)
 }
 
 #[allow(unsafe_code)]

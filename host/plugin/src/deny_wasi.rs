@@ -176,10 +176,7 @@ impl clocks::wall_clock::Host for WasiView<'_> {
     }
 
     fn resolution(&mut self) -> wasmtime::Result<clocks::wall_clock::Datetime> {
-        Ok(clocks::wall_clock::Datetime {
-            seconds: 0,
-            nanoseconds: 1_000_000,
-        })
+        Ok(clocks::wall_clock::Datetime { seconds: 0, nanoseconds: 1_000_000 })
     }
 }
 
@@ -243,9 +240,7 @@ impl sync::io::poll::Host for WasiView<'_> {
         for pollable in &pollables {
             self.table.get(pollable)?;
         }
-        (0..pollables.len())
-            .map(|at| Ok(u32::try_from(at)?))
-            .collect()
+        (0..pollables.len()).map(|at| Ok(u32::try_from(at)?)).collect()
     }
 }
 
@@ -284,17 +279,11 @@ mod tests {
     fn clocks_stand_still() {
         let mut table = ResourceTable::new();
         let mut wasi = DenyWasi::new(1_700_000_000_123, "a");
-        let mut view = WasiView {
-            table: &mut table,
-            wasi: &mut wasi,
-        };
+        let mut view = WasiView { table: &mut table, wasi: &mut wasi };
         let first = clocks::wall_clock::Host::now(&mut view).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(2));
         let second = clocks::wall_clock::Host::now(&mut view).unwrap();
-        assert_eq!(
-            (first.seconds, first.nanoseconds),
-            (1_700_000_000, 123_000_000)
-        );
+        assert_eq!((first.seconds, first.nanoseconds), (1_700_000_000, 123_000_000));
         assert_eq!(first.nanoseconds, second.nanoseconds);
         assert!(clocks::monotonic_clock::Host::subscribe_duration(&mut view, u64::MAX).is_ok());
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, ModuleVersionStrategy,
-    PoolingAllocationConfig, WasmBacktraceDetails,
+    Config, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails,
 };
 
 use crate::limits::Limits;

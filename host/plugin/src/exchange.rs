@@ -169,19 +169,12 @@ impl RecordedBody {
             }
             Err(_) => (STANDARD.encode(&clean), true),
         };
-        Self {
-            content,
-            base64,
-            length: body.len() as u64,
-        }
+        Self { content, base64, length: body.len() as u64 }
     }
 }
 
 fn clean_headers(redactor: &Redactor, headers: &[(String, String)]) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|(name, value)| (name.clone(), redactor.text(value)))
-        .collect()
+    headers.iter().map(|(name, value)| (name.clone(), redactor.text(value))).collect()
 }
 
 /// Microseconds, as exchanges count them.

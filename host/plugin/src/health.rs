@@ -116,20 +116,15 @@ impl Ward {
             .into_iter()
             .map(|lane| {
                 let record = self.record(lane);
-                let remaining = record
-                    .until
-                    .map(|until| until.saturating_duration_since(now));
+                let remaining = record.until.map(|until| until.saturating_duration_since(now));
                 Health {
                     lane,
                     calls: record.calls,
                     failures: record.failures,
                     in_a_row: record.in_a_row,
-                    quarantine: remaining.filter(|remaining| !remaining.is_zero()).map(
-                        |remaining| Quarantine {
-                            reason: record.reason.clone(),
-                            remaining,
-                        },
-                    ),
+                    quarantine: remaining
+                        .filter(|remaining| !remaining.is_zero())
+                        .map(|remaining| Quarantine { reason: record.reason.clone(), remaining }),
                 }
             })
             .collect()
@@ -141,9 +136,7 @@ mod tests {
     use super::*;
 
     fn trap() -> CallError {
-        CallError::Trap {
-            reason: "unreachable".into(),
-        }
+        CallError::Trap { reason: "unreachable".into() }
     }
 
     #[test]
@@ -164,10 +157,7 @@ mod tests {
         let later = start + limits.quarantine;
         assert!(ward.admit(Lane::Requests, later).unwrap());
         ward.note(Lane::Requests, Some(&trap()), &limits, later);
-        assert!(
-            ward.admit(Lane::Requests, later + limits.quarantine)
-                .is_err()
-        );
+        assert!(ward.admit(Lane::Requests, later + limits.quarantine).is_err());
         let much_later = later + limits.quarantine * 2;
         assert!(ward.admit(Lane::Requests, much_later).unwrap());
         ward.note(Lane::Requests, None, &limits, much_later);

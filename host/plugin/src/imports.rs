@@ -29,9 +29,7 @@ pub(crate) fn checked_imports(
             name.strip_prefix(PACKAGE) == Some(wanted) && version.starts_with(MAJOR)
         });
         if !exported {
-            return Err(format!(
-                "does not export {PACKAGE}{wanted} of a version {MAJOR}x"
-            ));
+            return Err(format!("does not export {PACKAGE}{wanted} of a version {MAJOR}x"));
         }
     }
     Ok(names)
@@ -49,18 +47,14 @@ fn check_import(full: &str) -> Result<(), String> {
         return if version.starts_with(MAJOR) {
             Ok(())
         } else {
-            Err(format!(
-                "imports {full}, and this gateway speaks version {MAJOR}x"
-            ))
+            Err(format!("imports {full}, and this gateway speaks version {MAJOR}x"))
         };
     }
     if deny_wasi::INTERFACES.contains(&name) {
         return if version.starts_with(WASI) {
             Ok(())
         } else {
-            Err(format!(
-                "imports {full}, and this gateway speaks version {WASI}x"
-            ))
+            Err(format!("imports {full}, and this gateway speaks version {WASI}x"))
         };
     }
     Err(format!("imports {name}, which no plugin may use"))

@@ -155,10 +155,7 @@ mod tests {
 
     #[test]
     fn memories_are_counted_together() {
-        let mut ledger = Ledger::new(&Limits {
-            memory_bytes: 100,
-            ..Limits::default()
-        });
+        let mut ledger = Ledger::new(&Limits { memory_bytes: 100, ..Limits::default() });
         assert!(ledger.memory_growing(0, 60, None).unwrap());
         assert!(ledger.memory_growing(0, 40, None).unwrap());
         assert!(!ledger.refused);
@@ -169,10 +166,7 @@ mod tests {
 
     #[test]
     fn tables_are_counted_together_and_overflow_is_refused() {
-        let mut ledger = Ledger::new(&Limits {
-            table_elements: 10,
-            ..Limits::default()
-        });
+        let mut ledger = Ledger::new(&Limits { table_elements: 10, ..Limits::default() });
         assert!(ledger.table_growing(0, 10, None).unwrap());
         assert!(!ledger.table_growing(0, usize::MAX, None).unwrap());
     }

@@ -60,11 +60,7 @@ pub fn check(manifest: &Manifest) -> Result<(), Vec<String>> {
         check_ability(manifest, ability, &mut problems);
     }
     check_bills(manifest, &mut problems);
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn check_head(manifest: &Manifest, problems: &mut Problems) {
@@ -87,9 +83,7 @@ fn check_head(manifest: &Manifest, problems: &mut Problems) {
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn is_version(text: &str) -> bool {
@@ -105,9 +99,7 @@ fn is_version(text: &str) -> bool {
         && tail.is_none_or(|tail| {
             !tail.is_empty()
                 && tail.len() <= 40
-                && tail
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b))
+                && tail.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b))
         })
 }
 
@@ -119,26 +111,10 @@ fn check_names(manifest: &Manifest, problems: &mut Problems) {
     let lists: [(&str, Vec<String>); 6] = [
         ("setting", names(&mut manifest.settings.iter())),
         ("slot", names(&mut slots.into_iter())),
-        (
-            "origin",
-            manifest.origins.iter().map(|o| o.name.clone()).collect(),
-        ),
-        (
-            "method",
-            manifest.methods.iter().map(|m| m.id.clone()).collect(),
-        ),
-        (
-            "operation",
-            manifest
-                .operations
-                .iter()
-                .map(|a| a.operation.clone())
-                .collect(),
-        ),
-        (
-            "bill",
-            manifest.bills.iter().map(|b| b.id.clone()).collect(),
-        ),
+        ("origin", manifest.origins.iter().map(|o| o.name.clone()).collect()),
+        ("method", manifest.methods.iter().map(|m| m.id.clone()).collect()),
+        ("operation", manifest.operations.iter().map(|a| a.operation.clone()).collect()),
+        ("bill", manifest.bills.iter().map(|b| b.id.clone()).collect()),
     ];
     for (what, names) in lists {
         if names.len() > MOST {
@@ -148,9 +124,7 @@ fn check_names(manifest: &Manifest, problems: &mut Problems) {
         for name in &names {
             let odd = name.is_empty()
                 || name.len() > 80
-                || !name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+                || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
             if odd {
                 problems.push(format!("{what} {name:?} is no name"));
             }
@@ -171,10 +145,7 @@ fn check_pattern(what: &str, input: &Input, problems: &mut Problems) {
 fn check_input(what: &str, input: &Input, problems: &mut Problems) {
     check_pattern(what, input, problems);
     if !INPUT_KINDS.contains(&input.kind.as_str()) {
-        problems.push(format!(
-            "{what} {} is of an unknown kind {:?}",
-            input.name, input.kind
-        ));
+        problems.push(format!("{what} {} is of an unknown kind {:?}", input.name, input.kind));
     }
     // Shown as it is, and shorter than a page of help.
     if input.label.len() > 200 || input.help.len() > 2000 {
@@ -185,10 +156,7 @@ fn check_input(what: &str, input: &Input, problems: &mut Problems) {
 fn check_origin(manifest: &Manifest, origin: &Origin, problems: &mut Problems) {
     let name = &origin.name;
     if !matches!(origin.purpose.as_str(), "call" | "browser") {
-        problems.push(format!(
-            "origin {name} has an unknown purpose {:?}",
-            origin.purpose
-        ));
+        problems.push(format!("origin {name} has an unknown purpose {:?}", origin.purpose));
     }
     for text in [&origin.live, &origin.sandbox].into_iter().flatten() {
         let mut plain = text.clone();
@@ -211,14 +179,10 @@ fn check_open_origin(manifest: &Manifest, name: &str, problems: &mut Problems) {
     let elsewhere = manifest.operations.iter().any(|ability| {
         ability.operation != "bill" && ability.calls.iter().any(|call| call.origin == name)
     });
-    let secret = manifest
-        .slots
-        .iter()
-        .any(|slot| slot.egress.iter().any(|egress| egress.origin == name));
+    let secret =
+        manifest.slots.iter().any(|slot| slot.egress.iter().any(|egress| egress.origin == name));
     if elsewhere || secret {
-        problems.push(format!(
-            "origin {name} is http, which only bills without a secret may use"
-        ));
+        problems.push(format!("origin {name} is http, which only bills without a secret may use"));
     }
 }
 
@@ -226,10 +190,7 @@ fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
     let name = &slot.input.name;
     check_pattern("slot", &slot.input, problems);
     let Some(kind) = SlotKind::parse(&slot.input.kind) else {
-        problems.push(format!(
-            "slot {name} is of an unknown kind {:?}",
-            slot.input.kind
-        ));
+        problems.push(format!("slot {name} is of an unknown kind {:?}", slot.input.kind));
         return;
     };
     for text in &slot.uses {
@@ -257,18 +218,17 @@ fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
         }
     }
     if (kind == SlotKind::Token) != slot.token.is_some() {
-        problems.push(format!(
-            "slot {name} must say where its token is, or is none"
-        ));
+        problems.push(format!("slot {name} must say where its token is, or is none"));
     }
     if let Some(trust) = &slot.trust
         && (!has_slot(&trust.by) || trust.names.is_empty() || trust.by == *name)
     {
         problems.push(format!("slot {name} trusts no one by that"));
     }
-    let vouches = manifest.slots.iter().any(|other| {
-        other.trust.as_ref().is_some_and(|trust| trust.by == *name)
-    });
+    let vouches = manifest
+        .slots
+        .iter()
+        .any(|other| other.trust.as_ref().is_some_and(|trust| trust.by == *name));
     // What it can seal it can open as well, and so vouch for a key of its own.
     if vouches && slot.uses.iter().any(|text| text.starts_with("seal ")) {
         problems.push(format!("slot {name} vouches for others, so it may not seal"));
@@ -337,20 +297,13 @@ fn check_ability(manifest: &Manifest, ability: &Ability, problems: &mut Problems
             Some(_) => {}
         }
         if !HTTP_METHODS.contains(&call.method.as_str()) {
-            problems.push(format!(
-                "operation {name} calls with no method {:?}",
-                call.method
-            ));
+            problems.push(format!("operation {name} calls with no method {:?}", call.method));
         }
         let rooted = call.path.is_empty() || call.path == "*" || call.path.starts_with('/');
         if !rooted || call.path.contains(['?', '#', '\\']) {
             problems.push(format!("operation {name} calls no path {:?}", call.path));
         }
-        if call
-            .field
-            .as_ref()
-            .is_some_and(|(field, _)| field.is_empty())
-        {
+        if call.field.as_ref().is_some_and(|(field, _)| field.is_empty()) {
             problems.push(format!("operation {name} pins a field without a name"));
         }
     }

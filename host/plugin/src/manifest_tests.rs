@@ -28,12 +28,7 @@ pub(crate) fn slot(name: &str, kind: &str, uses: &[&str]) -> Slot {
 
 /// A base address, live only.
 pub(crate) fn origin(name: &str, purpose: &str, live: &str) -> Origin {
-    Origin {
-        name: name.into(),
-        purpose: purpose.into(),
-        live: Some(live.into()),
-        sandbox: None,
-    }
+    Origin { name: name.into(), purpose: purpose.into(), live: Some(live.into()), sandbox: None }
 }
 
 /// An operation with nothing promised.
@@ -51,12 +46,7 @@ pub(crate) fn ability(operation: &str, calls: Vec<Call>) -> Ability {
 
 /// A call without a pinned field.
 pub(crate) fn call(origin: &str, method: &str, path: &str) -> Call {
-    Call {
-        origin: origin.into(),
-        method: method.into(),
-        path: path.into(),
-        field: None,
-    }
+    Call { origin: origin.into(), method: method.into(), path: path.into(), field: None }
 }
 
 /// The smallest manifest that passes.
@@ -91,10 +81,7 @@ pub(crate) fn manifest() -> Manifest {
 
 fn token_slot() -> Slot {
     let mut slot = slot("session", "token", &[]);
-    slot.token = Some(Token {
-        value: "/access_token".into(),
-        expires_in: "/expires_in".into(),
-    });
+    slot.token = Some(Token { value: "/access_token".into(), expires_in: "/expires_in".into() });
     slot
 }
 
@@ -109,15 +96,9 @@ fn a_whole_manifest_passes() {
         filling: Some("session".into()),
     });
     whole.slots.push(secret);
-    whole
-        .slots
-        .push(slot("app", "private-key", &["sign rsa-pkcs1-sha256"]));
-    whole
-        .origins
-        .push(origin("file", "call", "http://files.example.com"));
-    whole
-        .operations
-        .push(ability("bill", vec![call("file", "GET", "*")]));
+    whole.slots.push(slot("app", "private-key", &["sign rsa-pkcs1-sha256"]));
+    whole.origins.push(origin("file", "call", "http://files.example.com"));
+    whole.operations.push(ability("bill", vec![call("file", "GET", "*")]));
     assert_eq!(check(&whole), Ok(()));
 }
 
@@ -137,8 +118,7 @@ fn each_broken_part_is_named() {
             m.settings.push(input("shop", "text"));
         }),
         ("origin api is there twice", |m| {
-            m.origins
-                .push(origin("api", "call", "https://a.example.com"));
+            m.origins.push(origin("api", "call", "https://a.example.com"));
         }),
         ("operation pay is there twice", |m| {
             m.operations.push(ability("pay", vec![]));
@@ -182,31 +162,20 @@ fn each_broken_part_is_named() {
         }),
         ("unknown kind", |m| m.slots.push(slot("s", "password", &[]))),
         ("does not", |m| {
-            m.slots
-                .push(slot("s", "private-key", &["sign hmac-sha256"]));
+            m.slots.push(slot("s", "private-key", &["sign hmac-sha256"]));
         }),
-        ("algorithm", |m| {
-            m.slots.push(slot("s", "secret", &["sign rot13"]))
-        }),
-        ("where its token is", |m| {
-            m.slots.push(slot("s", "token", &[]))
-        }),
+        ("algorithm", |m| m.slots.push(slot("s", "secret", &["sign rot13"]))),
+        ("where its token is", |m| m.slots.push(slot("s", "token", &[]))),
         ("trusts no one", |m| {
             let mut slot = slot("s", "certificates", &[]);
-            slot.trust = Some(Trust {
-                by: "nobody".into(),
-                names: vec!["*".into()],
-                refresh_ms: None,
-            });
+            slot.trust =
+                Some(Trust { by: "nobody".into(), names: vec!["*".into()], refresh_ms: None });
             m.slots.push(slot);
         }),
         ("may not seal", |m| {
             let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
-            late.trust = Some(Trust {
-                by: "word".into(),
-                names: vec!["*".into()],
-                refresh_ms: None,
-            });
+            late.trust =
+                Some(Trust { by: "word".into(), names: vec!["*".into()], refresh_ms: None });
             m.slots.push(late);
             m.slots.push(slot("word", "secret", &["open aes-256-gcm", "seal aes-256-gcm"]));
         }),
@@ -224,11 +193,7 @@ fn each_broken_part_is_named() {
         ("for payers alone", |m| m.origins[0].purpose = "browser".into()),
         ("never leave", |m| {
             let mut slot = slot("s", "private-key", &[]);
-            slot.egress.push(Egress {
-                origin: "api".into(),
-                place: "body".into(),
-                filling: None,
-            });
+            slot.egress.push(Egress { origin: "api".into(), place: "body".into(), filling: None });
             m.slots.push(slot);
         }),
     ];
@@ -236,9 +201,6 @@ fn each_broken_part_is_named() {
         let mut broken = manifest();
         break_it(&mut broken);
         let problems = check(&broken).unwrap_err();
-        assert!(
-            problems.iter().any(|problem| problem.contains(wanted)),
-            "{wanted}: {problems:?}"
-        );
+        assert!(problems.iter().any(|problem| problem.contains(wanted)), "{wanted}: {problems:?}");
     }
 }

@@ -118,11 +118,8 @@ fn add_forms(needles: &mut Vec<Vec<u8>>, secret: &[u8]) {
     if let Ok(text) = std::str::from_utf8(secret) {
         let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         // Some writers leave the four unreserved marks as they are.
-        let lazy = encoded
-            .replace("%2D", "-")
-            .replace("%2E", ".")
-            .replace("%5F", "_")
-            .replace("%7E", "~");
+        let lazy =
+            encoded.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~");
         add(lazy.clone().into_bytes());
         add(lazy.replace("%20", "+").into_bytes());
         add(encoded.into_bytes());
@@ -139,10 +136,7 @@ fn shifted_base64(secret: &[u8], shift: usize) -> [String; 2] {
     let skip = [0, 2, 3][shift];
     // The last group of an incomplete three also holds bits of what follows.
     let cut = |text: String| text.get(skip..whole).unwrap_or_default().to_owned();
-    [
-        cut(STANDARD_NO_PAD.encode(&padded)),
-        cut(URL_SAFE_NO_PAD.encode(&padded)),
-    ]
+    [cut(STANDARD_NO_PAD.encode(&padded)), cut(URL_SAFE_NO_PAD.encode(&padded))]
 }
 
 #[cfg(test)]

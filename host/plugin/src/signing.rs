@@ -80,10 +80,7 @@ impl signing_import::HostKey for CallState {
         name: String,
     ) -> wasmtime::Result<Vec<String>> {
         let members = &self.table.get(&handle)?.members;
-        Ok(members
-            .iter()
-            .filter_map(|member| member.facts.get(&name).map(str::to_owned))
-            .collect())
+        Ok(members.iter().filter_map(|member| member.facts.get(&name).map(str::to_owned)).collect())
     }
 
     fn sign(
@@ -141,9 +138,8 @@ impl signing_import::HostKey for CallState {
         let (answer, used) = match use_.and_then(|use_| key.current().map(|_| use_)) {
             Ok(use_) => {
                 let started = Instant::now();
-                let held = key
-                    .acting()
-                    .find(|member| crypto::verify(use_, member, &data, &signature));
+                let held =
+                    key.acting().find(|member| crypto::verify(use_, member, &data, &signature));
                 self.in_keys += started.elapsed();
                 let id = held.map_or("", |member| &member.facts.id);
                 (Ok(held.is_some()), entry.done(id, held.is_some(), None))
@@ -267,10 +263,7 @@ fn fill_in(key: &KeyHandle, parts: &[Part]) -> Result<(Zeroizing<Vec<u8>>, Vec<u
                 let public = key.current()?.public_key().is_some();
                 let field = key.keys.private_field(name).filter(|_| public);
                 let field = field.ok_or_else(|| {
-                    refusal(
-                        "not-permitted",
-                        "no such private field, or not for this key",
-                    )
+                    refusal("not-permitted", "no such private field, or not for this key")
                 })?;
                 plain.extend_from_slice(field.expose_secret().as_bytes());
             }
@@ -307,11 +300,7 @@ impl signing_import::HostKeyring for CallState {
                 return Err(refusal("empty-slot", what));
             }
             let members = slot.members.clone();
-            Ok(KeyHandle {
-                keys,
-                slot,
-                members,
-            })
+            Ok(KeyHandle { keys, slot, members })
         });
         self.hand_over(key)
     }
@@ -334,18 +323,11 @@ impl signing_import::HostKeyring for CallState {
         });
         let key = match found.cloned() {
             // Found by name it acts, wherever it stands in its file.
-            Some(member) if member.acts => Ok(KeyHandle {
-                keys,
-                members: vec![member],
-                slot,
-            }),
+            Some(member) if member.acts => Ok(KeyHandle { keys, members: vec![member], slot }),
             Some(_) => Err(refusal("not-permitted", "that certificate only vouches")),
             None => {
                 if slot.trust.is_some() {
-                    self.missing = Some(MissingKey {
-                        slot: slot.name.clone(),
-                        id,
-                    });
+                    self.missing = Some(MissingKey { slot: slot.name.clone(), id });
                 }
                 let what = format!("slot {} has no such key", slot.name);
                 Err(refusal("missing-key", what))
@@ -384,11 +366,7 @@ impl signing_import::HostKeyring for CallState {
         });
         let key = trusted
             .map_err(|rule| refusal("untrusted", format!("slot {} {rule}", slot.name)))
-            .map(|member| KeyHandle {
-                keys,
-                slot,
-                members: vec![Arc::new(member)],
-            });
+            .map(|member| KeyHandle { keys, slot, members: vec![Arc::new(member)] });
         self.hand_over(key)
     }
 

@@ -66,13 +66,7 @@ impl CallState {
 
     /// The deny-all WASI of this call, made when a component first asks for it: most never do.
     pub fn wasi(&mut self) -> WasiView<'_> {
-        let Self {
-            table,
-            wasi,
-            now_ms,
-            nonce,
-            ..
-        } = self;
+        let Self { table, wasi, now_ms, nonce, .. } = self;
         let wasi = wasi.get_or_insert_with(|| Box::new(DenyWasi::new(*now_ms, nonce)));
         WasiView { table, wasi }
     }
@@ -89,10 +83,7 @@ impl CallState {
 
     pub fn count_verification(&mut self) -> wasmtime::Result<()> {
         self.verifications += 1;
-        within(
-            self.verifications <= self.limits.verifications,
-            "verifications",
-        )
+        within(self.verifications <= self.limits.verifications, "verifications")
     }
 
     pub fn count_rows(&mut self, rows: u64) -> wasmtime::Result<()> {
@@ -103,11 +94,7 @@ impl CallState {
 
 /// A host function's error is a trap: the call ends there.
 fn within(held: bool, what: &str) -> wasmtime::Result<()> {
-    if held {
-        Ok(())
-    } else {
-        Err(wasmtime::Error::msg(format!("too many {what} in one call")))
-    }
+    if held { Ok(()) } else { Err(wasmtime::Error::msg(format!("too many {what} in one call"))) }
 }
 
 impl types_import::Host for CallState {}
@@ -118,10 +105,7 @@ impl logging_import::Host for CallState {
         let lines = u32::try_from(self.logs.len()).unwrap_or(u32::MAX);
         within(lines < self.limits.log_lines, "log lines")?;
         within(self.log_bytes <= self.limits.log_bytes, "log bytes")?;
-        let message = message
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let message = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.logs.push(LogLine { level, message });
         Ok(())
     }

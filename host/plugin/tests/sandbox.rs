@@ -43,11 +43,7 @@ fn operation() -> Operation {
         payment_ref: "P".repeat(24),
         provider_ref: None,
         method: "page".into(),
-        amount: Money {
-            minor: 100,
-            currency: "EUR".into(),
-            exponent: 2,
-        },
+        amount: Money { minor: 100, currency: "EUR".into(), exponent: 2 },
         created_ms: 0,
         kept: Vec::new(),
     })
@@ -69,17 +65,12 @@ type Built = Result<Called<Result<Step, Fault>>, CallError>;
 
 async fn build(plugin: &Plugin) -> Built {
     let keys = Arc::new(Keys::none());
-    plugin
-        .build(context(), &keys, &operation(), Vec::new())
-        .await
+    plugin.build(context(), &keys, &operation(), Vec::new()).await
 }
 
 fn one(build: &'static str) -> (Folder, Arc<Plugin>) {
     let folder = Folder::new();
-    let sample = Sample {
-        build,
-        ..Sample::default()
-    };
+    let sample = Sample { build, ..Sample::default() };
     folder.put("sample.wasm", &sample.component());
     let registry = folder.open(limits());
     assert_eq!(registry.refused(), []);
@@ -98,10 +89,7 @@ async fn a_component_is_described_and_called() {
     assert_eq!(called.answer.unwrap_err().code, "unsupported");
     assert!(called.memory >= 65536);
     let keys = Arc::new(Keys::none());
-    let reply = plugin
-        .acknowledge(context(), &keys, message(), Verdict::Accepted)
-        .await
-        .unwrap();
+    let reply = plugin.acknowledge(context(), &keys, message(), Verdict::Accepted).await.unwrap();
     assert_eq!(reply.answer.status, 200);
     assert_eq!(plugin.health()[0].calls, 1);
 }
@@ -137,42 +125,25 @@ async fn a_loop_ends_at_its_deadline_and_then_in_quarantine() {
         assert!(started.elapsed() < Duration::from_secs(10));
     }
     let refused = build(&plugin).await.unwrap_err();
-    assert!(
-        refused
-            .to_string()
-            .contains("quarantine: the plugin ran out of time"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("quarantine: the plugin ran out of time"), "{refused}");
     let health = plugin.health();
     assert_eq!((health[0].lane, health[0].failures), (Lane::Requests, 5));
     assert!(health[0].quarantine.is_some());
     // Its messages are still read.
     let keys = Arc::new(Keys::none());
     let verdict = Verdict::Busy;
-    let reply = plugin
-        .acknowledge(context(), &keys, message(), verdict)
-        .await;
+    let reply = plugin.acknowledge(context(), &keys, message(), verdict).await;
     assert!(reply.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_plugin_leaves_its_neighbour_a_turn() {
     let folder = Folder::new();
-    let hanging = Sample {
-        id: "hanging",
-        build: LOOP,
-        ..Sample::default()
-    };
+    let hanging = Sample { id: "hanging", build: LOOP, ..Sample::default() };
     folder.put("hanging.wasm", &hanging.component());
     folder.put("sample.wasm", &Sample::default().component());
-    let registry = folder.open(Limits {
-        call_deadline: Duration::from_millis(800),
-        ..limits()
-    });
-    let (bad, good) = (
-        registry.get("hanging").unwrap(),
-        registry.get("sample").unwrap(),
-    );
+    let registry = folder.open(Limits { call_deadline: Duration::from_millis(800), ..limits() });
+    let (bad, good) = (registry.get("hanging").unwrap(), registry.get("sample").unwrap());
     let stuck: Vec<_> = (0..8)
         .map(|_| {
             let bad = Arc::clone(&bad);
@@ -258,42 +229,24 @@ fn files_that_are_no_plugin_are_refused_with_a_reason() {
     folder.put("c-nothing.wasm", &wat::parse_str("(component)").unwrap());
     folder.put("d-module.wasm", &wat::parse_str("(module)").unwrap());
     folder.put("e-large.wasm", &vec![0; 3 << 20]);
-    let looping = Sample {
-        describe: LOOP,
-        ..Sample::default()
-    };
+    let looping = Sample { describe: LOOP, ..Sample::default() };
     folder.put("f-loop.wasm", &looping.component());
     let starting = Sample {
         more: "(func $start (loop $again (br $again))) (start $start)",
         ..Sample::default()
     };
     folder.put("g-start.wasm", &starting.component());
-    let odd = Sample {
-        version: "one",
-        ..Sample::default()
-    };
+    let odd = Sample { version: "one", ..Sample::default() };
     folder.put("h-odd.wasm", &odd.component());
     folder.put("sample.wasm", &Sample::default().component());
-    let twin = Sample {
-        version: "2.0.0",
-        ..Sample::default()
-    };
+    let twin = Sample { version: "2.0.0", ..Sample::default() };
     folder.put("j-twin.wasm", &twin.component());
     folder.put("notes.txt", b"not looked at");
-    let registry = folder.open(Limits {
-        component_bytes: 2 << 20,
-        ..limits()
-    });
+    let registry = folder.open(Limits { component_bytes: 2 << 20, ..limits() });
     let wanted = [
-        (
-            "a-forbidden.wasm",
-            "imports wasi:sockets/tcp, which no plugin may use",
-        ),
+        ("a-forbidden.wasm", "imports wasi:sockets/tcp, which no plugin may use"),
         ("b-text.wasm", "does not compile"),
-        (
-            "c-nothing.wasm",
-            "does not export tollgate:provider/provider",
-        ),
+        ("c-nothing.wasm", "does not export tollgate:provider/provider"),
         ("d-module.wasm", "does not compile"),
         ("e-large.wasm", "larger than"),
         ("f-loop.wasm", "ran out of time"),
@@ -319,10 +272,7 @@ async fn a_new_version_takes_over_and_a_broken_one_does_not() {
     let old = registry.get("sample").unwrap();
     assert_eq!(registry.reload().unwrap().unchanged, ["sample"]);
 
-    let newer = Sample {
-        version: "1.1.0",
-        ..Sample::default()
-    };
+    let newer = Sample { version: "1.1.0", ..Sample::default() };
     folder.put("sample.wasm", &newer.component());
     assert_eq!(registry.reload().unwrap().loaded, ["sample"]);
     let new = registry.get("sample").unwrap();

@@ -32,9 +32,7 @@ struct Columns {
 impl Columns {
     fn of(header: &Header) -> Result<Self, Fault> {
         let need = |name: &str| {
-            header
-                .position(name)
-                .ok_or_else(|| fault::protocol(format!("no column `{name}`")))
+            header.position(name).ok_or_else(|| fault::protocol(format!("no column `{name}`")))
         };
         Ok(Self {
             trade_no: need("支付宝交易号")?,
@@ -72,10 +70,7 @@ pub fn parse<I: BillSource, O: BillSink>(
 ) -> Result<Summary, Fault> {
     let mut state = State::default();
     if file_name.contains("汇总") {
-        return Ok(Summary {
-            totals: state.totals,
-            extra: Vec::new(),
-        });
+        return Ok(Summary { totals: state.totals, extra: Vec::new() });
     }
     let mut lines = Lines::new(source);
     let unreadable = |reason: String| fault::unavailable(format!("bill: {reason}"));
@@ -93,14 +88,9 @@ pub fn parse<I: BillSource, O: BillSink>(
         sink.rows(&state.batch).map_err(unreadable)?;
     }
     if state.columns.is_none() {
-        return Err(fault::protocol(format!(
-            "{file_name}: no header of a trade bill"
-        )));
+        return Err(fault::protocol(format!("{file_name}: no header of a trade bill")));
     }
-    Ok(Summary {
-        totals: state.totals,
-        extra: Vec::new(),
-    })
+    Ok(Summary { totals: state.totals, extra: Vec::new() })
 }
 
 impl State {
@@ -111,8 +101,7 @@ impl State {
         }
         if text.starts_with('#') {
             self.is_over |= text.contains("列表结束");
-            self.totals
-                .extend(footer::total(text, self.payments, self.refunds));
+            self.totals.extend(footer::total(text, self.payments, self.refunds));
             return Ok(());
         }
         let mut cells = Vec::with_capacity(32);
@@ -144,27 +133,15 @@ impl State {
 /// A row, and what the merchant received by it in fen.
 fn row(columns: &Columns, line: u64, cells: &[Cow<'_, str>]) -> Result<(BillRow, i64), String> {
     if cells.len() != columns.width {
-        return Err(format!(
-            "{} cells under {} columns",
-            cells.len(),
-            columns.width
-        ));
+        return Err(format!("{} cells under {} columns", cells.len(), columns.width));
     }
     let cell = |at: usize| clean(&cells[at]);
-    let filled = |at: usize| {
-        Some(cell(at))
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
+    let filled = |at: usize| Some(cell(at)).filter(|text| !text.is_empty()).map(str::to_owned);
     let amount = |at: usize, name: &str| {
         decimal::to_minor(cell(at), 2).map_err(|error| format!("{name}: {error}"))
     };
     let or_zero = |at: usize, name: &str| {
-        if cell(at).is_empty() {
-            Ok(0)
-        } else {
-            amount(at, name)
-        }
+        if cell(at).is_empty() { Ok(0) } else { amount(at, name) }
     };
     let kind = match cell(columns.kind) {
         "交易" => RowKind::Payment,
@@ -182,9 +159,7 @@ fn row(columns: &Columns, line: u64, cells: &[Cow<'_, str>]) -> Result<(BillRow,
     }
     let received = amount(columns.received, "商家实收")?;
     // The file writes a cost with a minus; the contract has it positive where the merchant bears it.
-    let cost = or_zero(columns.fee, "服务费")?
-        .checked_neg()
-        .ok_or("服务费: too large")?;
+    let cost = or_zero(columns.fee, "服务费")?.checked_neg().ok_or("服务费: too large")?;
     let share = columns.share.map_or(Ok(0), |at| or_zero(at, "分润"))?;
     let net = received.checked_sub(cost).filter(|_| share == 0);
     let at = china_time::rfc3339(cell(columns.completed)).ok_or("完成时间: no time")?;

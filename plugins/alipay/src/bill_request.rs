@@ -38,20 +38,14 @@ pub fn build<K: Keyring>(
     request: &BillRequest,
 ) -> Result<Step, Fault> {
     if request.kind != TRADE {
-        return Err(fault::invalid_request(format!(
-            "Alipay has no bill `{}`",
-            request.kind
-        )));
+        return Err(fault::invalid_request(format!("Alipay has no bill `{}`", request.kind)));
     }
     let is_day = request.period.len() == 10
         && china_time::unix_ms(&format!("{} 00:00:00", request.period)).is_some();
     if !is_day {
         return Err(fault::invalid_request("`period` is a day, yyyy-MM-dd"));
     }
-    let content = Content {
-        bill_type: TRADE,
-        bill_date: &request.period,
-    };
+    let content = Content { bill_type: TRADE, bill_date: &request.period };
     Ok(gateway::sign(context, keys, BILL_URL, &content, "", "")?.send())
 }
 

@@ -26,28 +26,19 @@ pub const DOWNLOAD: &str = "alipay.open.app.alipaycert.download";
 /// A certificate's serial number: MD5 of the issuer (`CN=..,OU=..,O=..,C=..`) and the serial in decimal, in hex.
 pub fn serial(issuer: &str, serial_decimal: &str) -> String {
     use std::fmt::Write;
-    let digest = Md5::new()
-        .chain_update(issuer)
-        .chain_update(serial_decimal)
-        .finalize();
-    digest
-        .iter()
-        .fold(String::with_capacity(32), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    let digest = Md5::new().chain_update(issuer).chain_update(serial_decimal).finalize();
+    digest.iter().fold(String::with_capacity(32), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// The serial numbers of a slot's certificates, in their order.
 fn serials<K: Keyring>(keys: &K, slot: &str) -> Vec<String> {
     let issuers = keys.attribute(slot, "issuer");
     let decimals = keys.attribute(slot, "serial-decimal");
-    issuers
-        .iter()
-        .zip(&decimals)
-        .map(|(issuer, decimal)| serial(issuer, decimal))
-        .collect()
+    issuers.iter().zip(&decimals).map(|(issuer, decimal)| serial(issuer, decimal)).collect()
 }
 
 /// `alipay_root_cert_sn` and `app_cert_sn` of an account in certificate mode.
@@ -69,9 +60,7 @@ pub fn own_serials<K: Keyring>(keys: &K) -> Result<Option<(String, String)>, Fau
         .map(|(serial, _)| serial)
         .collect();
     if roots.is_empty() {
-        return Err(fault::config(
-            "certificate mode needs `alipay-root` with an RSA certificate",
-        ));
+        return Err(fault::config("certificate mode needs `alipay-root` with an RSA certificate"));
     }
     Ok(Some((roots.join("_"), own)))
 }
@@ -82,23 +71,18 @@ pub fn own_serials<K: Keyring>(keys: &K) -> Result<Option<(String, String)>, Fau
 /// `config` if the account has neither Alipay's key nor its certificate.
 pub fn alipay_key<'a, K: Keyring>(keys: &K, named: Option<&'a str>) -> Result<Pick<'a>, Fault> {
     if let Some(named) = named.filter(|_| keys.is_filled(APP_CERTIFICATE)) {
-        let is_held = serials(keys, ALIPAY_CERTIFICATE)
-            .iter()
-            .any(|serial| serial == named);
+        let is_held = serials(keys, ALIPAY_CERTIFICATE).iter().any(|serial| serial == named);
         // One that we do not hold is asked for by its serial number, and the host believes it if the root vouches.
         return Ok(match is_held {
             true => Pick::Slot(ALIPAY_CERTIFICATE),
             false => Pick::Id(ALIPAY_CERTIFICATE, named),
         });
     }
-    match [ALIPAY_KEY, ALIPAY_CERTIFICATE]
-        .into_iter()
-        .find(|slot| keys.is_filled(slot))
-    {
+    match [ALIPAY_KEY, ALIPAY_CERTIFICATE].into_iter().find(|slot| keys.is_filled(slot)) {
         Some(slot) => Ok(Pick::Slot(slot)),
-        None => Err(fault::config(
-            "the account has no `alipay-public-key` or `alipay-certificate`",
-        )),
+        None => {
+            Err(fault::config("the account has no `alipay-public-key` or `alipay-certificate`"))
+        }
     }
 }
 
@@ -142,8 +126,6 @@ pub fn interpret(request: &KeyRequest, response: &HttpResponse) -> Result<Outcom
 fn wanted(request: &KeyRequest) -> Result<&str, Fault> {
     match (request.slot.as_str(), request.id.as_deref()) {
         (ALIPAY_CERTIFICATE, Some(id)) => Ok(id),
-        _ => Err(fault::unsupported(
-            "Alipay hands over its own certificates, by serial number",
-        )),
+        _ => Err(fault::unsupported("Alipay hands over its own certificates, by serial number")),
     }
 }

@@ -18,9 +18,7 @@ pub const CLOSE: &str = "alipay.trade.close";
 /// # Errors
 /// `config` for missing settings or keys.
 pub fn build<K: Keyring>(context: &Context, keys: &K, payment: &Payment) -> Result<Step, Fault> {
-    let content = ByOurs {
-        out_trade_no: &payment.payment_ref,
-    };
+    let content = ByOurs { out_trade_no: &payment.payment_ref };
     Ok(gateway::sign(context, keys, CLOSE, &content, "", "")?.send())
 }
 

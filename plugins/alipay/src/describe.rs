@@ -71,23 +71,11 @@ fn settings() -> Vec<Input> {
     vec![
         Input {
             pattern: Some("^[0-9]{16}$".to_owned()),
-            ..input(
-                "app_id",
-                "App ID",
-                "text",
-                true,
-                "16 digits, from Alipay's open platform",
-            )
+            ..input("app_id", "App ID", "text", true, "16 digits, from Alipay's open platform")
         },
         Input {
             pattern: Some("^2088[0-9]{12}$".to_owned()),
-            ..input(
-                "seller_id",
-                "Seller ID (PID)",
-                "text",
-                true,
-                "16 digits that begin with 2088",
-            )
+            ..input("seller_id", "Seller ID (PID)", "text", true, "16 digits that begin with 2088")
         },
         page_mode(),
     ]
@@ -123,38 +111,14 @@ fn slots() -> Vec<Slot> {
             &["sign rsa-pkcs1-sha256"],
             None,
         ),
+        slot(input(ALIPAY_KEY, "Alipay public key", "public-keys", false, bare), &verify, None),
+        slot(input(APP_CERTIFICATE, "App certificate", "certificates", false, app), &[], None),
         slot(
-            input(ALIPAY_KEY, "Alipay public key", "public-keys", false, bare),
-            &verify,
-            None,
-        ),
-        slot(
-            input(
-                APP_CERTIFICATE,
-                "App certificate",
-                "certificates",
-                false,
-                app,
-            ),
-            &[],
-            None,
-        ),
-        slot(
-            input(
-                ALIPAY_CERTIFICATE,
-                "Alipay certificate",
-                "certificates",
-                false,
-                alipay,
-            ),
+            input(ALIPAY_CERTIFICATE, "Alipay certificate", "certificates", false, alipay),
             &verify,
             Some(trust),
         ),
-        slot(
-            input(ALIPAY_ROOT, "Alipay roots", "certificates", false, root),
-            &[],
-            None,
-        ),
+        slot(input(ALIPAY_ROOT, "Alipay roots", "certificates", false, root), &[], None),
     ]
 }
 
@@ -165,10 +129,8 @@ fn origins() -> Vec<Origin> {
         live: Some(live.to_owned()),
         sandbox: Some(sandbox.to_owned()),
     };
-    let (live, sandbox) = (
-        "https://openapi.alipay.com",
-        "https://openapi-sandbox.dl.alipaydev.com",
-    );
+    let (live, sandbox) =
+        ("https://openapi.alipay.com", "https://openapi-sandbox.dl.alipaydev.com");
     // Alipay writes bill links with plain http; nothing secret goes there.
     let bill = "http://dwbillcenter.alipay.com";
     vec![
@@ -182,10 +144,7 @@ fn methods() -> Vec<Method> {
     let method = |id: &str, name: &str, surfaces: &[&str], inputs: Vec<Input>| Method {
         id: id.to_owned(),
         name: name.to_owned(),
-        surfaces: surfaces
-            .iter()
-            .map(|surface| (*surface).to_owned())
-            .collect(),
+        surfaces: surfaces.iter().map(|surface| (*surface).to_owned()).collect(),
         currencies: vec![Currency {
             code: "CNY".to_owned(),
             min_minor: Some(1),
@@ -199,12 +158,7 @@ fn methods() -> Vec<Method> {
         method("page", "Alipay", &["desktop"], vec![page_mode()]),
         method("wap", "Alipay", &["phone"], vec![page_mode()]),
         method("app", "Alipay app", &["app"], Vec::new()),
-        method(
-            "qr",
-            "Alipay QR code",
-            &["desktop"],
-            Vec::new(),
-        ),
+        method("qr", "Alipay QR code", &["desktop"], Vec::new()),
     ]
 }
 

@@ -55,11 +55,7 @@ pub fn sign<'a, K: Keyring>(
     params.push(("version", "1.0".to_owned()));
     let text = canonical::join(params.iter().map(|(name, value)| (*name, value.as_str())));
     let sign = sign_base64(keys, Pick::Slot(APP_KEY), RSA_PKCS1_SHA256, text)?;
-    Ok(Signed {
-        base: context.origin("gateway")?,
-        params,
-        sign,
-    })
+    Ok(Signed { base: context.origin("gateway")?, params, sign })
 }
 
 impl Signed<'_> {
@@ -68,11 +64,7 @@ impl Signed<'_> {
         let mut query = Vec::with_capacity(self.params.len());
         let mut content = Vec::with_capacity(1);
         for (name, value) in self.params {
-            let place = if name == "biz_content" {
-                &mut content
-            } else {
-                &mut query
-            };
+            let place = if name == "biz_content" { &mut content } else { &mut query };
             place.push((name.to_owned(), Value::Text(value)));
         }
         query.push(("sign".to_owned(), Value::Text(self.sign)));
@@ -95,11 +87,7 @@ impl Signed<'_> {
             .filter(|(name, _)| *name == "biz_content")
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        PageForm {
-            url,
-            charset: "utf-8".to_owned(),
-            fields,
-        }
+        PageForm { url, charset: "utf-8".to_owned(), fields }
     }
 
     /// An address that the payer's browser opens.

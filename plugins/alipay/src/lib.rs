@@ -52,9 +52,9 @@ pub fn build<K: Keyring>(
         Operation::QueryRefund(refund) => refund_query::build(context, keys, refund),
         Operation::Bill(request) => bill_request::build(context, keys, request),
         Operation::FetchKeys(request) => certificates::build(context, keys, request),
-        Operation::Complete(_) | Operation::Capture(_) => Err(fault::unsupported(
-            "Alipay takes the money when the payer agrees",
-        )),
+        Operation::Complete(_) | Operation::Capture(_) => {
+            Err(fault::unsupported("Alipay takes the money when the payer agrees"))
+        }
     }
 }
 
@@ -77,9 +77,7 @@ pub fn interpret<K: Keyring>(
         Operation::Bill(request) => bill_request::interpret(context, keys, request, response)?,
         Operation::FetchKeys(request) => certificates::interpret(request, response)?,
         Operation::Complete(_) | Operation::Capture(_) => {
-            return Err(fault::unsupported(
-                "Alipay takes the money when the payer agrees",
-            ));
+            return Err(fault::unsupported("Alipay takes the money when the payer agrees"));
         }
     };
     Ok(Progress::Done(outcome))

@@ -8,11 +8,7 @@ pub const MAX_MINOR: i64 = 10_000_000_000;
 
 /// An amount of fen.
 pub fn cny(minor: i64) -> Money {
-    Money {
-        minor,
-        currency: "CNY".to_owned(),
-        exponent: 2,
-    }
+    Money { minor, currency: "CNY".to_owned(), exponent: 2 }
 }
 
 /// Writes an amount as Alipay takes it.
@@ -24,9 +20,7 @@ pub fn yuan(amount: &Money) -> Result<String, Fault> {
         )));
     }
     if !(1..=MAX_MINOR).contains(&amount.minor) {
-        return Err(fault::invalid_request(
-            "Alipay takes 0.01 to 100000000.00 yuan",
-        ));
+        return Err(fault::invalid_request("Alipay takes 0.01 to 100000000.00 yuan"));
     }
     Ok(decimal::from_minor(amount.minor, 2))
 }
@@ -42,7 +36,5 @@ pub fn read(field: &str, text: &str) -> Result<Money, Fault> {
 
 /// Reads an amount that may be missing or empty.
 pub fn read_optional(field: &str, text: Option<&str>) -> Result<Option<Money>, Fault> {
-    text.filter(|text| !text.is_empty())
-        .map(|text| read(field, text))
-        .transpose()
+    text.filter(|text| !text.is_empty()).map(|text| read(field, text)).transpose()
 }

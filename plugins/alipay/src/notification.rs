@@ -20,8 +20,7 @@ const KEPT: [&str; 3] = ["receipt_amount", "buyer_pay_amount", "out_biz_no"];
 /// `protocol` if a field is missing or unreadable.
 pub fn event(form: &Form) -> Result<Event, Fault> {
     let need = |name: &str| {
-        form.filled(name)
-            .ok_or_else(|| fault::protocol(format!("notice: `{name}` is missing")))
+        form.filled(name).ok_or_else(|| fault::protocol(format!("notice: `{name}` is missing")))
     };
     let mut fact = match need("notify_type")? {
         TRADE_NOTICE => trade(form, need("out_trade_no")?, need("trade_status")?)?,
@@ -33,18 +32,12 @@ pub fn event(form: &Form) -> Result<Event, Fault> {
             fact
         }
     };
-    fact.seen
-        .push(("app_id".to_owned(), need("app_id")?.to_owned()));
+    fact.seen.push(("app_id".to_owned(), need("app_id")?.to_owned()));
     if matches!(fact.about, Subject::Payment(_)) {
-        fact.seen
-            .push(("seller_id".to_owned(), need("seller_id")?.to_owned()));
+        fact.seen.push(("seller_id".to_owned(), need("seller_id")?.to_owned()));
     }
     let dedupe_key = need("notify_id")?.to_owned();
-    Ok(Event {
-        fact,
-        authority: Authority::Authoritative,
-        dedupe_key,
-    })
+    Ok(Event { fact, authority: Authority::Authoritative, dedupe_key })
 }
 
 fn trade(form: &Form, payment_ref: &str, trade_status: &str) -> Result<Fact, Fault> {

@@ -60,26 +60,13 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
         "app" => (APP, "QUICK_MSECURITY_PAY"),
         "qr" => (PRECREATE, "FACE_TO_FACE_PAYMENT"),
         other => {
-            return Err(fault::invalid_request(format!(
-                "Alipay has no method `{other}`"
-            )));
+            return Err(fault::invalid_request(format!("Alipay has no method `{other}`")));
         }
     };
     let content = content(request, product)?;
     let has_page = matches!(method, "page" | "wap");
-    let return_url = if has_page {
-        request.return_url.as_str()
-    } else {
-        ""
-    };
-    let call = gateway::sign(
-        context,
-        keys,
-        api,
-        &content,
-        &request.notify_url,
-        return_url,
-    )?;
+    let return_url = if has_page { request.return_url.as_str() } else { "" };
+    let call = gateway::sign(context, keys, api, &content, &request.notify_url, return_url)?;
     let action = match method {
         "qr" => return Ok(call.send()),
         "app" => NextAction::ClientParameters(call.app_string()),
@@ -100,18 +87,13 @@ fn wants_redirect(context: &Context, request: &PayRequest) -> Result<bool, Fault
     match asked.or_else(|| context.setting("page_mode")) {
         None | Some("form") => Ok(false),
         Some("redirect") => Ok(true),
-        Some(_) => Err(fault::invalid_request(
-            "`page_mode` is `form` or `redirect`",
-        )),
+        Some(_) => Err(fault::invalid_request("`page_mode` is `form` or `redirect`")),
     }
 }
 
 fn content<'a>(request: &'a PayRequest, product_code: &'static str) -> Result<Content<'a>, Fault> {
     let is_wap = product_code == "QUICK_WAP_WAY";
-    let description = request
-        .description
-        .as_deref()
-        .filter(|text| !text.is_empty());
+    let description = request.description.as_deref().filter(|text| !text.is_empty());
     Ok(Content {
         out_trade_no: &request.payment.payment_ref,
         total_amount: money::yuan(&request.payment.amount)?,
@@ -204,9 +186,7 @@ pub fn interpret<K: Keyring>(
     if body.out_trade_no != payment_ref || body.qr_code.is_empty() {
         return Err(fault::protocol("precreate answered for another trade").outcome_unknown());
     }
-    let until = request
-        .expires_ms
-        .min(request.payment.created_ms.saturating_add(QR_LIFE_MS));
+    let until = request.expires_ms.min(request.payment.created_ms.saturating_add(QR_LIFE_MS));
     Ok(Outcome::Report(Report {
         fact: status::payment(PaymentStatus::Pending, payment_ref, ""),
         action: NextAction::QrCode(body.qr_code),

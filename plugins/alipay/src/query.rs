@@ -38,9 +38,7 @@ struct Found {
 /// # Errors
 /// `config` for missing settings or keys.
 pub fn build<K: Keyring>(context: &Context, keys: &K, payment: &Payment) -> Result<Step, Fault> {
-    let content = ByOurs {
-        out_trade_no: &payment.payment_ref,
-    };
+    let content = ByOurs { out_trade_no: &payment.payment_ref };
     Ok(gateway::sign(context, keys, QUERY, &content, "", "")?.send())
 }
 
@@ -68,10 +66,7 @@ pub fn interpret<K: Keyring>(
     if found.out_trade_no != ours {
         return Err(fault::protocol("query answered for another trade").outcome_unknown());
     }
-    let paid_at = found
-        .send_pay_date
-        .as_deref()
-        .filter(|text| !text.is_empty());
+    let paid_at = found.send_pay_date.as_deref().filter(|text| !text.is_empty());
     let received = money::read_optional("receipt_amount", found.receipt_amount.as_deref())?;
     let spent = money::read_optional("buyer_pay_amount", found.buyer_pay_amount.as_deref())?;
     let was_paid = paid_at.is_some()

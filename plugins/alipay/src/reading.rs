@@ -34,9 +34,7 @@ fn notification<K: Keyring>(keys: &K, message: &Inbound) -> Result<Event, Fault>
     // Alipay sends `application/x-www-form-urlencoded; text/html; charset=utf-8`, which no strict reader takes.
     let kind = header(message, "content-type").unwrap_or_default();
     let wanted = "application/x-www-form-urlencoded";
-    let is_form = kind
-        .get(..wanted.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(wanted));
+    let is_form = kind.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted));
     if !is_form {
         return Err(fault::protocol(format!("content-type: not {wanted}")));
     }
@@ -44,10 +42,7 @@ fn notification<K: Keyring>(keys: &K, message: &Inbound) -> Result<Event, Fault>
 }
 
 fn header<'a>(message: &'a Inbound, name: &str) -> Option<&'a str> {
-    let named = message
-        .headers
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name));
+    let named = message.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
     named.map(|(_, value)| value.as_str())
 }
 
@@ -55,18 +50,9 @@ fn header<'a>(message: &'a Inbound, name: &str) -> Option<&'a str> {
 /// of signature is ours to choose, not the sender's.
 fn verified_form<K: Keyring>(keys: &K, text: &[u8]) -> Result<Form, Fault> {
     let form = Form::parse(text).map_err(|error| fault::protocol(error.to_string()))?;
-    check_kind(
-        form.get("sign_type"),
-        form.get("charset"),
-        form.get("version"),
-    )?;
-    let sign = form
-        .filled("sign")
-        .ok_or_else(|| fault::signature("`sign` is missing"))?;
-    let signed = canonical::join(
-        form.pairs()
-            .filter(|(n, _)| *n != "sign" && *n != "sign_type"),
-    );
+    check_kind(form.get("sign_type"), form.get("charset"), form.get("version"))?;
+    let sign = form.filled("sign").ok_or_else(|| fault::signature("`sign` is missing"))?;
+    let signed = canonical::join(form.pairs().filter(|(n, _)| *n != "sign" && *n != "sign_type"));
     let key = certificates::alipay_key(keys, form.get("alipay_cert_sn"))?;
     if !verify_base64(keys, key, RSA_PKCS1_SHA256, signed, sign)? {
         return Err(fault::signature("the signature does not hold"));
@@ -83,9 +69,7 @@ fn check_kind(
         return Err(fault::signature("`sign_type` is not RSA2"));
     }
     if !charset.is_some_and(|charset| charset.eq_ignore_ascii_case("utf-8")) {
-        return Err(fault::protocol(
-            "`charset` is not utf-8, which our requests ask for",
-        ));
+        return Err(fault::protocol("`charset` is not utf-8, which our requests ask for"));
     }
     match version {
         None | Some("1.0") => Ok(()),
@@ -97,8 +81,7 @@ fn check_kind(
 fn browser_return<K: Keyring>(keys: &K, message: &Inbound) -> Result<Event, Fault> {
     let form = verified_form(keys, message.query.as_bytes())?;
     let need = |name: &str| {
-        form.filled(name)
-            .ok_or_else(|| fault::protocol(format!("return: `{name}` is missing")))
+        form.filled(name).ok_or_else(|| fault::protocol(format!("return: `{name}` is missing")))
     };
     if !need("method")?.ends_with(".return") {
         return Err(fault::protocol("`method` is not that of a return"));
@@ -112,11 +95,7 @@ fn browser_return<K: Keyring>(keys: &K, message: &Inbound) -> Result<Event, Faul
     let timestamp = need("timestamp")?;
     fact.at = china_time::rfc3339(timestamp);
     let dedupe_key = format!("return:{}:{timestamp}", need("out_trade_no")?);
-    Ok(Event {
-        fact,
-        authority: Authority::Hint,
-        dedupe_key,
-    })
+    Ok(Event { fact, authority: Authority::Hint, dedupe_key })
 }
 
 fn hint(payment_ref: &str, raw: &str) -> Fact {
@@ -158,27 +137,17 @@ fn client_result<K: Keyring>(
         return app_response(keys, &inner);
     }
     // A payer who gave up brings no signed text: the state that the library names is worth a question, no more.
-    let state = outer
-        .string("resultStatus")
-        .ok_or_else(|| refused("no `resultStatus`"))?;
+    let state = outer.string("resultStatus").ok_or_else(|| refused("no `resultStatus`"))?;
     let about = about.ok_or_else(|| refused("it names no payment"))?;
     let dedupe_key = format!("app:{}:{state}", about.payment_ref);
-    Ok(Event {
-        fact: hint(&about.payment_ref, &state),
-        authority: Authority::Hint,
-        dedupe_key,
-    })
+    Ok(Event { fact: hint(&about.payment_ref, &state), authority: Authority::Hint, dedupe_key })
 }
 
 fn app_response<K: Keyring>(keys: &K, members: &Members<'_>) -> Result<Event, Fault> {
-    let raw = members
-        .raw(APP_RESPONSE)
-        .ok_or_else(|| fault::protocol("no app response"))?;
+    let raw = members.raw(APP_RESPONSE).ok_or_else(|| fault::protocol("no app response"))?;
     let sign_type = members.string("sign_type");
     check_kind(sign_type.as_deref(), Some("utf-8"), None)?;
-    let sign = members
-        .string("sign")
-        .ok_or_else(|| fault::signature("`sign` is missing"))?;
+    let sign = members.string("sign").ok_or_else(|| fault::signature("`sign` is missing"))?;
     let serial = members.string("alipay_cert_sn");
     let key = certificates::alipay_key(keys, serial.as_deref())?;
     if !reply::verify(keys, key, raw, &sign)? {
@@ -199,9 +168,5 @@ fn app_response<K: Keyring>(keys: &K, members: &Members<'_>) -> Result<Event, Fa
     }
     fact.at = china_time::rfc3339(&body.timestamp);
     let dedupe_key = format!("app:{}:{}", body.out_trade_no, body.timestamp);
-    Ok(Event {
-        fact,
-        authority: Authority::Hint,
-        dedupe_key,
-    })
+    Ok(Event { fact, authority: Authority::Hint, dedupe_key })
 }

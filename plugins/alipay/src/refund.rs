@@ -58,10 +58,7 @@ pub fn build<K: Keyring>(
         out_trade_no: &refund.payment.payment_ref,
         refund_amount: money::yuan(&refund.amount)?,
         out_request_no: &refund.refund_ref,
-        refund_reason: request
-            .reason
-            .as_deref()
-            .filter(|reason| !reason.is_empty()),
+        refund_reason: request.reason.as_deref().filter(|reason| !reason.is_empty()),
     };
     Ok(gateway::sign(context, keys, REFUND, &content, "", "")?.send())
 }
@@ -100,15 +97,8 @@ pub fn interpret<K: Keyring>(
         return Err(fault::protocol("refund answered for another trade").outcome_unknown());
     }
     let is_moved = body.fund_change.as_deref() == Some("Y");
-    let state = if is_moved {
-        RefundStatus::Succeeded
-    } else {
-        RefundStatus::Pending
-    };
-    let mut fact = about(
-        state,
-        format!("fund_change={}", body.fund_change.unwrap_or_default()),
-    );
+    let state = if is_moved { RefundStatus::Succeeded } else { RefundStatus::Pending };
+    let mut fact = about(state, format!("fund_change={}", body.fund_change.unwrap_or_default()));
     fact.provider_ref = Some(body.trade_no).filter(|text| !text.is_empty());
     fact.at = body.gmt_refund_pay.as_deref().and_then(china_time::rfc3339);
     fact.refunded = money::read_optional("refund_fee", body.refund_fee.as_deref())

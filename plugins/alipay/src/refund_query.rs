@@ -67,10 +67,7 @@ pub fn interpret<K: Keyring>(
     }
     let found: Found = reply.body()?;
     let is_ours = |named: &Option<String>, ours: &str| {
-        named
-            .as_deref()
-            .filter(|text| !text.is_empty())
-            .is_none_or(|text| text == ours)
+        named.as_deref().filter(|text| !text.is_empty()).is_none_or(|text| text == ours)
     };
     if !is_ours(&found.out_trade_no, &refund.payment.payment_ref)
         || !is_ours(&found.out_request_no, &refund.refund_ref)
@@ -89,9 +86,6 @@ pub fn interpret<K: Keyring>(
         fact.amount = Some(money::read("refund_amount", text).map_err(Fault::outcome_unknown)?);
     }
     fact.provider_ref = found.trade_no.filter(|text| !text.is_empty());
-    fact.at = found
-        .gmt_refund_pay
-        .as_deref()
-        .and_then(china_time::rfc3339);
+    fact.at = found.gmt_refund_pay.as_deref().and_then(china_time::rfc3339);
     Ok(status::report(fact))
 }

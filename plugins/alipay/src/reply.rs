@@ -51,8 +51,8 @@ impl<'a> Reply<'a> {
         };
         let serial = members.string("alipay_cert_sn");
         // The call was sent, whatever our keys are.
-        let key = certificates::alipay_key(keys, serial.as_deref())
-            .map_err(Fault::outcome_unknown)?;
+        let key =
+            certificates::alipay_key(keys, serial.as_deref()).map_err(Fault::outcome_unknown)?;
         if verify(keys, key, raw, &sign)? {
             return Ok(Self { raw, verdict });
         }
@@ -96,9 +96,7 @@ impl<'a> Reply<'a> {
         match verdict.code.as_str() {
             "20001" | "40006" => verdict.say(fault::auth("Alipay does not permit the call")),
             "40001" | "40002" => verdict.say(fault::invalid_request("Alipay refused the call")),
-            _ => verdict
-                .say(fault::protocol("Alipay refused the call"))
-                .outcome_unknown(),
+            _ => verdict.say(fault::protocol("Alipay refused the call")).outcome_unknown(),
         }
     }
 }
@@ -133,15 +131,10 @@ pub fn verify<K: Keyring>(keys: &K, key: Pick<'_>, raw: &str, sign: &str) -> Res
 /// The inner object of a reply and the members beside it, nothing of it believed yet.
 pub fn cut<'a>(method: &str, response: &'a HttpResponse) -> Result<(&'a str, Members<'a>), Fault> {
     if response.status != 200 {
-        let trace = response
-            .headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("trace_id"));
+        let trace = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("trace_id"));
         let trace = trace.map_or("none", |(_, value)| value.as_str());
         let message = format!("HTTP {} from the gateway, trace {trace}", response.status);
-        return Err(fault::unavailable(message)
-            .retry_after(RETRY_MS)
-            .outcome_unknown());
+        return Err(fault::unavailable(message).retry_after(RETRY_MS).outcome_unknown());
     }
     let refused = |reason: &str| fault::protocol(format!("reply: {reason}")).outcome_unknown();
     let text = std::str::from_utf8(&response.body).map_err(|_| refused("not UTF-8"))?;

@@ -107,10 +107,5 @@ pub fn is_positive(amount: Option<&Money>) -> bool {
 
 /// A report of a fact, with nothing for the payer to do.
 pub fn report(fact: Fact) -> Outcome {
-    Outcome::Report(Report {
-        fact,
-        action: NextAction::None,
-        action_expires_ms: None,
-        keep: None,
-    })
+    Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep: None })
 }

@@ -23,10 +23,7 @@ mod tests {
 
     #[test]
     fn leaves_out_what_is_empty_and_encodes_nothing() {
-        assert_eq!(
-            join([("a", ""), ("b", "x y&"), ("c", ""), ("d", "=")]),
-            "b=x y&&d=="
-        );
+        assert_eq!(join([("a", ""), ("b", "x y&"), ("c", ""), ("d", "=")]), "b=x y&&d==");
         assert_eq!(join([]), "");
     }
 }

@@ -30,16 +30,9 @@ pub fn unix_ms(text: &str) -> Option<i64> {
         23 if shape(19, b'.') => number(bytes, 20, 23)?,
         _ => return None,
     };
-    let (year, month, day) = (
-        number(bytes, 0, 4)?,
-        number(bytes, 5, 7)?,
-        number(bytes, 8, 10)?,
-    );
-    let (hour, minute, second) = (
-        number(bytes, 11, 13)?,
-        number(bytes, 14, 16)?,
-        number(bytes, 17, 19)?,
-    );
+    let (year, month, day) = (number(bytes, 0, 4)?, number(bytes, 5, 7)?, number(bytes, 8, 10)?);
+    let (hour, minute, second) =
+        (number(bytes, 11, 13)?, number(bytes, 14, 16)?, number(bytes, 17, 19)?);
     let days = days(year, month, day);
     let is_real = (1..=12).contains(&month) && civil(days) == (year, month, day);
     if !is_real || hour > 23 || minute > 59 || second > 59 {
@@ -61,8 +54,7 @@ pub fn rfc3339(text: &str) -> Option<String> {
 
 fn number(bytes: &[u8], from: usize, to: usize) -> Option<i64> {
     bytes[from..to].iter().try_fold(0, |value, byte| {
-        byte.is_ascii_digit()
-            .then(|| value * 10 + i64::from(byte - b'0'))
+        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
     })
 }
 
@@ -83,11 +75,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -104,10 +92,7 @@ mod tests {
         assert_eq!(unix_ms("2023-12-21 14:54:37"), Some(1_703_141_677_000));
         assert_eq!(unix_ms("2019-09-16 11:00:00.123"), Some(1_568_602_800_123));
         assert_eq!(unix_ms("2024-02-29 00:00:00"), Some(1_709_136_000_000));
-        assert_eq!(
-            rfc3339("2019-09-16 11:00:00").unwrap(),
-            "2019-09-16T11:00:00+08:00"
-        );
+        assert_eq!(rfc3339("2019-09-16 11:00:00").unwrap(), "2019-09-16T11:00:00+08:00");
     }
 
     #[test]

@@ -5,10 +5,7 @@ use crate::fault;
 
 /// The first value of a name in `fields`.
 pub fn find<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
-    fields
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.as_str())
+    fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 impl Context {

@@ -57,11 +57,7 @@ pub fn to_minor(text: &str, exponent: u8) -> Result<i64, DecimalError> {
             .and_then(|value| value.checked_sub(i64::from(digit - b'0')))
             .ok_or(DecimalError::TooLarge)?;
     }
-    if negative {
-        Ok(minor)
-    } else {
-        minor.checked_neg().ok_or(DecimalError::TooLarge)
-    }
+    if negative { Ok(minor) } else { minor.checked_neg().ok_or(DecimalError::TooLarge) }
 }
 
 /// Writes minor units as a decimal with exactly `exponent` places: `1` is `0.01` with two.
@@ -70,11 +66,7 @@ pub fn from_minor(minor: i64, exponent: u8) -> String {
     let places = usize::from(exponent);
     let digits = format!("{:0width$}", minor.unsigned_abs(), width = places + 1);
     let (whole, rest) = digits.split_at(digits.len() - places);
-    if rest.is_empty() {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{rest}")
-    }
+    if rest.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
 }
 
 #[cfg(test)]

@@ -40,10 +40,7 @@ impl Form {
     /// The first rule that the text breaks.
     pub fn parse(text: &[u8]) -> Result<Self, FormError> {
         let mut pairs = Vec::with_capacity(32);
-        for pair in text
-            .split(|&byte| byte == b'&')
-            .filter(|pair| !pair.is_empty())
-        {
+        for pair in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |&byte| byte == b'=');
             let name = decode(halves.next().unwrap_or_default())?;
             if name.is_empty() {
@@ -60,10 +57,7 @@ impl Form {
 
     /// The value of a name, if the form has it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self
-            .0
-            .binary_search_by(|(key, _)| key.as_str().cmp(name))
-            .ok()?;
+        let at = self.0.binary_search_by(|(key, _)| key.as_str().cmp(name)).ok()?;
         Some(&self.0[at].1)
     }
 
@@ -74,9 +68,7 @@ impl Form {
 
     /// The pairs in byte order of their names.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -147,10 +139,7 @@ mod tests {
     fn reads_in_one_way_only() {
         let form = Form::parse(b"b=1+2%2B3&a=%E4%BD%A0&c&d=a=b").unwrap();
         let pairs: Vec<_> = form.pairs().collect();
-        assert_eq!(
-            pairs,
-            [("a", "\u{4f60}"), ("b", "1 2+3"), ("c", ""), ("d", "a=b")]
-        );
+        assert_eq!(pairs, [("a", "\u{4f60}"), ("b", "1 2+3"), ("c", ""), ("d", "a=b")]);
         assert_eq!(form.get("c"), Some(""));
         assert_eq!(form.filled("c"), None);
         assert_eq!(form.get("e"), None);
@@ -172,12 +161,7 @@ mod tests {
             (b"a=%ff", FormError::NotUtf8),
             (b"=1", FormError::NoName),
         ] {
-            assert_eq!(
-                Form::parse(text),
-                Err(error),
-                "{}",
-                String::from_utf8_lossy(text)
-            );
+            assert_eq!(Form::parse(text), Err(error), "{}", String::from_utf8_lossy(text));
         }
     }
 

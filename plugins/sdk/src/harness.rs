@@ -17,10 +17,7 @@ use crate::keys::{self, Keyring, Pick};
 /// A context with this time, settings and origins; everything else is fixed.
 pub fn context(now_ms: i64, settings: &[(&str, &str)], origins: &[(&str, &str)]) -> Context {
     let owned = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
     Context {
         now_ms,
@@ -65,9 +62,7 @@ impl MemoryKeys {
     /// Adds a public key (SPKI DER) to a slot, with the id that `Pick::Id` finds it by.
     #[must_use]
     pub fn public(mut self, slot: &str, id: Option<&str>, spki: &[u8]) -> Self {
-        self.slot(slot)
-            .public
-            .push((id.map(str::to_owned), spki.to_vec()));
+        self.slot(slot).public.push((id.map(str::to_owned), spki.to_vec()));
         self
     }
 
@@ -80,17 +75,13 @@ impl MemoryKeys {
     }
 
     fn get(&self, name: &str) -> Result<&Slot, Fault> {
-        self.0
-            .get(name)
-            .ok_or_else(|| fault::config(format!("key `{name}`: empty")))
+        self.0.get(name).ok_or_else(|| fault::config(format!("key `{name}`: empty")))
     }
 }
 
 fn text(data: &[Piece], algorithm: &str) -> Result<Vec<u8>, Fault> {
     if algorithm != keys::RSA_PKCS1_SHA256 {
-        return Err(fault::config(format!(
-            "algorithm {algorithm} is not declared"
-        )));
+        return Err(fault::config(format!("algorithm {algorithm} is not declared")));
     }
     let mut bytes = Vec::new();
     for piece in data {
@@ -104,11 +95,7 @@ fn text(data: &[Piece], algorithm: &str) -> Result<Vec<u8>, Fault> {
 
 impl Keyring for MemoryKeys {
     fn attribute(&self, slot: &str, name: &str) -> Vec<String> {
-        self.0
-            .get(slot)
-            .and_then(|slot| slot.attributes.get(name))
-            .cloned()
-            .unwrap_or_default()
+        self.0.get(slot).and_then(|slot| slot.attributes.get(name)).cloned().unwrap_or_default()
     }
 
     fn is_filled(&self, slot: &str) -> bool {
@@ -122,12 +109,7 @@ impl Keyring for MemoryKeys {
         let private = private.ok_or_else(|| fault::config(format!("key `{name}` cannot sign")))?;
         let mut signature = vec![0; private.public_modulus_len()];
         private
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                &data,
-                &mut signature,
-            )
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &data, &mut signature)
             .map_err(|_| fault::config("signing failed"))?;
         Ok(signature)
     }
@@ -145,12 +127,7 @@ impl Keyring for MemoryKeys {
             Pick::Slot(_) => true,
             Pick::Id(_, wanted) => id.as_deref() == Some(wanted),
         };
-        let mut found = self
-            .get(name)?
-            .public
-            .iter()
-            .filter(|(id, _)| wanted(id))
-            .peekable();
+        let mut found = self.get(name)?.public.iter().filter(|(id, _)| wanted(id)).peekable();
         if found.peek().is_none() {
             return Err(fault::config(format!("key `{name}`: no such key")));
         }
@@ -172,11 +149,7 @@ pub struct MemorySource {
 impl MemorySource {
     /// Starts at the beginning; no piece is larger than `piece` bytes.
     pub fn new(bytes: Vec<u8>, piece: usize) -> Self {
-        Self {
-            bytes,
-            piece,
-            at: Cell::new(0),
-        }
+        Self { bytes, piece, at: Cell::new(0) }
     }
 }
 

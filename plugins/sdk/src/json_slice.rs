@@ -102,11 +102,7 @@ impl<'a> Scan<'a> {
     }
 
     fn expect(&mut self, wanted: u8) -> Result<(), JsonError> {
-        if self.next() == Some(wanted) {
-            Ok(())
-        } else {
-            Err(JsonError::Malformed)
-        }
+        if self.next() == Some(wanted) { Ok(()) } else { Err(JsonError::Malformed) }
     }
 
     fn name(&mut self) -> Result<&'a str, JsonError> {
@@ -115,11 +111,7 @@ impl<'a> Scan<'a> {
         }
         let raw = self.quoted()?;
         let name = &raw[1..raw.len() - 1];
-        if name.contains('\\') {
-            Err(JsonError::EscapedName)
-        } else {
-            Ok(name)
-        }
+        if name.contains('\\') { Err(JsonError::EscapedName) } else { Ok(name) }
     }
 
     /// A string with its quotes, starting at one.
@@ -175,11 +167,7 @@ impl<'a> Scan<'a> {
         while self.text.as_bytes().get(self.at).is_some_and(is_word) {
             self.at += 1;
         }
-        if self.at == start {
-            Err(JsonError::Malformed)
-        } else {
-            Ok(&self.text[start..self.at])
-        }
+        if self.at == start { Err(JsonError::Malformed) } else { Ok(&self.text[start..self.at]) }
     }
 }
 

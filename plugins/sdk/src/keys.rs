@@ -91,9 +91,7 @@ fn pick(keys: &signing::Keyring, key: Pick<'_>) -> Result<signing::Key, Fault> {
 
 impl Keyring for signing::Keyring {
     fn attribute(&self, slot: &str, name: &str) -> Vec<String> {
-        self.slot(slot)
-            .map(|key| key.attribute(name))
-            .unwrap_or_default()
+        self.slot(slot).map(|key| key.attribute(name)).unwrap_or_default()
     }
 
     fn is_filled(&self, slot: &str) -> bool {
@@ -102,9 +100,7 @@ impl Keyring for signing::Keyring {
 
     fn sign(&self, key: Pick<'_>, algorithm: &str, data: &[Piece]) -> Result<Vec<u8>, Fault> {
         let (Pick::Slot(slot) | Pick::Id(slot, _)) = key;
-        pick(self, key)?
-            .sign(algorithm, data)
-            .map_err(|error| refused(slot, error))
+        pick(self, key)?.sign(algorithm, data).map_err(|error| refused(slot, error))
     }
 
     fn verify(
@@ -115,8 +111,6 @@ impl Keyring for signing::Keyring {
         signature: &[u8],
     ) -> Result<bool, Fault> {
         let (Pick::Slot(slot) | Pick::Id(slot, _)) = key;
-        pick(self, key)?
-            .verify(algorithm, data, signature)
-            .map_err(|error| refused(slot, error))
+        pick(self, key)?.verify(algorithm, data, signature).map_err(|error| refused(slot, error))
     }
 }

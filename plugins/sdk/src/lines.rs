@@ -33,14 +33,7 @@ pub enum Line<'a> {
 impl<'a, S: BillSource> Lines<'a, S> {
     /// Starts before the first line.
     pub fn new(source: &'a S) -> Self {
-        Self {
-            source,
-            buffer: Vec::new(),
-            start: 0,
-            searched: 0,
-            number: 0,
-            ended: false,
-        }
+        Self { source, buffer: Vec::new(), start: 0, searched: 0, number: 0, ended: false }
     }
 
     /// The next line and its number, the first being 1; none at the end of the file.
@@ -205,21 +198,10 @@ mod tests {
         text.extend(b"\nlast");
         for piece in [1000, 1_000_000] {
             let lines = all(&text, piece);
-            let expected = [
-                Some("a".to_owned()),
-                None,
-                Some("b".to_owned()),
-                None,
-                Some("last".to_owned()),
-            ];
-            assert_eq!(
-                lines.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
-                [1, 2, 3, 4, 5]
-            );
-            assert_eq!(
-                lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(),
-                expected
-            );
+            let expected =
+                [Some("a".to_owned()), None, Some("b".to_owned()), None, Some("last".to_owned())];
+            assert_eq!(lines.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+            assert_eq!(lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), expected);
         }
     }
 
@@ -242,10 +224,7 @@ mod tests {
     #[test]
     fn header_names_are_found_in_either_width() {
         let mut cells = Vec::new();
-        split(
-            "\u{feff}id ,amount\u{ff08}yuan\u{ff09},fee(yuan)\t",
-            &mut cells,
-        );
+        split("\u{feff}id ,amount\u{ff08}yuan\u{ff09},fee(yuan)\t", &mut cells);
         let header = Header::of(&cells);
         assert_eq!(header.position("id"), Some(0));
         assert_eq!(header.position("amount(yuan)"), Some(1));

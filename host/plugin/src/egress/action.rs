@@ -47,25 +47,15 @@ fn check_form(form: &PageForm) -> Result<(), Refusal> {
     }
     let charset_held = !form.charset.is_empty()
         && form.charset.len() <= 20
-        && form
-            .charset
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if charset_held {
-        Ok(())
-    } else {
-        refuse("the form's charset is no name of one")
-    }
+        && form.charset.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if charset_held { Ok(()) } else { refuse("the form's charset is no name of one") }
 }
 
 fn check_text(what: &str, text: &str, longest: usize, lines: bool) -> Result<(), Refusal> {
     if text.is_empty() || text.len() > longest {
         return refuse(format!("{what} is empty or too long"));
     }
-    if text
-        .chars()
-        .any(|c| c.is_control() && !(lines && c == '\n'))
-    {
+    if text.chars().any(|c| c.is_control() && !(lines && c == '\n')) {
         return refuse(format!("{what} holds control characters"));
     }
     Ok(())
@@ -118,10 +108,7 @@ fn admit_address(
     if open {
         return Ok(());
     }
-    refuse(format!(
-        "{} may not send a payer there: {reason}",
-        running.name
-    ))
+    refuse(format!("{} may not send a payer there: {reason}", running.name))
 }
 
 fn admits(

@@ -10,11 +10,7 @@ use crate::contract::{Body, Call, HttpRequest, Manifest, Value};
 use crate::keys::Keys;
 
 /// What RFC 3986 leaves as it is; all else is encoded, a space as %20, which every decoder reads alike.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Headers that are the host's or the connection's business.
 const FORBIDDEN: [&str; 27] = [
@@ -105,11 +101,7 @@ impl Assembler<'_> {
         if !self.closed {
             return refuse("a secret goes over TLS only");
         }
-        let slot = self
-            .manifest
-            .slots
-            .iter()
-            .find(|slot| slot.input.name == reference.slot);
+        let slot = self.manifest.slots.iter().find(|slot| slot.input.name == reference.slot);
         let allowed = slot.is_some_and(|slot| {
             slot.egress.iter().any(|egress| {
                 egress.origin == self.origin
@@ -196,19 +188,13 @@ impl Assembler<'_> {
 }
 
 fn encoded_pair(name: &str, value: &str) -> String {
-    format!(
-        "{}={}",
-        utf8_percent_encode(name, ENCODED),
-        utf8_percent_encode(value, ENCODED)
-    )
+    format!("{}={}", utf8_percent_encode(name, ENCODED), utf8_percent_encode(value, ENCODED))
 }
 
 fn header_allowed(name: &str) -> bool {
     let token = !name.is_empty()
         && name.len() <= 128
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
     token
         && !FORBIDDEN.contains(&name)
         && !name.starts_with("x-forwarded")

@@ -58,10 +58,7 @@ pub struct Running<'a> {
 impl Running<'static> {
     /// What a reading of a message asks.
     pub fn notice() -> Self {
-        Running {
-            name: NOTICE,
-            filling: None,
-        }
+        Running { name: NOTICE, filling: None }
     }
 }
 
@@ -193,10 +190,8 @@ fn admits(
 
 /// The base of a call's origin, if the address is one that the call reaches.
 fn covering(call: &Call, bases: &[(String, String)], url: &Url) -> Result<Base, Mismatch> {
-    let (_, text) = bases
-        .iter()
-        .find(|(name, _)| *name == call.origin)
-        .ok_or(Mismatch::Elsewhere)?;
+    let (_, text) =
+        bases.iter().find(|(name, _)| *name == call.origin).ok_or(Mismatch::Elsewhere)?;
     let base = Base::parse(text).map_err(|_| Mismatch::Elsewhere)?;
     let rest = base.rest_of(url).ok_or(Mismatch::Elsewhere)?;
     // A manifest writes paths from the root or from its base: with a base that has a path, both are read.

@@ -21,9 +21,7 @@ pub(crate) struct Base {
 impl Base {
     /// Reads `https://host[:port][/path]`; the host may start with `*.`. The error is the rest of a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text
-            .split_once("://")
-            .ok_or("is no absolute address with a host")?;
+        let (scheme, rest) = text.split_once("://").ok_or("is no absolute address with a host")?;
         let any_label = rest.starts_with("*.");
         let plain = format!("{scheme}://{}", rest.strip_prefix("*.").unwrap_or(rest));
         let url = strict_url(&plain)?;
@@ -106,9 +104,7 @@ fn odd_name(name: &str) -> bool {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     name != "localhost" && (!name.contains('.') || !name.split('.').all(label_held))
 }
@@ -150,11 +146,7 @@ fn base_text(origin: &Origin, grant: &Grant) -> Result<Option<String>, Refusal> 
         let own = grant.origins.get(&origin.name);
         return Ok(own.map(|text| text.trim_end_matches('/').to_owned()));
     }
-    let template = if grant.live {
-        &origin.live
-    } else {
-        &origin.sandbox
-    };
+    let template = if grant.live { &origin.live } else { &origin.sandbox };
     let Some(template) = template else {
         return Ok(None);
     };
@@ -166,9 +158,7 @@ fn base_text(origin: &Origin, grant: &Grant) -> Result<Option<String>, Refusal> 
         }
         let label = value.len() <= 63
             && !value.is_empty()
-            && value
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !label {
             return refuse(format!("setting {name} does not fit into an address"));
         }
@@ -254,50 +244,18 @@ mod tests {
     #[test]
     fn bases_cover_their_addresses_only() {
         let rows = [
-            (
-                "https://api.example.com",
-                "https://api.example.com/a",
-                Some("/a"),
-            ),
-            (
-                "https://api.example.com/v1",
-                "https://api.example.com/v1/a",
-                Some("/a"),
-            ),
-            (
-                "https://api.example.com/v1",
-                "https://api.example.com/v1",
-                Some(""),
-            ),
-            (
-                "https://api.example.com/v1",
-                "https://api.example.com/v11",
-                None,
-            ),
+            ("https://api.example.com", "https://api.example.com/a", Some("/a")),
+            ("https://api.example.com/v1", "https://api.example.com/v1/a", Some("/a")),
+            ("https://api.example.com/v1", "https://api.example.com/v1", Some("")),
+            ("https://api.example.com/v1", "https://api.example.com/v11", None),
             ("https://api.example.com", "http://api.example.com/a", None),
-            (
-                "https://api.example.com",
-                "https://api.example.com:8443/a",
-                None,
-            ),
-            (
-                "https://api.example.com",
-                "https://xapi.example.com/a",
-                None,
-            ),
-            (
-                "https://*.example.com",
-                "https://dl.example.com/a",
-                Some("/a"),
-            ),
+            ("https://api.example.com", "https://api.example.com:8443/a", None),
+            ("https://api.example.com", "https://xapi.example.com/a", None),
+            ("https://*.example.com", "https://dl.example.com/a", Some("/a")),
             ("https://*.example.com", "https://a.dl.example.com/a", None),
             ("https://*.example.com", "https://example.com/a", None),
             ("https://*.example.com", "https://evilexample.com/a", None),
-            (
-                "http://127.0.0.1:8080/x",
-                "http://127.0.0.1:8080/x/y",
-                Some("/y"),
-            ),
+            ("http://127.0.0.1:8080/x", "http://127.0.0.1:8080/x/y", Some("/y")),
             ("http://127.0.0.1:8080/x", "http://127.0.0.1:8081/x/y", None),
             ("http://f.example.com/x", "https://f.example.com/x/y", Some("/y")),
             ("http://f.example.com", "https://g.example.com/a", None),
@@ -306,19 +264,9 @@ mod tests {
         ];
         for (base, address, rest) in rows {
             let url = strict_url(address).unwrap();
-            assert_eq!(
-                Base::parse(base).unwrap().rest_of(&url),
-                rest,
-                "{base} {address}"
-            );
+            assert_eq!(Base::parse(base).unwrap().rest_of(&url), rest, "{base} {address}");
         }
-        for base in [
-            "https://*.com",
-            "https://*",
-            "https://a.*.com",
-            "https://",
-            "x",
-        ] {
+        for base in ["https://*.com", "https://*", "https://a.*.com", "https://", "x"] {
             assert!(Base::parse(base).is_err(), "{base}");
         }
     }

@@ -77,11 +77,8 @@ mod tests {
     #[test]
     fn forms_are_exact() {
         let form = |form: &str, user: Option<&str>| {
-            let reference = SecretRef {
-                slot: "s".into(),
-                form: form.into(),
-                user: user.map(str::to_owned),
-            };
+            let reference =
+                SecretRef { slot: "s".into(), form: form.into(), user: user.map(str::to_owned) };
             resolve(&reference, &SecretString::from("a\"b c"))
         };
         assert_eq!(form("raw", None).unwrap(), "a\"b c");

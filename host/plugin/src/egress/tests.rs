@@ -20,19 +20,14 @@ fn sample() -> Manifest {
     let mut pay_get = pay.clone();
     pay_get.method = "GET".into();
     sample.operations = vec![
-        ability(
-            "pay",
-            vec![pay, pay_get, call("api", "POST", "/orders/*/pay")],
-        ),
+        ability("pay", vec![pay, pay_get, call("api", "POST", "/orders/*/pay")]),
         ability("bill", vec![call("file", "GET", "*")]),
         ability("fetch-keys", vec![call("api", "POST", "/token")]),
     ];
     let mut word = slot("word", "secret", &[]);
-    for (place, filling) in [
-        ("header authorization", None),
-        ("form client_secret", Some("session")),
-        ("body", None),
-    ] {
+    for (place, filling) in
+        [("header authorization", None), ("form client_secret", Some("session")), ("body", None)]
+    {
         word.egress.push(Egress {
             origin: "api".into(),
             place: place.into(),
@@ -44,18 +39,12 @@ fn sample() -> Manifest {
 }
 
 fn live() -> Grant {
-    Grant {
-        live: true,
-        settings: vec![("shop".into(), "shop-1".into())],
-        ..Grant::default()
-    }
+    Grant { live: true, settings: vec![("shop".into(), "shop-1".into())], ..Grant::default() }
 }
 
 fn keys() -> Keys {
-    let secrets = BTreeMap::from([(
-        "word".to_owned(),
-        vec![SecretString::from("the word of the shop")],
-    )]);
+    let secrets =
+        BTreeMap::from([("word".to_owned(), vec![SecretString::from("the word of the shop")])]);
     Keys::parse(&sample(), &secrets).unwrap()
 }
 
@@ -74,17 +63,10 @@ fn text(value: &str) -> Value {
 }
 
 fn secret(form: &str) -> Value {
-    Value::Secret(SecretRef {
-        slot: "word".into(),
-        form: form.into(),
-        user: None,
-    })
+    Value::Secret(SecretRef { slot: "word".into(), form: form.into(), user: None })
 }
 
-const PAY: Running<'static> = Running {
-    name: "pay",
-    filling: None,
-};
+const PAY: Running<'static> = Running { name: "pay", filling: None };
 const GATE: &str = "https://gate.example.com/gateway.do";
 const REST: &str = "https://shop-1.example.com/v1/orders/o1/pay";
 
@@ -99,10 +81,7 @@ fn what_the_operation_names_is_sent() {
     form.body = Body::Form(vec![("biz".into(), text("{\"a\": \"1+1&é\"}"))]);
     let out = sent(&form).unwrap();
     assert_eq!(out.url, format!("{GATE}?charset=utf-8&method=trade.pay"));
-    assert_eq!(
-        String::from_utf8(out.body).unwrap(),
-        "biz=%7B%22a%22%3A%20%221%2B1%26%C3%A9%22%7D"
-    );
+    assert_eq!(String::from_utf8(out.body).unwrap(), "biz=%7B%22a%22%3A%20%221%2B1%26%C3%A9%22%7D");
     assert_eq!(out.headers[0].0, "content-type");
     assert_eq!((out.origin.as_str(), out.loopback), ("gateway", false));
 
@@ -120,16 +99,8 @@ fn the_pinned_field_cannot_be_talked_around() {
         ("?method=trade.pay", b"method=trade.transfer", "two places"),
         ("?method=trade.pay&method=trade.transfer", b"", "twice"),
         ("?method=trade.pay&method=trade.pay", b"", "twice the same"),
-        (
-            "?method=trade.pay",
-            b"m%65thod=trade.transfer",
-            "encoded name",
-        ),
-        (
-            "?METHOD=trade.transfer&method=trade.pay",
-            b"",
-            "another case",
-        ),
+        ("?method=trade.pay", b"m%65thod=trade.transfer", "encoded name"),
+        ("?METHOD=trade.transfer&method=trade.pay", b"", "another case"),
         ("?method=trade.pay%20", b"", "longer"),
         ("", b"x=1;method=trade.pay", "another separator"),
     ];
@@ -139,10 +110,7 @@ fn the_pinned_field_cannot_be_talked_around() {
         assert!(sent(&request).is_err(), "{why}");
     }
     let mut hidden = request("POST", &format!("{GATE}?method=trade.pay"));
-    hidden.headers = vec![(
-        "Content-Type".into(),
-        text("multipart/form-data; boundary=b"),
-    )];
+    hidden.headers = vec![("Content-Type".into(), text("multipart/form-data; boundary=b"))];
     assert!(sent(&hidden).is_err(), "a content type that hides it");
     for (kind, held) in [
         ("application/x-www-form-urlencoded", true),
@@ -167,30 +135,12 @@ fn the_pinned_field_cannot_be_talked_around() {
 fn all_else_is_refused() {
     let rows = [
         ("GET", "https://gate.example.com/other?method=trade.pay"),
-        (
-            "PUT",
-            "https://gate.example.com/gateway.do?method=trade.pay",
-        ),
-        (
-            "POST",
-            "http://gate.example.com/gateway.do?method=trade.pay",
-        ),
-        (
-            "POST",
-            "https://gate.example.com.evil.com/gateway.do?method=trade.pay",
-        ),
-        (
-            "POST",
-            "https://gate.example.com:8443/gateway.do?method=trade.pay",
-        ),
-        (
-            "POST",
-            "https://u@gate.example.com/gateway.do?method=trade.pay",
-        ),
-        (
-            "POST",
-            "https://gate.example.com/x/../gateway.do?method=trade.pay",
-        ),
+        ("PUT", "https://gate.example.com/gateway.do?method=trade.pay"),
+        ("POST", "http://gate.example.com/gateway.do?method=trade.pay"),
+        ("POST", "https://gate.example.com.evil.com/gateway.do?method=trade.pay"),
+        ("POST", "https://gate.example.com:8443/gateway.do?method=trade.pay"),
+        ("POST", "https://u@gate.example.com/gateway.do?method=trade.pay"),
+        ("POST", "https://gate.example.com/x/../gateway.do?method=trade.pay"),
         ("POST", "https://127.0.0.1/gateway.do?method=trade.pay"),
         ("POST", "https://shop-2.example.com/v1/orders/o1/pay"),
         ("POST", "https://shop-1.example.com/v1/orders/o1/refund"),
@@ -202,16 +152,10 @@ fn all_else_is_refused() {
     for (method, url) in rows {
         assert!(sent(&request(method, url)).is_err(), "{method} {url}");
     }
-    let bill = Running {
-        name: "bill",
-        filling: None,
-    };
+    let bill = Running { name: "bill", filling: None };
     let link = request("GET", "http://a.files.example.com/bill.zip?t=1");
     assert!(admit(&sample(), &live(), bill, &link, &keys()).is_ok());
-    let none = Running {
-        name: "close",
-        filling: None,
-    };
+    let none = Running { name: "close", filling: None };
     assert!(admit(&sample(), &live(), none, &link, &keys()).is_err());
 }
 
@@ -220,23 +164,14 @@ fn secrets_go_to_their_place_only() {
     let mut good = request("POST", REST);
     good.headers = vec![("Authorization".into(), secret("bearer"))];
     let out = sent(&good).unwrap();
-    assert_eq!(
-        out.headers[0],
-        ("authorization".into(), "Bearer the word of the shop".into())
-    );
+    assert_eq!(out.headers[0], ("authorization".into(), "Bearer the word of the shop".into()));
     assert!(out.carries_secret());
     assert!(!format!("{out:?}").contains("the word"));
-    assert!(
-        out.redactor(&keys())
-            .finds(b"so: Bearer the word of the shop.")
-    );
+    assert!(out.redactor(&keys()).finds(b"so: Bearer the word of the shop."));
 
     let mut body = request("POST", REST);
     body.body = Body::Pieces(vec![text("{\"k\":\""), secret("json"), text("\"}")]);
-    assert_eq!(
-        sent(&body).unwrap().body,
-        b"{\"k\":\"the word of the shop\"}"
-    );
+    assert_eq!(sent(&body).unwrap().body, b"{\"k\":\"the word of the shop\"}");
 
     let mut other_header = request("POST", REST);
     other_header.headers = vec![("x-debug".into(), secret("raw"))];
@@ -255,10 +190,7 @@ fn secrets_go_to_their_place_only() {
 fn a_secret_that_fills_a_slot_goes_in_no_other_request() {
     let mut token = request("POST", "https://shop-1.example.com/v1/token");
     token.body = Body::Form(vec![("client_secret".into(), secret("raw"))]);
-    let filling = |filling| Running {
-        name: "fetch-keys",
-        filling,
-    };
+    let filling = |filling| Running { name: "fetch-keys", filling };
     let send = |running| admit(&sample(), &live(), running, &token, &keys());
     let out = send(filling(Some("session"))).unwrap();
     assert_eq!(out.fills.as_deref(), Some("session"));
@@ -339,20 +271,13 @@ fn a_simulators_account_reaches_this_machine_and_nothing_else() {
 
 #[test]
 fn addresses_of_its_own_are_a_simulators_and_local() {
-    for address in [
-        "http://10.0.0.1/",
-        "https://evil.example.com",
-        "127.0.0.1",
-        "",
-    ] {
+    for address in ["http://10.0.0.1/", "https://evil.example.com", "127.0.0.1", ""] {
         let mut grant = simulator();
         grant.origins.insert("api".into(), address.into());
         assert!(origins_of(&sample(), &grant).is_err(), "{address}");
     }
     let mut unknown = simulator();
-    unknown
-        .origins
-        .insert("odd".into(), "http://127.0.0.1:1".into());
+    unknown.origins.insert("odd".into(), "http://127.0.0.1:1".into());
     assert!(origins_of(&sample(), &unknown).is_err());
     let mut no_simulator = simulator();
     no_simulator.simulator = false;
@@ -360,10 +285,7 @@ fn addresses_of_its_own_are_a_simulators_and_local() {
     let mut odd_setting = live();
     odd_setting.settings[0].1 = "evil.com/".into();
     assert!(origins_of(&sample(), &odd_setting).is_err());
-    let sandbox = Grant {
-        settings: live().settings,
-        ..Grant::default()
-    };
+    let sandbox = Grant { settings: live().settings, ..Grant::default() };
     assert!(origins_of(&sample(), &sandbox).is_err(), "no sandbox");
 }
 
@@ -374,10 +296,7 @@ fn payers_are_sent_where_the_operation_goes() {
         NextAction::PostForm(PageForm {
             url: url.into(),
             charset: "utf-8".into(),
-            fields: fields
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-                .collect(),
+            fields: fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         })
     };
     let good = [
@@ -399,10 +318,7 @@ fn payers_are_sent_where_the_operation_goes() {
         NextAction::Redirect("https://evil.example.net/".into()),
         NextAction::Redirect("http://pay.example.com/".into()),
         NextAction::Redirect("javascript:alert(1)".into()),
-        form(
-            &format!("{GATE}?method=trade.pay"),
-            &[("method", "trade.transfer")],
-        ),
+        form(&format!("{GATE}?method=trade.pay"), &[("method", "trade.transfer")]),
         form("https://evil.example.net/", &[]),
         NextAction::QrCode("a".repeat(3000)),
         NextAction::QrCode("a\nb".into()),

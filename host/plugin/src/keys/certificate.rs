@@ -69,9 +69,7 @@ pub(crate) fn pem_blocks(text: &str, label: &str) -> Result<Vec<Vec<u8>>, &'stat
     let mut rest = text;
     while let Some(at) = rest.find(&begin) {
         rest = &rest[at + begin.len()..];
-        let stop = rest
-            .find(&end)
-            .ok_or("holds a PEM block that does not end")?;
+        let stop = rest.find(&end).ok_or("holds a PEM block that does not end")?;
         blocks.push(base64_text(&rest[..stop]).ok_or("holds a PEM block that is not base64")?);
         rest = &rest[stop + end.len()..];
     }
@@ -139,11 +137,7 @@ pub(crate) fn decimal(bytes: &[u8]) -> String {
             carry /= 10;
         }
     }
-    digits
-        .iter()
-        .rev()
-        .map(|digit| char::from(b'0' + digit))
-        .collect()
+    digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
 }
 
 /// A name with its parts in the reverse of their order in the certificate, `CN=..,OU=..,O=..,C=..`: RFC 4514's order,

@@ -20,10 +20,7 @@ use crate::contract::{Piece, SigningError};
 ///
 /// `unknown-slot`, `empty-slot`, `missing-key`, `not-permitted`, `invalid`, `untrusted`, `failed`.
 pub(crate) fn refusal(code: &str, message: impl Into<String>) -> SigningError {
-    SigningError {
-        code: code.to_owned(),
-        message: message.into(),
-    }
+    SigningError { code: code.to_owned(), message: message.into() }
 }
 
 /// The use of that slot that allows this, if one does.
@@ -72,13 +69,8 @@ pub(crate) fn sign(use_: &Use, member: &Member, pieces: &[Piece]) -> Result<Vec<
         (Material::Private { key, .. }, Algorithm::RsaPkcs1Sha256) => {
             let data = assemble(pieces, b"");
             let mut signature = vec![0; key.public_modulus_len()];
-            key.sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                &data,
-                &mut signature,
-            )
-            .map_err(|_| refusal("failed", "signing failed"))?;
+            key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &data, &mut signature)
+                .map_err(|_| refusal("failed", "signing failed"))?;
             Ok(signature)
         }
         _ => Err(refusal("not-permitted", "this key does not sign")),
@@ -130,10 +122,7 @@ fn gcm(secret: &[u8], nonce: &[u8]) -> Option<(LessSafeKey, Nonce)> {
 pub(crate) fn open(member: &Member, nonce: &[u8], aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (key, nonce) = gcm(member.secret()?, nonce)?;
     let mut buffer = sealed.to_vec();
-    let length = key
-        .open_in_place(nonce, Aad::from(aad), &mut buffer)
-        .ok()?
-        .len();
+    let length = key.open_in_place(nonce, Aad::from(aad), &mut buffer).ok()?.len();
     buffer.truncate(length);
     Some(buffer)
 }
@@ -148,13 +137,10 @@ pub(crate) fn seal(
 ) -> Result<Vec<u8>, SigningError> {
     let invalid = || refusal("invalid", "this key cannot seal that");
     if use_.algorithm == Algorithm::Aes256Gcm {
-        let (key, nonce) = member
-            .secret()
-            .and_then(|secret| gcm(secret, nonce))
-            .ok_or_else(invalid)?;
+        let (key, nonce) =
+            member.secret().and_then(|secret| gcm(secret, nonce)).ok_or_else(invalid)?;
         let mut buffer = plain.to_vec();
-        key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut buffer)
-            .map_err(|_| invalid())?;
+        key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut buffer).map_err(|_| invalid())?;
         return Ok(buffer);
     }
     let algorithm = match use_.algorithm {
@@ -242,10 +228,7 @@ mod tests {
         assert!(open(&member, b"4196a5b75276", b"transaction", &sealed[1..]).is_none());
         let use_ = Use::parse("seal aes-256-gcm").unwrap();
         let again = seal(&use_, &member, b"4196a5b75276", b"a", b"hello").unwrap();
-        assert_eq!(
-            open(&member, b"4196a5b75276", b"a", &again).unwrap(),
-            b"hello"
-        );
+        assert_eq!(open(&member, b"4196a5b75276", b"a", &again).unwrap(), b"hello");
     }
 
     #[test]
@@ -253,18 +236,8 @@ mod tests {
         let member = secret_of(b"a shared token of the merchant");
         let equal = Use::parse("verify equal").unwrap();
         let pieces = [Piece::Secret];
-        assert!(verify(
-            &equal,
-            &member,
-            &pieces,
-            b"a shared token of the merchant"
-        ));
-        assert!(!verify(
-            &equal,
-            &member,
-            &pieces,
-            b"a shared token of the merchan"
-        ));
+        assert!(verify(&equal, &member, &pieces, b"a shared token of the merchant"));
+        assert!(!verify(&equal, &member, &pieces, b"a shared token of the merchan"));
         assert!(!verify(&equal, &member, &pieces, b""));
     }
 

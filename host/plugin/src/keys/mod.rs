@@ -78,13 +78,10 @@ impl Keys {
         manifest: &Manifest,
         secrets: &BTreeMap<String, Vec<SecretString>>,
     ) -> Result<Keys, KeyError> {
-        let error = |slot: &str, rule: &str| KeyError {
-            slot: slot.to_owned(),
-            rule: rule.to_owned(),
-        };
-        if let Some(name) = secrets
-            .keys()
-            .find(|name| !manifest.slots.iter().any(|s| s.input.name == **name))
+        let error =
+            |slot: &str, rule: &str| KeyError { slot: slot.to_owned(), rule: rule.to_owned() };
+        if let Some(name) =
+            secrets.keys().find(|name| !manifest.slots.iter().any(|s| s.input.name == **name))
         {
             return Err(error(name, "is not one of this plugin's"));
         }
@@ -98,35 +95,23 @@ impl Keys {
             }
             slots.insert(name.clone(), Arc::new(keys));
         }
-        Ok(Keys {
-            slots,
-            private: Arc::default(),
-        })
+        Ok(Keys { slots, private: Arc::default() })
     }
 
     /// No keys at all.
     pub fn none() -> Keys {
-        Keys {
-            slots: BTreeMap::new(),
-            private: Arc::default(),
-        }
+        Keys { slots: BTreeMap::new(), private: Arc::default() }
     }
 
     /// Each slot's name and how many keys it holds.
     pub fn counts(&self) -> Vec<(String, usize)> {
-        self.slots
-            .iter()
-            .map(|(name, slot)| (name.clone(), slot.members.len()))
-            .collect()
+        self.slots.iter().map(|(name, slot)| (name.clone(), slot.members.len())).collect()
     }
 
     /// These keys with a payer's private fields, for the one call that seals them.
     #[must_use]
     pub fn with_private(&self, fields: BTreeMap<String, SecretString>) -> Keys {
-        Keys {
-            slots: self.slots.clone(),
-            private: Arc::new(fields),
-        }
+        Keys { slots: self.slots.clone(), private: Arc::new(fields) }
     }
 
     /// These keys with a token that the host fetched.
@@ -134,10 +119,7 @@ impl Keys {
     /// # Errors
     /// When the slot is not of kind `token`, or the token is empty.
     pub fn with_token(&self, slot: &str, token: SecretString) -> Result<Keys, KeyError> {
-        let fail = |rule: &str| KeyError {
-            slot: slot.to_owned(),
-            rule: rule.to_owned(),
-        };
+        let fail = |rule: &str| KeyError { slot: slot.to_owned(), rule: rule.to_owned() };
         let held = self.slots.get(slot).ok_or_else(|| fail("is unknown"))?;
         if held.kind != SlotKind::Token {
             return Err(fail("holds no tokens"));
@@ -168,19 +150,11 @@ impl Keys {
         audit: &[KeyUse],
         now_ms: i64,
     ) -> Result<Keys, KeyError> {
-        let fail = |rule: String| KeyError {
-            slot: slot.to_owned(),
-            rule,
-        };
-        let held = self
-            .slots
-            .get(slot)
-            .ok_or_else(|| fail("is unknown".into()))?;
+        let fail = |rule: String| KeyError { slot: slot.to_owned(), rule };
+        let held = self.slots.get(slot).ok_or_else(|| fail("is unknown".into()))?;
         let mut members = held.members.clone();
         for key in fetched {
-            let mut member = self
-                .trusted(held, &key.encoded, audit, now_ms)
-                .map_err(&fail)?;
+            let mut member = self.trusted(held, &key.encoded, audit, now_ms).map_err(&fail)?;
             if !key.id.is_empty() {
                 member.facts.id.clone_from(&key.id);
             }
@@ -200,10 +174,7 @@ impl Keys {
             members,
         };
         slots.insert(held.name.clone(), Arc::new(changed));
-        Keys {
-            slots,
-            private: Arc::clone(&self.private),
-        }
+        Keys { slots, private: Arc::clone(&self.private) }
     }
 
     pub(crate) fn slot(&self, name: &str) -> Option<&Arc<SlotKeys>> {
@@ -246,9 +217,7 @@ impl Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys")
-            .field("slots", &self.counts())
-            .finish_non_exhaustive()
+        f.debug_struct("Keys").field("slots", &self.counts()).finish_non_exhaustive()
     }
 }
 

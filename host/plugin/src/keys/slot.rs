@@ -63,10 +63,7 @@ impl SlotKind {
 
     /// Whether its text may be sent to a provider; key pairs never leave.
     pub fn may_leave(self) -> bool {
-        matches!(
-            self,
-            Self::Secret | Self::SecretHex | Self::SecretBase64 | Self::Token
-        )
+        matches!(self, Self::Secret | Self::SecretHex | Self::SecretBase64 | Self::Token)
     }
 
     /// Whether what the operator enters must be kept from everyone.
@@ -85,20 +82,10 @@ pub(crate) struct Member {
 
 /// What a key is made of. None of it can be printed.
 pub(crate) enum Material {
-    Secret {
-        bytes: Zeroizing<Vec<u8>>,
-        text: SecretString,
-    },
-    Private {
-        key: Box<RsaKeyPair>,
-        der: Zeroizing<Vec<u8>>,
-        text: SecretString,
-    },
+    Secret { bytes: Zeroizing<Vec<u8>>, text: SecretString },
+    Private { key: Box<RsaKeyPair>, der: Zeroizing<Vec<u8>>, text: SecretString },
     Public(PublicKey),
-    Certificate {
-        der: Vec<u8>,
-        key: Option<PublicKey>,
-    },
+    Certificate { der: Vec<u8>, key: Option<PublicKey> },
 }
 
 /// An RSA public key, parsed once for each hash that it may verify with.
@@ -136,10 +123,7 @@ impl Member {
     /// A secret that the host made from another, such as a derived key.
     pub fn derived(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self {
-            material: Material::Secret {
-                bytes,
-                text: SecretString::default(),
-            },
+            material: Material::Secret { bytes, text: SecretString::default() },
             facts: Facts::default(),
             acts: true,
         }
@@ -161,10 +145,7 @@ impl SlotKeys {
     /// Reads a slot's texts.
     pub fn parse(slot: &Slot, texts: &[SecretString]) -> Result<Self, KeyError> {
         let name = &slot.input.name;
-        let fail = |rule: String| KeyError {
-            slot: name.clone(),
-            rule,
-        };
+        let fail = |rule: String| KeyError { slot: name.clone(), rule };
         let kind = SlotKind::parse(&slot.input.kind)
             .ok_or_else(|| fail(format!("is of an unknown kind {:?}", slot.input.kind)))?;
         let uses = slot
@@ -239,10 +220,7 @@ fn read_text(kind: SlotKind, text: &str) -> Result<Vec<Member>, &'static str> {
 
 fn secret(bytes: Zeroizing<Vec<u8>>, text: &str) -> Member {
     Member {
-        material: Material::Secret {
-            bytes,
-            text: SecretString::from(text.trim()),
-        },
+        material: Material::Secret { bytes, text: SecretString::from(text.trim()) },
         facts: Facts::default(),
         acts: true,
     }
@@ -255,9 +233,7 @@ fn split_id(text: &str) -> (Option<&str>, &str) {
         Some((id, rest))
             if !id.is_empty()
                 && id.len() <= 64
-                && id
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
                 && !id.starts_with("-----") =>
         {
             (Some(id), rest.trim())
@@ -290,11 +266,7 @@ fn private_key(text: &str) -> Result<Member, &'static str> {
     let public = PublicKey::parse(key.public_key().as_ref()).ok_or("has no usable public half")?;
     Ok(Member {
         facts: key_facts(id, &public.spki),
-        material: Material::Private {
-            key: Box::new(key),
-            der,
-            text: SecretString::from(body),
-        },
+        material: Material::Private { key: Box::new(key), der, text: SecretString::from(body) },
         acts: true,
     })
 }
@@ -309,11 +281,7 @@ fn public_key(text: &str) -> Result<Member, &'static str> {
         (None, _) => base64_text(body).ok_or("is neither PEM nor base64")?,
     };
     let key = PublicKey::parse(&der).ok_or("is no RSA public key of 2048 to 8192 bits")?;
-    Ok(Member {
-        facts: key_facts(id, &key.spki),
-        material: Material::Public(key),
-        acts: true,
-    })
+    Ok(Member { facts: key_facts(id, &key.spki), material: Material::Public(key), acts: true })
 }
 
 /// Every certificate of a text; the first acts.
@@ -324,17 +292,10 @@ pub(crate) fn read_certificates(text: &[u8]) -> Result<Vec<Member>, &'static str
         .enumerate()
         .map(|(index, der)| {
             let (facts, key) = match certificate::read(&der) {
-                Some(cert) => (
-                    certificate::facts(&cert),
-                    PublicKey::parse(cert.public_key().raw),
-                ),
+                Some(cert) => (certificate::facts(&cert), PublicKey::parse(cert.public_key().raw)),
                 None => (Facts::default(), None),
             };
-            Member {
-                material: Material::Certificate { der, key },
-                facts,
-                acts: index == 0,
-            }
+            Member { material: Material::Certificate { der, key }, facts, acts: index == 0 }
         })
         .collect();
     if members.iter().all(|m| m.facts == Facts::default()) {

@@ -61,12 +61,7 @@ fn a_published_request_is_signed_byte_for_byte() {
     );
     for form in [KEY.to_owned(), pem, format!("K-1:{KEY}")] {
         let keys = keys(&[("app", "private-key", uses, &[&form])]).unwrap();
-        let made = signed(
-            &keys,
-            "app",
-            "rsa-pkcs1-sha256",
-            &text(fixture!("request.txt")),
-        );
+        let made = signed(&keys, "app", "rsa-pkcs1-sha256", &text(fixture!("request.txt")));
         assert_eq!(STANDARD.encode(made), fixture!("request.sig"));
     }
 }
@@ -83,20 +78,10 @@ fn published_messages_verify_and_changed_ones_do_not() {
         (fixture!("reply.txt"), fixture!("reply.sig")),
     ];
     for (data, sig) in rows {
-        assert!(
-            holds(leaf, &keys, "signer", "rsa-pkcs1-sha256", data, sig),
-            "{data}"
-        );
+        assert!(holds(leaf, &keys, "signer", "rsa-pkcs1-sha256", data, sig), "{data}");
         let forged = data.replacen("0.01", "9.99", 1);
         assert_ne!(forged, data);
-        assert!(!holds(
-            leaf,
-            &keys,
-            "signer",
-            "rsa-pkcs1-sha256",
-            &forged,
-            sig
-        ));
+        assert!(!holds(leaf, &keys, "signer", "rsa-pkcs1-sha256", &forged, sig));
     }
 }
 
@@ -116,29 +101,19 @@ fn certificate_facts_give_the_published_serial_numbers() {
     .unwrap();
     let own = &keys.slot("own").unwrap().members[0];
     assert_eq!(own.facts.issuer, fixture!("merchant-issuer.txt").trim_end());
-    assert_eq!(
-        own.facts.serial_decimal,
-        "42717148566940702771351790021258524976"
-    );
+    assert_eq!(own.facts.serial_decimal, "42717148566940702771351790021258524976");
     assert_eq!(serial_number(own), "e90dd23a37c5c7b616e003970817ff82");
     let signer = &keys.slot("signer").unwrap().members;
     assert!(signer.len() > 1);
     assert!(signer[0].acts && !signer[1].acts);
-    assert_eq!(
-        serial_number(&signer[0]),
-        "6f1e366a31d9575cd546914add04f4af"
-    );
+    assert_eq!(serial_number(&signer[0]), "6f1e366a31d9575cd546914add04f4af");
 
     // Four roots, two of them of curves: each keeps its place, and the RSA ones give the joined number.
     let roots = &keys.slot("roots").unwrap().members;
     assert_eq!(roots.len(), 4);
     let joined: Vec<String> = roots
         .iter()
-        .filter(|m| {
-            m.facts
-                .signature_algorithm
-                .starts_with("1.2.840.113549.1.1")
-        })
+        .filter(|m| m.facts.signature_algorithm.starts_with("1.2.840.113549.1.1"))
         .map(|m| serial_number(m))
         .collect();
     assert_eq!(
@@ -180,28 +155,13 @@ fn a_certificate_in_a_message_is_believed_up_to_its_roots() {
     assert!(holds(&member, &keys, "late", "rsa-pkcs1-sha256", data, sig));
 
     assert!(trusted(&keys, leaf, WHEN_EXPIRED).is_err(), "expired");
-    assert!(
-        trusted(&with_trust(&["041@*@other"]), leaf, WHEN_VALID).is_err(),
-        "name"
-    );
-    assert!(
-        trusted(&keys, PROVIDER, WHEN_VALID).is_err(),
-        "other authority"
-    );
-    assert!(
-        trusted(&with_trust(&["*"]), PROVIDER, WHEN_VALID).is_err(),
-        "other authority"
-    );
-    assert!(
-        trusted(&with_trust(&["*"]), ROOTS, WHEN_VALID).is_err(),
-        "self-signed"
-    );
+    assert!(trusted(&with_trust(&["041@*@other"]), leaf, WHEN_VALID).is_err(), "name");
+    assert!(trusted(&keys, PROVIDER, WHEN_VALID).is_err(), "other authority");
+    assert!(trusted(&with_trust(&["*"]), PROVIDER, WHEN_VALID).is_err(), "other authority");
+    assert!(trusted(&with_trust(&["*"]), ROOTS, WHEN_VALID).is_err(), "self-signed");
     assert!(trusted(&keys, "", WHEN_VALID).is_err(), "nothing");
     let own = format!("{PROVIDER}\n{leaf}");
-    assert!(
-        trusted(&with_trust(&["*"]), &own, WHEN_VALID).is_err(),
-        "a good one behind"
-    );
+    assert!(trusted(&with_trust(&["*"]), &own, WHEN_VALID).is_err(), "a good one behind");
 }
 
 #[test]
@@ -223,18 +183,11 @@ fn a_chain_is_followed_to_its_root_and_no_further() {
 #[test]
 fn fetched_keys_are_admitted_by_the_same_trust() {
     let keys = with_trust(&["*"]);
-    let fetched = FetchedKey {
-        id: "NEW".into(),
-        encoded: fixture!("chain-leaf.pem").into(),
-    };
-    let more = keys
-        .with_fetched("late", std::slice::from_ref(&fetched), &[], WHEN_VALID)
-        .unwrap();
+    let fetched = FetchedKey { id: "NEW".into(), encoded: fixture!("chain-leaf.pem").into() };
+    let more = keys.with_fetched("late", std::slice::from_ref(&fetched), &[], WHEN_VALID).unwrap();
     let held = |keys: &Keys| keys.slot("late").unwrap().members.len();
     assert_eq!((held(&keys), held(&more)), (0, 1));
-    let again = more
-        .with_fetched("late", std::slice::from_ref(&fetched), &[], WHEN_VALID)
-        .unwrap();
+    let again = more.with_fetched("late", std::slice::from_ref(&fetched), &[], WHEN_VALID).unwrap();
     assert_eq!(held(&again), 1);
     let late = keys.with_fetched("late", &[fetched], &[], WHEN_EXPIRED);
     assert!(late.unwrap_err().to_string().contains("late"));
@@ -244,15 +197,9 @@ fn fetched_keys_are_admitted_by_the_same_trust() {
 fn a_secret_vouches_for_what_it_opened_in_the_same_call() {
     let mut manifest = manifest();
     let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
-    late.trust = Some(Trust {
-        by: "seal".into(),
-        names: vec!["*".into()],
-        refresh_ms: None,
-    });
+    late.trust = Some(Trust { by: "seal".into(), names: vec!["*".into()], refresh_ms: None });
     manifest.slots.push(late);
-    manifest
-        .slots
-        .push(slot("seal", "secret", &["open aes-256-gcm"]));
+    manifest.slots.push(slot("seal", "secret", &["open aes-256-gcm"]));
     let secret = SecretString::from("53D67FCB97E68F9998CBD17ED7A8D1E2");
     let secrets = BTreeMap::from([("seal".to_owned(), vec![secret])]);
     let keys = Keys::parse(&manifest, &secrets).unwrap();
@@ -268,15 +215,9 @@ fn a_secret_vouches_for_what_it_opened_in_the_same_call() {
         forgeable: false,
     };
     let slot = keys.slot("late").unwrap();
-    assert!(
-        keys.trusted(slot, leaf, std::slice::from_ref(&opened), WHEN_VALID)
-            .is_ok()
-    );
+    assert!(keys.trusted(slot, leaf, std::slice::from_ref(&opened), WHEN_VALID).is_ok());
     assert!(keys.trusted(slot, leaf, &[], WHEN_VALID).is_err());
-    let other = KeyUse {
-        slot: "other".into(),
-        ..opened
-    };
+    let other = KeyUse { slot: "other".into(), ..opened };
     assert!(keys.trusted(slot, leaf, &[other], WHEN_VALID).is_err());
 }
 
@@ -288,19 +229,9 @@ fn slots_are_refused_by_name_and_rule_and_never_by_value() {
         ("secret", weak, "   ", "is empty"),
         ("secret-hex", weak, "hunter2zz", "not hexadecimal"),
         ("secret-base64", weak, "hunter2!", "not base64"),
-        (
-            "secret",
-            &["open aes-256-gcm"],
-            "hunter2hunter2hunter2",
-            "32 bytes",
-        ),
+        ("secret", &["open aes-256-gcm"], "hunter2hunter2hunter2", "32 bytes"),
         ("private-key", &[], "hunter2hunter2xx", "no RSA private key"),
-        (
-            "private-key",
-            &[],
-            "-----BEGIN ENCRYPTED PRIVATE KEY-----",
-            "password",
-        ),
+        ("private-key", &[], "-----BEGIN ENCRYPTED PRIVATE KEY-----", "password"),
         ("public-keys", &[], "hunter2hunter2xx", "no RSA public key"),
         ("certificates", &[], "hunter2", "certificate"),
         ("magic", &[], "hunter2", "unknown kind"),
@@ -345,10 +276,7 @@ fn keys_print_no_secret() {
         ("word", "secret", &[], &["a secret word of mine"]),
     ])
     .unwrap();
-    assert_eq!(
-        format!("{keys:?}"),
-        "Keys { slots: [(\"app\", 1), (\"word\", 1)], .. }"
-    );
+    assert_eq!(format!("{keys:?}"), "Keys { slots: [(\"app\", 1), (\"word\", 1)], .. }");
 }
 
 #[test]

@@ -48,10 +48,7 @@ impl Keys {
             chained(cert, &rest, by, now)
         };
         if !vouched {
-            return Err(format!(
-                "was given a certificate that {} does not vouch for",
-                trust.by
-            ));
+            return Err(format!("was given a certificate that {} does not vouch for", trust.by));
         }
         Ok(leaf)
     }
@@ -61,10 +58,7 @@ fn named(trust: &Trust, cert: &X509Certificate<'_>) -> bool {
     let Some(name) = certificate::common_name(cert.subject()) else {
         return trust.names.iter().any(|pattern| pattern == "*");
     };
-    trust
-        .names
-        .iter()
-        .any(|pattern| star_matches(pattern, &name))
+    trust.names.iter().any(|pattern| star_matches(pattern, &name))
 }
 
 /// `*` stands for anything, nothing too.
@@ -98,12 +92,7 @@ fn unsealed(by: &str, encoded: &[u8], audit: &[KeyUse]) -> bool {
 }
 
 /// Whether certificates of `between` lead from `leaf` to a root. Each is followed once.
-fn chained(
-    leaf: X509Certificate<'_>,
-    between: &[Member],
-    roots: &SlotKeys,
-    now: ASN1Time,
-) -> bool {
+fn chained(leaf: X509Certificate<'_>, between: &[Member], roots: &SlotKeys, now: ASN1Time) -> bool {
     let mut checks = 0;
     let mut followed = vec![false; between.len()];
     let mut waiting = vec![leaf];

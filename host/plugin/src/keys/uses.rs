@@ -126,11 +126,7 @@ impl Use {
                 Algorithm::Md5 | Algorithm::Sha256 | Algorithm::HmacSha256 | Algorithm::HmacSha1,
                 _,
             )
-            | (_, None) => Ok(Self {
-                verb,
-                algorithm,
-                pattern,
-            }),
+            | (_, None) => Ok(Self { verb, algorithm, pattern }),
             (_, Some(_)) => Err(format!("{text:?}: this algorithm takes no pattern")),
         }
     }
@@ -162,14 +158,9 @@ impl Pattern {
         match (sides.next(), sides.next(), sides.next()) {
             (Some(before), Some(after), None) if before.contains('*') || after.contains('*') => {
                 let literals = |side: &str| side.split('*').map(str::to_owned).collect();
-                Ok(Self {
-                    before: literals(before),
-                    after: literals(after),
-                })
+                Ok(Self { before: literals(before), after: literals(after) })
             }
-            _ => Err(format!(
-                "{text:?} must hold {{secret}} exactly once and a * beside it"
-            )),
+            _ => Err(format!("{text:?} must hold {{secret}} exactly once and a * beside it")),
         }
     }
 

@@ -24,13 +24,7 @@ pub struct Sample {
 
 impl Default for Sample {
     fn default() -> Self {
-        Self {
-            id: "sample",
-            version: "1.0.0",
-            describe: "",
-            build: "",
-            more: "",
-        }
+        Self { id: "sample", version: "1.0.0", describe: "", build: "", more: "" }
     }
 }
 
@@ -47,10 +41,7 @@ impl Image {
 
     /// Address and length of a text.
     fn text(&mut self, text: &str) -> [u32; 2] {
-        [
-            self.place(text.as_bytes()),
-            u32::try_from(text.len()).unwrap(),
-        ]
+        [self.place(text.as_bytes()), u32::try_from(text.len()).unwrap()]
     }
 
     fn words(&mut self, words: &[u32]) -> u32 {
@@ -70,9 +61,8 @@ impl Image {
         let mut ability = vec![pay[0], pay[1], 0, 0, 1];
         ability.resize(18, 0);
         let operations = [self.words(&ability), 1];
-        let manifest = [
-            id, version, name, NONE, NONE, NONE, NONE, methods, operations, NONE, NONE, NONE,
-        ];
+        let manifest =
+            [id, version, name, NONE, NONE, NONE, NONE, methods, operations, NONE, NONE, NONE];
         self.words(&manifest.concat())
     }
 
@@ -129,9 +119,7 @@ impl Sample {
         let mut resolve = wit_parser::Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         let (package, _) = resolve.push_path(wit).unwrap();
-        let world = resolve
-            .select_world(&[package], Some("provider-plugin"))
-            .unwrap();
+        let world = resolve.select_world(&[package], Some("provider-plugin")).unwrap();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .unwrap();
         let mut encoder = ComponentEncoder::default();

@@ -51,10 +51,7 @@ const NAME: &str = "20880000000000000156_20190916_业务明细.csv";
 #[test]
 fn payments_and_refunds_are_rows() {
     let text = bill(
-        &[
-            row("交易", "10.00", "9.50", "", "-0.06"),
-            row("退款", "-0.04", "-0.04", "R1", "0.01"),
-        ],
+        &[row("交易", "10.00", "9.50", "", "-0.06"), row("退款", "-0.04", "-0.04", "R1", "0.01")],
         &[
             "#交易合计：1笔，商家实收共9.50元，商家优惠共0.50元",
             "#退款合计：1笔，商家实收退款共-0.04元，商家优惠退款共0.00元",
@@ -62,22 +59,14 @@ fn payments_and_refunds_are_rows() {
     );
     let (summary, rows, bad) = read(NAME, &text).unwrap();
     assert_eq!(bad, []);
-    let [payment, refund] = rows.as_slice() else {
-        panic!("{rows:?}")
-    };
+    let [payment, refund] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!(
         (payment.line, payment.kind, payment.status),
         (6, RowKind::Payment, RowStatus::Succeeded)
     );
     assert_eq!(payment.raw, "交易");
-    assert_eq!(
-        payment.payment_ref.as_deref(),
-        Some("service_1568601259302")
-    );
-    assert_eq!(
-        payment.provider_ref.as_deref(),
-        Some("2019091622001458860515315453")
-    );
+    assert_eq!(payment.payment_ref.as_deref(), Some("service_1568601259302"));
+    assert_eq!(payment.provider_ref.as_deref(), Some("2019091622001458860515315453"));
     assert_eq!(payment.refund_ref, None);
     assert_eq!(payment.gross, cny(1_000));
     assert_eq!(payment.fee, Some(cny(6)));
@@ -85,15 +74,9 @@ fn payments_and_refunds_are_rows() {
     assert_eq!(payment.at.as_deref(), Some("2019-09-16T10:55:23+08:00"));
     assert_eq!((refund.line, refund.kind), (7, RowKind::Refund));
     assert_eq!(refund.refund_ref.as_deref(), Some("R1"));
-    assert_eq!(
-        (refund.gross.clone(), refund.fee.clone()),
-        (cny(-4), Some(cny(-1)))
-    );
-    let totals: Vec<_> = summary
-        .totals
-        .iter()
-        .map(|t| (t.kind, t.count, t.gross.clone()))
-        .collect();
+    assert_eq!((refund.gross.clone(), refund.fee.clone()), (cny(-4), Some(cny(-1))));
+    let totals: Vec<_> =
+        summary.totals.iter().map(|t| (t.kind, t.count, t.gross.clone())).collect();
     assert_eq!(
         totals,
         [
@@ -145,10 +128,7 @@ fn a_bad_line_is_reported_and_the_rest_is_read() {
     );
     let (_, rows, bad) = read(NAME, &text).unwrap();
     assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [6, 12]);
-    assert_eq!(
-        bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
-        [7, 8, 9, 10, 11]
-    );
+    assert_eq!(bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [7, 8, 9, 10, 11]);
     assert!(bad[0].1.contains("订单金额"), "{bad:?}");
 }
 

@@ -47,21 +47,15 @@ fn notice(changes: &[(&str, &str)]) -> Vec<(String, String)> {
     fields.extend(changes.iter().copied());
     fields.retain(|_, value| !value.is_empty());
     let sign = sign(&canonical::join(fields.clone()));
-    let mut pairs: Vec<(String, String)> = fields
-        .into_iter()
-        .map(|(n, v)| (n.to_owned(), v.to_owned()))
-        .collect();
+    let mut pairs: Vec<(String, String)> =
+        fields.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     pairs.push(("sign_type".to_owned(), "RSA2".to_owned()));
     pairs.push(("sign".to_owned(), sign));
     pairs
 }
 
 fn body(pairs: &[(String, String)]) -> String {
-    form::encode(
-        pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    )
+    form::encode(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 #[test]
@@ -71,55 +65,26 @@ fn trade_notices() {
     type Change = (&'static str, &'static str);
     type Row = (Vec<Change>, PaymentStatus, Option<i64>, Option<i64>);
     let rows: Vec<Row> = vec![
-        (
-            vec![("trade_status", "WAIT_BUYER_PAY")],
-            Pending,
-            None,
-            None,
-        ),
+        (vec![("trade_status", "WAIT_BUYER_PAY")], Pending, None, None),
         (vec![paid], Succeeded, Some(8_888), None),
-        (
-            vec![("trade_status", "TRADE_FINISHED"), paid],
-            Succeeded,
-            Some(8_888),
-            None,
-        ),
+        (vec![("trade_status", "TRADE_FINISHED"), paid], Succeeded, Some(8_888), None),
         // A partial refund: the same paid trade, told again.
         (
-            vec![
-                paid,
-                ("refund_fee", "1.00"),
-                ("gmt_refund", "2023-12-22 11:00:00.123"),
-            ],
+            vec![paid, ("refund_fee", "1.00"), ("gmt_refund", "2023-12-22 11:00:00.123")],
             Succeeded,
             Some(8_888),
             Some(100),
         ),
         (vec![("trade_status", "TRADE_CLOSED")], Closed, None, None),
-        (
-            vec![("trade_status", "TRADE_CLOSED"), ("refund_fee", "0.00")],
-            Closed,
-            None,
-            None,
-        ),
-        (
-            vec![("trade_status", "TRADE_CLOSED"), paid],
-            Succeeded,
-            Some(8_888),
-            Some(8_888),
-        ),
+        (vec![("trade_status", "TRADE_CLOSED"), ("refund_fee", "0.00")], Closed, None, None),
+        (vec![("trade_status", "TRADE_CLOSED"), paid], Succeeded, Some(8_888), Some(8_888)),
         (
             vec![("trade_status", "TRADE_CLOSED"), ("refund_fee", "88.88")],
             Succeeded,
             Some(8_888),
             Some(8_888),
         ),
-        (
-            vec![("trade_status", "TRADE_SOMETHING")],
-            Unknown,
-            None,
-            None,
-        ),
+        (vec![("trade_status", "TRADE_SOMETHING")], Unknown, None, None),
     ];
     for (changes, status, amount, refunded) in rows {
         let text = body(&notice(&changes));
@@ -133,10 +98,7 @@ fn trade_notices() {
 
 #[test]
 fn another_kind_of_notice_is_taken_and_not_used() {
-    let text = body(&notice(&[
-        ("notify_type", "dispute_sync"),
-        ("out_trade_no", ""),
-    ]));
+    let text = body(&notice(&[("notify_type", "dispute_sync"), ("out_trade_no", "")]));
     let event = event(&message(Channel::Notification, FORM, &text)).unwrap();
     assert_eq!(event.fact.about, Subject::Other("ignored".to_owned()));
     assert_eq!(event.fact.payment_ref, None);
@@ -160,51 +122,19 @@ fn refused_before_or_after_the_signature() {
     };
     for (what, text, code) in [
         ("an amount twice", with("total_amount", "88.88"), "protocol"),
-        (
-            "a field that is not signed",
-            with("seller_email", "a@b"),
-            "signature",
-        ),
+        ("a field that is not signed", with("seller_email", "a@b"), "signature"),
         ("V2", version_two, "signature"),
-        (
-            "another charset",
-            body(&notice(&[("charset", "GBK")])),
-            "protocol",
-        ),
+        ("another charset", body(&notice(&[("charset", "GBK")])), "protocol"),
         ("no charset", body(&notice(&[("charset", "")])), "protocol"),
-        (
-            "another version",
-            body(&notice(&[("version", "2.0")])),
-            "protocol",
-        ),
+        ("another version", body(&notice(&[("version", "2.0")])), "protocol"),
         ("no app", body(&notice(&[("app_id", "")])), "protocol"),
         ("no seller", body(&notice(&[("seller_id", "")])), "protocol"),
-        (
-            "no order",
-            body(&notice(&[("out_trade_no", "")])),
-            "protocol",
-        ),
+        ("no order", body(&notice(&[("out_trade_no", "")])), "protocol"),
         ("no id", body(&notice(&[("notify_id", "")])), "protocol"),
-        (
-            "no status: the fields of a return",
-            body(&notice(&[("trade_status", "")])),
-            "protocol",
-        ),
-        (
-            "no amount",
-            body(&notice(&[("total_amount", "")])),
-            "protocol",
-        ),
-        (
-            "thousands",
-            body(&notice(&[("total_amount", "8,888.00")])),
-            "protocol",
-        ),
-        (
-            "negative",
-            body(&notice(&[("total_amount", "-88.88")])),
-            "protocol",
-        ),
+        ("no status: the fields of a return", body(&notice(&[("trade_status", "")])), "protocol"),
+        ("no amount", body(&notice(&[("total_amount", "")])), "protocol"),
+        ("thousands", body(&notice(&[("total_amount", "8,888.00")])), "protocol"),
+        ("negative", body(&notice(&[("total_amount", "-88.88")])), "protocol"),
         ("half an escape", "a=%e".to_owned(), "protocol"),
         ("nothing", String::new(), "signature"),
     ] {
@@ -213,12 +143,7 @@ fn refused_before_or_after_the_signature() {
     }
     let good = body(&good);
     assert!(
-        event(&message(
-            Channel::Notification,
-            "APPLICATION/X-WWW-FORM-URLENCODED",
-            &good
-        ))
-        .is_ok()
+        event(&message(Channel::Notification, "APPLICATION/X-WWW-FORM-URLENCODED", &good)).is_ok()
     );
     for kind in ["application/json", "", "text/html"] {
         let fault = event(&message(Channel::Notification, kind, &good)).unwrap_err();
@@ -239,12 +164,7 @@ fn keys_that_are_missing_are_our_fault() {
     let text = body(&notice(&[]));
     let keys = tollgate_sdk::harness::MemoryKeys::default();
     let message = message(Channel::Notification, FORM, &text);
-    assert_eq!(
-        tollgate_alipay::read(&keys, &message, None)
-            .unwrap_err()
-            .code,
-        "config"
-    );
+    assert_eq!(tollgate_alipay::read(&keys, &message, None).unwrap_err().code, "config");
 }
 
 fn app_result() -> String {
@@ -272,11 +192,7 @@ fn an_app_brings_what_it_was_told() {
         ("88.88", "88.89", "signature"),
         ("\"RSA2\"", "\"RSA\"", "signature"),
         ("x\\/y", "x/y", "signature"),
-        (
-            "alipay_trade_app_pay_response",
-            "other_response",
-            "protocol",
-        ),
+        ("alipay_trade_app_pay_response", "other_response", "protocol"),
     ] {
         let text = result.replace(from, to);
         assert_ne!(text, result);
@@ -290,27 +206,16 @@ fn a_payer_who_gave_up_brings_a_question() {
     let text = r#"{"memo":"","result":"","resultStatus":"6001"}"#;
     let asked = message(Channel::ClientResult, "", text);
     let event = event(&asked).unwrap();
-    assert_eq!(
-        (event.authority, event.fact.raw_status.as_str()),
-        (Authority::Hint, "6001")
-    );
+    assert_eq!((event.authority, event.fact.raw_status.as_str()), (Authority::Hint, "6001"));
     assert_eq!(event.fact.payment_ref.as_deref(), Some(OURS));
-    assert_eq!(
-        tollgate_alipay::read(&keys(), &asked, None)
-            .unwrap_err()
-            .code,
-        "protocol"
-    );
+    assert_eq!(tollgate_alipay::read(&keys(), &asked, None).unwrap_err().code, "protocol");
 }
 
 #[test]
 fn the_notifier_hears_exactly_seven_bytes() {
     for verdict in [Verdict::Accepted, Verdict::Duplicate] {
         let reply = tollgate_alipay::acknowledge(verdict);
-        assert_eq!(
-            (reply.status, reply.body.as_slice()),
-            (200, &b"success"[..])
-        );
+        assert_eq!((reply.status, reply.body.as_slice()), (200, &b"success"[..]));
     }
     for verdict in [Verdict::Rejected, Verdict::Busy] {
         let reply = tollgate_alipay::acknowledge(verdict);

@@ -52,39 +52,23 @@ fn action(request: PayRequest) -> NextAction {
 }
 
 fn owned(form: &Form) -> Vec<(String, String)> {
-    form.pairs()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    form.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn value<'a>(values: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    values
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.as_str())
+    values.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 #[test]
 fn the_desktop_page_is_a_form_whose_address_names_the_method() {
-    let NextAction::PostForm(form) = action(request("page")) else {
-        panic!()
-    };
+    let NextAction::PostForm(form) = action(request("page")) else { panic!() };
     let (base, query) = form.url.split_once('?').unwrap();
-    assert_eq!(
-        (base, form.charset.as_str()),
-        ("https://gate.test/gateway.do", "utf-8")
-    );
+    assert_eq!((base, form.charset.as_str()), ("https://gate.test/gateway.do", "utf-8"));
     let mut values = owned(&Form::parse(query.as_bytes()).unwrap());
     assert_eq!(value(&values, "biz_content"), None);
     assert_eq!(value(&values, "method"), Some("alipay.trade.page.pay"));
-    assert_eq!(
-        value(&values, "notify_url"),
-        Some("https://shop.test/notify/1")
-    );
-    assert_eq!(
-        value(&values, "return_url"),
-        Some("https://shop.test/return/1")
-    );
+    assert_eq!(value(&values, "notify_url"), Some("https://shop.test/notify/1"));
+    assert_eq!(value(&values, "return_url"), Some("https://shop.test/return/1"));
     assert_eq!(form.fields.len(), 1);
     values.extend(form.fields);
     assert_eq!(
@@ -100,17 +84,10 @@ fn the_desktop_page_is_a_form_whose_address_names_the_method() {
 #[test]
 fn the_phone_page_can_be_an_address() {
     let mut asked = request("wap");
-    asked
-        .extra
-        .push(("page_mode".to_owned(), "redirect".to_owned()));
-    let NextAction::Redirect(url) = action(asked) else {
-        panic!()
-    };
+    asked.extra.push(("page_mode".to_owned(), "redirect".to_owned()));
+    let NextAction::Redirect(url) = action(asked) else { panic!() };
     let (_, query) = url.split_once('?').unwrap();
-    assert!(
-        !query.contains('+'),
-        "a space is %20 and a plus of base64 is %2B"
-    );
+    assert!(!query.contains('+'), "a space is %20 and a plus of base64 is %2B");
     let values = owned(&Form::parse(query.as_bytes()).unwrap());
     assert_eq!(value(&values, "method"), Some("alipay.trade.wap.pay"));
     let content = accept(values);
@@ -121,14 +98,10 @@ fn the_phone_page_can_be_an_address() {
 #[test]
 fn the_account_sets_the_page_mode_and_the_payment_overrides_it() {
     let mut context = context();
-    context
-        .settings
-        .push(("page_mode".to_owned(), "redirect".to_owned()));
+    context.settings.push(("page_mode".to_owned(), "redirect".to_owned()));
     let way = |mode: Option<&str>| {
         let mut asked = request("page");
-        asked
-            .extra
-            .extend(mode.map(|mode| ("page_mode".to_owned(), mode.to_owned())));
+        asked.extra.extend(mode.map(|mode| ("page_mode".to_owned(), mode.to_owned())));
         tollgate_alipay::build(&context, &keys(), &Operation::Pay(asked))
     };
     let is_redirect = |step: Result<Step, Fault>| match step.unwrap() {
@@ -142,9 +115,7 @@ fn the_account_sets_the_page_mode_and_the_payment_overrides_it() {
 
 #[test]
 fn an_app_gets_a_string() {
-    let NextAction::ClientParameters(text) = action(request("app")) else {
-        panic!()
-    };
+    let NextAction::ClientParameters(text) = action(request("app")) else { panic!() };
     let values = owned(&Form::parse(text.as_bytes()).unwrap());
     assert_eq!(value(&values, "return_url"), None);
     assert_eq!(accept(values)["product_code"], "QUICK_MSECURITY_PAY");
@@ -157,29 +128,17 @@ fn qr() -> Operation {
 #[test]
 fn a_qr_code_comes_from_the_gateway() {
     let sent = sent(build(request("qr")).unwrap());
-    assert_eq!(
-        (sent.method.as_str(), sent.url.as_str()),
-        ("POST", "https://gate.test/gateway.do")
-    );
-    assert_eq!(
-        accept(values(&sent))["product_code"],
-        "FACE_TO_FACE_PAYMENT"
-    );
+    assert_eq!((sent.method.as_str(), sent.url.as_str()), ("POST", "https://gate.test/gateway.do"));
+    assert_eq!(accept(values(&sent))["product_code"], "FACE_TO_FACE_PAYMENT");
     let inner = format!(
         r#"{{"code":"10000","msg":"Success","out_trade_no":"{OURS}","qr_code":"https:\/\/qr.test\/bax1"}}"#
     );
     let report = report(&qr(), &reply("alipay.trade.precreate", &inner));
-    assert_eq!(
-        report.action,
-        NextAction::QrCode("https://qr.test/bax1".to_owned())
-    );
+    assert_eq!(report.action, NextAction::QrCode("https://qr.test/bax1".to_owned()));
     assert_eq!(report.action_expires_ms, Some(NOW_MS + 7_200_000));
     let other = inner.replace(OURS, "T2");
     let fault = interpret(&qr(), &reply("alipay.trade.precreate", &other)).unwrap_err();
-    assert_eq!(
-        (fault.code.as_str(), fault.outcome_known),
-        ("protocol", false)
-    );
+    assert_eq!((fault.code.as_str(), fault.outcome_known), ("protocol", false));
 }
 
 #[test]
@@ -188,9 +147,7 @@ fn refusals_of_a_precreate() {
         let inner = format!(r#"{{"code":"40004","msg":"x","sub_code":"{sub}","sub_msg":"words"}}"#);
         interpret(&qr(), &reply("alipay.trade.precreate", &inner))
     };
-    let Outcome::Report(report) = refuse("ACQ.TOTAL_FEE_EXCEED").unwrap() else {
-        panic!()
-    };
+    let Outcome::Report(report) = refuse("ACQ.TOTAL_FEE_EXCEED").unwrap() else { panic!() };
     assert_eq!(report.fact.about, Subject::Payment(PaymentStatus::Failed));
     assert_eq!(report.fact.reason.as_deref(), Some("words"));
     for (sub, code) in [
@@ -199,11 +156,7 @@ fn refusals_of_a_precreate() {
         ("AQC.SYSTEM_ERROR", "unavailable"),
     ] {
         let fault = refuse(sub).unwrap_err();
-        assert_eq!(
-            (fault.code.as_str(), fault.outcome_known),
-            (code, false),
-            "{sub}"
-        );
+        assert_eq!((fault.code.as_str(), fault.outcome_known), (code, false), "{sub}");
     }
 }
 
@@ -216,22 +169,10 @@ fn what_alipay_cannot_express_is_refused_before_anything_is_signed() {
     };
     assert_eq!(change(&|r| r.payment.amount.minor = 0), "invalid-request");
     assert_eq!(change(&|r| r.payment.amount.minor = -1), "invalid-request");
-    assert_eq!(
-        change(&|r| r.payment.amount.minor = 10_000_000_001),
-        "invalid-request"
-    );
-    assert_eq!(
-        change(&|r| r.payment.amount.currency = "USD".into()),
-        "invalid-request"
-    );
-    assert_eq!(
-        change(&|r| r.payment.amount.exponent = 0),
-        "invalid-request"
-    );
-    assert_eq!(
-        change(&|r| r.payment.method = "fax".into()),
-        "invalid-request"
-    );
+    assert_eq!(change(&|r| r.payment.amount.minor = 10_000_000_001), "invalid-request");
+    assert_eq!(change(&|r| r.payment.amount.currency = "USD".into()), "invalid-request");
+    assert_eq!(change(&|r| r.payment.amount.exponent = 0), "invalid-request");
+    assert_eq!(change(&|r| r.payment.method = "fax".into()), "invalid-request");
     assert_eq!(change(&|r| r.manual_capture = true), "unsupported");
     let mut bare = context();
     bare.settings.clear();

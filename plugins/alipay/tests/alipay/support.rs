@@ -18,13 +18,8 @@ pub const OURS: &str = "T0000000000000000000001A";
 pub const NOW_MS: i64 = 1_703_112_877_000;
 
 pub fn vector(name: &str) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
-        .join(name);
-    std::fs::read_to_string(path)
-        .unwrap()
-        .trim_end_matches('\n')
-        .to_owned()
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name);
+    std::fs::read_to_string(path).unwrap().trim_end_matches('\n').to_owned()
 }
 
 pub fn der(name: &str) -> Vec<u8> {
@@ -43,27 +38,18 @@ pub fn context() -> Context {
     harness::context(
         NOW_MS,
         &[("app_id", APP_ID), ("seller_id", SELLER_ID)],
-        &[
-            ("gateway", "https://gate.test"),
-            ("bill", "http://bill.test"),
-        ],
+        &[("gateway", "https://gate.test"), ("bill", "http://bill.test")],
     )
 }
 
 pub fn sign(text: &str) -> String {
     let data = [Piece::Text(text.as_bytes().to_vec())];
-    let signature = keys()
-        .sign(Pick::Slot("app-private-key"), RSA_PKCS1_SHA256, &data)
-        .unwrap();
+    let signature = keys().sign(Pick::Slot("app-private-key"), RSA_PKCS1_SHA256, &data).unwrap();
     STANDARD.encode(signature)
 }
 
 pub fn cny(minor: i64) -> Money {
-    Money {
-        minor,
-        currency: "CNY".to_owned(),
-        exponent: 2,
-    }
+    Money { minor, currency: "CNY".to_owned(), exponent: 2 }
 }
 
 pub fn payment(method: &str) -> Payment {
@@ -91,18 +77,11 @@ pub fn refund() -> Refund {
 /// A gateway reply as it comes: `inner` is signed as it stands.
 pub fn reply(method: &str, inner: &str) -> HttpResponse {
     let name = format!("{}_response", method.replace('.', "_"));
-    raw_reply(&format!(
-        "{{\"{name}\":{inner},\"sign\":\"{}\"}}",
-        sign(inner)
-    ))
+    raw_reply(&format!("{{\"{name}\":{inner},\"sign\":\"{}\"}}", sign(inner)))
 }
 
 pub fn raw_reply(body: &str) -> HttpResponse {
-    HttpResponse {
-        status: 200,
-        headers: Vec::new(),
-        body: body.as_bytes().to_vec(),
-    }
+    HttpResponse { status: 200, headers: Vec::new(), body: body.as_bytes().to_vec() }
 }
 
 pub fn interpret(operation: &Operation, response: &HttpResponse) -> Result<Outcome, Fault> {
@@ -131,9 +110,7 @@ pub fn sent(step: Step) -> HttpRequest {
 
 /// The text values of a request's query and form, in that order.
 pub fn values(request: &HttpRequest) -> Vec<(String, String)> {
-    let Body::Form(form) = &request.body else {
-        panic!("{:?}", request.body)
-    };
+    let Body::Form(form) = &request.body else { panic!("{:?}", request.body) };
     request
         .query
         .iter()
@@ -150,14 +127,8 @@ pub fn accept(mut values: Vec<(String, String)>) -> serde_json::Value {
     values.sort();
     let at = values.iter().position(|(name, _)| name == "sign").unwrap();
     let (_, sent) = values.remove(at);
-    let text: Vec<String> = values
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let text: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(sent, sign(&text.join("&")));
-    let content = values
-        .iter()
-        .find(|(name, _)| name == "biz_content")
-        .unwrap();
+    let content = values.iter().find(|(name, _)| name == "biz_content").unwrap();
     serde_json::from_str(&content.1).unwrap()
 }
