@@ -72,11 +72,7 @@ async fn an_order_is_refused_by_the_name_of_its_field() {
         ("/items/0/price", json!(i64::MAX), "items[0].price"),
         ("/items/0/quantity", json!(0), "items[0].quantity"),
         ("/items/0/quantity", json!(-1), "items[0].quantity"),
-        (
-            "/items/0/quantity",
-            json!(4_294_967_296_u64),
-            "items[0].quantity",
-        ),
+        ("/items/0/quantity", json!(4_294_967_296_u64), "items[0].quantity"),
         ("/items/0/name", json!(""), "items[0].name"),
         ("/items/0/colour", json!("red"), "items[0].colour"),
         ("/deliver_to/name", Value::Null, "deliver_to.name"),
@@ -92,29 +88,18 @@ async fn an_order_is_refused_by_the_name_of_its_field() {
         if place == "/items/0/price" {
             body["items"][0]["quantity"] = json!(2);
         }
-        let problem = world
-            .post("/v1/orders", body)
-            .await
-            .refused(422, "invalid-request");
+        let problem = world.post("/v1/orders", body).await.refused(422, "invalid-request");
         let errors = problem["errors"].as_array().unwrap();
         let fields: Vec<_> = errors.iter().map(|error| text(error, "field")).collect();
         assert!(fields.contains(&field), "{place} {value}: {problem}");
-        assert!(
-            errors.iter().all(|error| !text(error, "rule").is_empty()),
-            "{problem}"
-        );
+        assert!(errors.iter().all(|error| !text(error, "rule").is_empty()), "{problem}");
     }
     // Several mistakes are told at once.
     let mut wrong = with("/amount", json!(0));
     wrong["subject"] = json!("");
-    let problem = world
-        .post("/v1/orders", wrong)
-        .await
-        .refused(422, "invalid-request");
+    let problem = world.post("/v1/orders", wrong).await.refused(422, "invalid-request");
     assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
-    let written = world
-        .select("SELECT CAST(count(*) AS TEXT) FROM orders")
-        .await;
+    let written = world.select("SELECT CAST(count(*) AS TEXT) FROM orders").await;
     assert_eq!(written, ["0"]);
     world.post("/v1/orders", order()).await.ok();
 }
@@ -122,52 +107,23 @@ async fn an_order_is_refused_by_the_name_of_its_field() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_json_or_from_nobody_is_refused() {
     let world = World::start().await;
-    for body in [
-        "",
-        "{",
-        "[]x",
-        "{\"number\":}",
-        "nonsense",
-        "{\"number\":\"a\"} {}",
-        "{'number':'a'}",
-    ] {
-        world
-            .post_text("/v1/orders", body)
-            .await
-            .refused(400, "malformed-json");
+    for body in
+        ["", "{", "[]x", "{\"number\":}", "nonsense", "{\"number\":\"a\"} {}", "{'number':'a'}"]
+    {
+        world.post_text("/v1/orders", body).await.refused(400, "malformed-json");
     }
     let twice = r#"{"number":"1","amount":1,"amount":2,"currency":"CNY","subject":"Tea"}"#;
-    let problem = world
-        .post_text("/v1/orders", twice)
-        .await
-        .refused(422, "invalid-request");
+    let problem = world.post_text("/v1/orders", twice).await.refused(422, "invalid-request");
     assert_eq!(problem["errors"][0]["field"], "amount");
     for body in ["[]", "7", "null", "\"text\""] {
-        world
-            .post_text("/v1/orders", body)
-            .await
-            .refused(422, "invalid-request");
+        world.post_text("/v1/orders", body).await.refused(422, "invalid-request");
     }
-    world
-        .post_text("/v1/orders", &"x".repeat((1 << 20) + 1))
-        .await
-        .refused(413, "body-too-large");
+    world.post_text("/v1/orders", &"x".repeat((1 << 20) + 1)).await.refused(413, "body-too-large");
     let url = format!("{}/v1/orders", world.url);
-    let form = world
-        .client
-        .post(&url)
-        .bearer_auth(&world.key)
-        .form(&[("number", "1")]);
+    let form = world.client.post(&url).bearer_auth(&world.key).form(&[("number", "1")]);
     let reply = tollgate_tests::Reply::of(form.send().await.unwrap()).await;
     reply.refused(415, "unsupported-media-type");
-    for header in [
-        "",
-        "Bearer",
-        "Bearer ",
-        "Bearer tgk_wrong",
-        "Basic dGdrOg==",
-        &world.key,
-    ] {
+    for header in ["", "Bearer", "Bearer ", "Bearer tgk_wrong", "Basic dGdrOg==", &world.key] {
         let request = world.client.get(&url).header("authorization", header);
         let reply = tollgate_tests::Reply::of(request.send().await.unwrap()).await;
         assert!(!reply.text.contains(&world.key), "{}", reply.text);
@@ -198,26 +154,11 @@ async fn ids_that_are_none_are_not_there() {
     ]
     .map(str::to_owned);
     for id in strange {
-        world
-            .get(&format!("/v1/orders/{id}"))
-            .await
-            .refused(404, "not-found");
-        world
-            .post(&format!("/v1/orders/{id}/close"), json!({}))
-            .await
-            .refused(404, "not-found");
+        world.get(&format!("/v1/orders/{id}")).await.refused(404, "not-found");
+        world.post(&format!("/v1/orders/{id}/close"), json!({})).await.refused(404, "not-found");
     }
-    for list in [
-        "payments",
-        "refunds",
-        "accounts",
-        "bills",
-        "reconciliations",
-    ] {
-        world
-            .get(&format!("/v1/{list}/{order}"))
-            .await
-            .refused(404, "not-found");
+    for list in ["payments", "refunds", "accounts", "bills", "reconciliations"] {
+        world.get(&format!("/v1/{list}/{order}")).await.refused(404, "not-found");
     }
     for query in [
         "limit=0",
@@ -228,10 +169,8 @@ async fn ids_that_are_none_are_not_there() {
         "state=nice",
         "limit=1&limit=2",
     ] {
-        let problem = world
-            .get(&format!("/v1/orders?{query}"))
-            .await
-            .refused(422, "invalid-request");
+        let problem =
+            world.get(&format!("/v1/orders?{query}")).await.refused(422, "invalid-request");
         let field = text(&problem["errors"][0], "field");
         assert!(query.starts_with(field), "{query}: {problem}");
     }
@@ -254,19 +193,13 @@ async fn a_number_is_one_order_for_ever() {
         ("/metadata/a", json!("c")),
         ("/expires_in_s", json!(600)),
     ] {
-        world
-            .post("/v1/orders", with(place, value))
-            .await
-            .refused(409, "order-number-used");
+        world.post("/v1/orders", with(place, value)).await.refused(409, "order-number-used");
     }
     let list = world.get("/v1/orders?number=N-1").await.ok();
     assert_eq!(list["data"], json!([first.json]));
     world.close(&first.json).await.ok();
     let again = world.post("/v1/orders", order()).await;
-    assert_eq!(
-        (again.status, &again.json["state"]),
-        (200, &json!("closed"))
-    );
+    assert_eq!((again.status, &again.json["state"]), (200, &json!("closed")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -278,40 +211,22 @@ async fn a_payment_is_refused_by_the_name_of_its_field() {
     for (body, field) in [
         (json!({}), "method"),
         (json!({ "method": "cash" }), "method"),
-        (
-            json!({ "method": "page", "account_id": account["id"], "surface": "phone" }),
-            "surface",
-        ),
+        (json!({ "method": "page", "account_id": account["id"], "surface": "phone" }), "surface"),
         (json!({ "method": "page", "surface": "phone" }), "method"),
         (json!({ "method": "wap" }), "method"),
-        (
-            json!({ "method": "page", "account_id": "17" }),
-            "account_id",
-        ),
+        (json!({ "method": "page", "account_id": "17" }), "account_id"),
         (
             json!({ "method": "page", "account_id": format!("acc_{}", "0".repeat(32)) }),
             "account_id",
         ),
-        (
-            json!({ "method": "cash", "account_id": account["id"] }),
-            "method",
-        ),
+        (json!({ "method": "cash", "account_id": account["id"] }), "method"),
         (json!({ "method": "page", "payer_ip": "here" }), "payer_ip"),
-        (
-            json!({ "method": "page", "inputs": { "page_mode": "fly" } }),
-            "inputs.page_mode",
-        ),
-        (
-            json!({ "method": "page", "inputs": { "colour": "red" } }),
-            "inputs.colour",
-        ),
+        (json!({ "method": "page", "inputs": { "page_mode": "fly" } }), "inputs.page_mode"),
+        (json!({ "method": "page", "inputs": { "colour": "red" } }), "inputs.colour"),
         (json!({ "method": "page", "colour": "red" }), "colour"),
         (json!({ "method": 5 }), "method"),
     ] {
-        let problem = world
-            .post(&path, body.clone())
-            .await
-            .refused(422, "invalid-request");
+        let problem = world.post(&path, body.clone()).await.refused(422, "invalid-request");
         assert_eq!(problem["errors"][0]["field"], field, "{body}: {problem}");
     }
     assert_eq!(world.order_of(&order).await["payments"], json!([]));
@@ -320,25 +235,15 @@ async fn a_payment_is_refused_by_the_name_of_its_field() {
         let body = json!({ "number": number("C"), "amount": amount, "currency": currency, "subject": "Tea" });
         let order = world.post("/v1/orders", body).await.ok();
         let path = format!("/v1/orders/{}/payments", text(&order, "id"));
-        for body in [
-            json!({ "method": "page" }),
-            json!({ "method": "page", "account_id": account["id"] }),
-        ] {
-            let problem = world
-                .post(&path, body)
-                .await
-                .refused(422, "invalid-request");
-            assert_eq!(
-                problem["errors"][0]["field"], "method",
-                "{currency}: {problem}"
-            );
+        for body in
+            [json!({ "method": "page" }), json!({ "method": "page", "account_id": account["id"] })]
+        {
+            let problem = world.post(&path, body).await.refused(422, "invalid-request");
+            assert_eq!(problem["errors"][0]["field"], "method", "{currency}: {problem}");
         }
     }
     let nobody = format!("/v1/orders/ord_{}/payments", "0".repeat(32));
-    world
-        .post(&nobody, json!({ "method": "page" }))
-        .await
-        .refused(404, "not-found");
+    world.post(&nobody, json!({ "method": "page" })).await.refused(404, "not-found");
     let payment = world.pay(&order, "page").await;
     let path = format!("/v1/payments/{}/client-result", text(&payment, "id"));
     for body in [
@@ -347,9 +252,6 @@ async fn a_payment_is_refused_by_the_name_of_its_field() {
         json!({ "result": 5 }),
         json!({ "result": "x", "a": 1 }),
     ] {
-        world
-            .post(&path, body)
-            .await
-            .refused(422, "invalid-request");
+        world.post(&path, body).await.refused(422, "invalid-request");
     }
 }

@@ -25,16 +25,8 @@ fn form(page: &str, mark: &str) -> (String, Vec<(String, String)>) {
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let (_, rest) = tag.split_once(&format!("{name}=\""))?;
     let value = rest.split('"').next().unwrap();
-    let plain = value
-        .replace("&#34;", "\"")
-        .replace("&quot;", "\"")
-        .replace("&#38;", "&");
-    Some(
-        plain
-            .replace("&#60;", "<")
-            .replace("&#62;", ">")
-            .replace("&amp;", "&"),
-    )
+    let plain = value.replace("&#34;", "\"").replace("&quot;", "\"").replace("&#38;", "&");
+    Some(plain.replace("&#60;", "<").replace("&#62;", ">").replace("&amp;", "&"))
 }
 
 async fn browse(world: &World, url: &str) -> Reply {
@@ -46,11 +38,7 @@ async fn submit(
     base: &str,
     (action, fields): (String, Vec<(String, String)>),
 ) -> Reply {
-    let url = if action.starts_with('/') {
-        format!("{base}{action}")
-    } else {
-        action
-    };
+    let url = if action.starts_with('/') { format!("{base}{action}") } else { action };
     Reply::of(world.client.post(url).form(&fields).send().await.unwrap()).await
 }
 
@@ -66,54 +54,28 @@ async fn a_payer_chooses_pays_and_comes_back_to_a_paid_order() {
     let world = World::start().await;
     let (order, place) = cashier(&world).await;
     let page = browse(&world, &place).await;
-    assert_eq!(
-        (page.status, page.header("content-type")),
-        (200, "text/html; charset=utf-8")
-    );
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     assert!(page.text.contains("12.50"), "{}", page.text);
     let leading = submit(&world, &world.url, form(&page.text, "value=\"page\"")).await;
     assert_eq!(leading.status, 200, "{}", leading.text);
     let policy = leading.header("content-security-policy").to_owned();
-    assert!(
-        policy.contains(&world.simulator.url),
-        "the form may go to the provider: {policy}"
-    );
+    assert!(policy.contains(&world.simulator.url), "the form may go to the provider: {policy}");
     let provider = submit(&world, &world.url, form(&leading.text, "biz_content")).await;
     assert_eq!(provider.status, 200, "{}", provider.text);
     let (action, _) = form(&provider.text, "name=\"action\"");
     let pressed = (action, vec![("action".to_owned(), "pay".to_owned())]);
     let back = submit(&world, &world.simulator.url, pressed).await;
     let home = browse(&world, back.header("location")).await;
-    assert_eq!(
-        (home.status, home.header("location")),
-        (303, place.as_str())
-    );
+    assert_eq!((home.status, home.header("location")), (303, place.as_str()));
     world.order_until(&order, "paid").await;
     let page = browse(&world, &place).await;
     assert_eq!(page.status, 200);
-    assert!(
-        !page.text.contains("value=\"page\""),
-        "nothing is left to choose: {}",
-        page.text
-    );
-    let again = submit(
-        &world,
-        &world.url,
-        (place.replace(&world.url, ""), choice(&world, "page").await),
-    )
-    .await;
-    assert_eq!(
-        again.status, 303,
-        "a second press leads back: {}",
-        again.text
-    );
-    assert_eq!(
-        world.order_of(&order).await["payments"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert!(!page.text.contains("value=\"page\""), "nothing is left to choose: {}", page.text);
+    let again =
+        submit(&world, &world.url, (place.replace(&world.url, ""), choice(&world, "page").await))
+            .await;
+    assert_eq!(again.status, 303, "a second press leads back: {}", again.text);
+    assert_eq!(world.order_of(&order).await["payments"].as_array().unwrap().len(), 1);
 }
 
 async fn choice(world: &World, method: &str) -> Vec<(String, String)> {
@@ -154,10 +116,7 @@ async fn a_form_from_elsewhere_or_with_more_in_it_is_refused() {
     let world = World::start().await;
     let (order, place) = cashier(&world).await;
     let fields = choice(&world, "page").await;
-    for (name, value) in [
-        ("sec-fetch-site", "cross-site"),
-        ("origin", "https://evil.example"),
-    ] {
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
         let request = world.client.post(&place).header(name, value).form(&fields);
         assert_eq!(request.send().await.unwrap().status(), 403, "{name}");
     }

@@ -6,15 +6,9 @@ use tollgate_tests::{Setup, World};
 
 /// An order's time is over, and the job that ends it is due.
 async fn run_out(world: &World, order: &Value) {
-    let id = order["order_id"]
-        .as_str()
-        .unwrap_or_else(|| text(order, "id"));
+    let id = order["order_id"].as_str().unwrap_or_else(|| text(order, "id"));
     let past = "CAST(unixepoch('subsec') * 1000000 AS INTEGER) - 1000";
-    world
-        .write(&format!(
-            "UPDATE orders SET expires_at = {past} WHERE id = '{id}'"
-        ))
-        .await;
+    world.write(&format!("UPDATE orders SET expires_at = {past} WHERE id = '{id}'")).await;
     world.make_due("end_order").await;
 }
 
@@ -30,22 +24,12 @@ async fn an_order_that_nobody_opened_is_closed_and_stays_closed() {
         let closed = world.close(&order).await.ok();
         assert_eq!(closed["state"], "closed", "{method}");
         let payments = closed["payments"].as_array().unwrap();
-        assert!(
-            payments.iter().all(|payment| payment["state"] == "closed"),
-            "{method}: {closed}"
-        );
+        assert!(payments.iter().all(|payment| payment["state"] == "closed"), "{method}: {closed}");
         let again = world.close(&order).await.ok();
         assert_eq!(again["state"], "closed", "{method}: twice is once");
-        world
-            .try_pay(&order, "page")
-            .await
-            .refused(409, "order-closed");
+        world.try_pay(&order, "page").await.refused(409, "order-closed");
         let events = world.events(&order).await;
-        assert_eq!(
-            events.iter().filter(|kind| *kind == "order.closed").count(),
-            1,
-            "{events:?}"
-        );
+        assert_eq!(events.iter().filter(|kind| *kind == "order.closed").count(), 1, "{events:?}");
     }
 }
 
@@ -58,16 +42,9 @@ async fn an_opened_trade_is_ended_at_the_provider_first() {
     assert_eq!(world.close(&order).await.ok()["state"], "closed");
     assert_eq!(world.trade(&payment).await["standing"], "closed");
     let page = world.payer_opens(&payment).await;
-    assert!(
-        page.text.contains("CLOSE"),
-        "nobody can pay any more: {}",
-        page.text
-    );
+    assert!(page.text.contains("CLOSE"), "nobody can pay any more: {}", page.text);
     assert_eq!(world.payment(&payment).await["state"], "closed");
-    assert_eq!(
-        world.events(&payment).await,
-        ["order.created", "payment.closed", "order.closed"]
-    );
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.closed", "order.closed"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,23 +57,13 @@ async fn paid_while_it_was_being_closed_is_paid() {
     assert_eq!(order["state"], "open", "the shop does not know yet");
     world.close(&order).await.refused(409, "order-paid");
     assert_eq!(world.order_of(&payment).await["state"], "paid");
-    assert_eq!(
-        world.events(&payment).await,
-        ["order.created", "payment.succeeded", "order.paid"]
-    );
-    world
-        .try_pay(&order, "page")
-        .await
-        .refused(409, "order-paid");
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
+    world.try_pay(&order, "page").await.refused(409, "order-paid");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_ended_at_the_provider_is_not_ended_here() {
-    let world = World::with(Setup {
-        call_ms: 1_000,
-        ..Setup::default()
-    })
-    .await;
+    let world = World::with(Setup { call_ms: 1_000, ..Setup::default() }).await;
     let payment = world.started(1250, "page").await;
     world.payer_opens(&payment).await;
     let order = world.order_of(&payment).await;
@@ -110,10 +77,7 @@ async fn what_cannot_be_ended_at_the_provider_is_not_ended_here() {
     // The answer to closing got lost, and the question tells that it is closed.
     world.fault("close", "lose_reply", json!({})).await;
     assert_eq!(world.close(&order).await.ok()["state"], "closed");
-    assert_eq!(
-        world.events(&order).await,
-        ["order.created", "payment.closed", "order.closed"]
-    );
+    assert_eq!(world.events(&order).await, ["order.created", "payment.closed", "order.closed"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,15 +95,9 @@ async fn time_ends_an_order_by_itself() {
         run_out(&world, &order).await;
         let expired = world.order_until(&order, "expired").await;
         let payments = expired["payments"].as_array().unwrap();
-        assert!(
-            payments.iter().all(|payment| payment["state"] == "closed"),
-            "{method}: {expired}"
-        );
+        assert!(payments.iter().all(|payment| payment["state"] == "closed"), "{method}: {expired}");
         assert_eq!(world.events(&order).await.last().unwrap(), "order.expired");
-        world
-            .try_pay(&order, "page")
-            .await
-            .refused(409, "order-expired");
+        world.try_pay(&order, "page").await.refused(409, "order-expired");
         world.close(&order).await.refused(409, "order-expired");
     }
 }
@@ -153,10 +111,7 @@ async fn time_does_not_end_what_was_paid_in_silence() {
     run_out(&world, &payment).await;
     world.order_until(&payment, "paid").await;
     world.idle().await;
-    assert_eq!(
-        world.events(&payment).await,
-        ["order.created", "payment.succeeded", "order.paid"]
-    );
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
 }
 
 /// Not there before the scan is no failure: the code that was shown is still good, and so is the money.
@@ -203,10 +158,7 @@ async fn money_that_comes_late_is_not_refused() {
         ];
         assert_eq!(world.events(&order).await, wanted);
         // And it can be given back like any other.
-        let refund = world
-            .refund(&payment, &format!("R-{ended}"), 1250)
-            .await
-            .ok();
+        let refund = world.refund(&payment, &format!("R-{ended}"), 1250).await.ok();
         assert_eq!(refund["state"], "succeeded", "{refund}");
         assert_eq!(world.order_of(&order).await["state"], "refunded");
     }
@@ -221,13 +173,7 @@ async fn an_order_that_was_paid_twice_says_so() {
     let order = world.order(1250).await;
     let first = world.pay(&order, "qr").await;
     let leave = [("leave", text(&first, "id"))];
-    let page = world
-        .client
-        .post(text(&order, "cashier_url"))
-        .form(&leave)
-        .send()
-        .await
-        .unwrap();
+    let page = world.client.post(text(&order, "cashier_url")).form(&leave).send().await.unwrap();
     assert_eq!(page.status(), 303);
     assert_eq!(world.payment(&first).await["state"], "closed");
     let second = world.pay(&order, "page").await;
@@ -237,11 +183,7 @@ async fn an_order_that_was_paid_twice_says_so() {
         world.acknowledged(payment).await;
     }
     let paid = world.order_of(&order).await;
-    assert_eq!(
-        (&paid["state"], &paid["paid"]),
-        (&json!("paid"), &json!(2500)),
-        "{paid}"
-    );
+    assert_eq!((&paid["state"], &paid["paid"]), (&json!("paid"), &json!(2500)), "{paid}");
     let wanted = [
         "order.created",
         "payment.closed",
@@ -254,9 +196,34 @@ async fn an_order_that_was_paid_twice_says_so() {
     let refund = world.refund(&first, "R-twice", 1250).await.ok();
     assert_eq!(refund["state"], "succeeded", "{refund}");
     let order = world.order_of(&order).await;
-    assert_eq!(
-        (&order["paid"], &order["refunded"]),
-        (&json!(2500), &json!(1250)),
-        "{order}"
-    );
+    assert_eq!((&order["paid"], &order["refunded"]), (&json!(2500), &json!(1250)), "{order}");
+}
+
+/// The provider has never seen a code that nobody scanned, so closing it there closes nothing: whoever holds it can pay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_was_ended_before_anybody_scanned_it_is_asked_about_until_it_expires() {
+    let world = World::start().await;
+    world.lose_notifications().await;
+    let payment = world.started(1250, "qr").await;
+    let order = world.order_of(&payment).await;
+    assert_eq!(world.close(&order).await.ok()["state"], "closed");
+    world.payer_pays(&payment).await;
+    world.make_due("query_payment").await;
+    world.payment_until(&payment, "succeeded").await;
+    assert_eq!(world.order_of(&payment).await["state"], "paid");
+}
+
+/// A process that died between writing a payment and handing it out leaves a payment that nobody can pay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_was_cut_off_is_taken_up_again() {
+    let world = World::start().await;
+    let payment = world.started(1250, "qr").await;
+    let id = text(&payment, "id");
+    world.write(&format!("UPDATE payments SET state = 'created', action = NULL WHERE id = '{id}'")).await;
+    world.make_due("query_payment").await;
+    let again = world.payment_until(&payment, "pending").await;
+    assert_eq!(again["action"]["kind"], "qr_code");
+    assert_eq!(again["reference"], payment["reference"], "one reference for life");
+    world.payer_pays(&payment).await;
+    world.payment_until(&payment, "succeeded").await;
 }

@@ -10,11 +10,7 @@ use tollgate_tests::{Dump, World};
 /// Tables that differ now.
 async fn changed(world: &World, before: &Dump) -> BTreeSet<String> {
     let after = world.dump().await;
-    before
-        .changed(&after)
-        .into_iter()
-        .map(str::to_owned)
-        .collect()
+    before.changed(&after).into_iter().map(str::to_owned).collect()
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {
@@ -39,11 +35,7 @@ async fn what_is_not_signed_as_agreed_changes_nothing_but_the_kept_message() {
         ("unsigned", json!({}), "signature"),
         // The algorithm is ours to choose, not the sender's: these verify under RSA2 and name another.
         ("sign_type_rsa", json!({}), "sign_type"),
-        (
-            "truth",
-            json!({ "set": { "sign_type": "MD5" } }),
-            "sign_type",
-        ),
+        ("truth", json!({ "set": { "sign_type": "MD5" } }), "sign_type"),
         ("truth", json!({ "set": { "sign_type": "" } }), "sign_type"),
         ("truth", json!({ "remove": ["sign_type"] }), "sign_type"),
         // Signed over a text with `sign_type` in it, as another version of the protocol does.
@@ -54,21 +46,9 @@ async fn what_is_not_signed_as_agreed_changes_nothing_but_the_kept_message() {
         ("truth", json!({ "remove": ["app_id"] }), "app_id"),
         ("truth", json!({ "remove": ["seller_id"] }), "seller_id"),
         ("truth", json!({ "remove": ["notify_id"] }), "notify_id"),
-        (
-            "truth",
-            json!({ "remove": ["out_trade_no"] }),
-            "out_trade_no",
-        ),
-        (
-            "truth",
-            json!({ "set": { "total_amount": "12.505" } }),
-            "total_amount",
-        ),
-        (
-            "truth",
-            json!({ "set": { "total_amount": "1e3" } }),
-            "total_amount",
-        ),
+        ("truth", json!({ "remove": ["out_trade_no"] }), "out_trade_no"),
+        ("truth", json!({ "set": { "total_amount": "12.505" } }), "total_amount"),
+        ("truth", json!({ "set": { "total_amount": "1e3" } }), "total_amount"),
     ] {
         let before = world.dump().await;
         let answer = world.notify_with(&payment, kind, more.clone()).await;
@@ -77,24 +57,12 @@ async fn what_is_not_signed_as_agreed_changes_nothing_but_the_kept_message() {
             (&json!(400), &json!("fail")),
             "{kind} {more}"
         );
-        assert_eq!(
-            changed(&world, &before).await,
-            set(&["notifications"]),
-            "{kind} {more}"
-        );
-        assert_eq!(
-            world.kept().await.last().unwrap(),
-            "rejected",
-            "{kind} {more}"
-        );
+        assert_eq!(changed(&world, &before).await, set(&["notifications"]), "{kind} {more}");
+        assert_eq!(world.kept().await.last().unwrap(), "rejected", "{kind} {more}");
         let told = world.reason().await;
         assert!(told.contains(reason), "{kind} {more}: {told}");
     }
-    assert_eq!(
-        world.calls(&payment, "query").await,
-        0,
-        "nobody asks because of a forgery"
-    );
+    assert_eq!(world.calls(&payment, "query").await, 0, "nobody asks because of a forgery");
     assert_eq!(world.payment(&payment).await["state"], "pending");
     // The honest one is heard all the same.
     assert_eq!(world.notify(&payment, "truth").await["body"], "success");
@@ -123,11 +91,7 @@ async fn what_is_signed_but_not_ours_is_refused_and_told() {
         let tables = set(&["events", "notifications", "orders"]);
         assert_eq!(changed(&world, &before).await, tables, "{kind} {more}");
         let order = world.order_of(&payment).await;
-        assert_eq!(
-            (&order["state"], &order["paid"]),
-            (&json!("open"), &json!(0)),
-            "{kind} {more}"
-        );
+        assert_eq!((&order["state"], &order["paid"]), (&json!("open"), &json!(0)), "{kind} {more}");
         let list = format!("/v1/events?order_id={}", text(&payment, "order_id"));
         let list = world.get(&list).await.ok();
         let event = list["data"].as_array().unwrap().last().unwrap();
@@ -152,17 +116,12 @@ async fn a_message_counts_at_the_address_that_it_was_meant_for() {
     // Signed, true, and sent to an account that has no such payment.
     let elsewhere = json!({ "notify_url": other["notify_url"] });
     let answer = world.notify_with(&payment, "truth", elsewhere).await;
-    assert_eq!(
-        (&answer["status"], &answer["body"]),
-        (&json!(400), &json!("fail"))
-    );
+    assert_eq!((&answer["status"], &answer["body"]), (&json!(400), &json!("fail")));
     assert_eq!(changed(&world, &before).await, set(&["notifications"]));
     // To an account that is not there at all: nobody could even keep it.
     let before = world.dump().await;
     let nowhere = format!("{}/notify/acc_{}", world.url, "0".repeat(32));
-    let answer = world
-        .notify_with(&payment, "truth", json!({ "notify_url": nowhere }))
-        .await;
+    let answer = world.notify_with(&payment, "truth", json!({ "notify_url": nowhere })).await;
     assert_eq!(answer["status"], 404);
     assert_eq!(changed(&world, &before).await, set(&[]));
 }
@@ -180,9 +139,7 @@ async fn a_return_is_no_notification_and_a_notification_no_return() {
     let kind = "application/x-www-form-urlencoded; text/html; charset=utf-8";
     let (return_to, signed) = text(&paid, "return_to").split_once('?').unwrap();
     let before = world.dump().await;
-    let answer = world
-        .post_form(text(&account, "notify_url"), kind, signed)
-        .await;
+    let answer = world.post_form(text(&account, "notify_url"), kind, signed).await;
     assert_eq!((answer.status, answer.text.as_str()), (400, "fail"));
     assert_eq!(changed(&world, &before).await, set(&["notifications"]));
 
@@ -190,33 +147,17 @@ async fn a_return_is_no_notification_and_a_notification_no_return() {
     let before = world.dump().await;
     let place = format!("{return_to}?{}", text(&notification, "form"));
     let answer = world.client.get(place).send().await.unwrap();
-    assert_eq!(
-        answer.status(),
-        303,
-        "a browser is sent to the cashier whatever it brings"
-    );
+    assert_eq!(answer.status(), 303, "a browser is sent to the cashier whatever it brings");
     assert_eq!(changed(&world, &before).await, set(&["notifications"]));
     assert_eq!(world.calls(&payment, "query").await, 0);
 
     // A return that somebody bent on its way.
-    for bent in [
-        signed.replace("12.50", "0.01"),
-        signed.replace("sign=", "sign=AA"),
-        String::new(),
-    ] {
+    for bent in [signed.replace("12.50", "0.01"), signed.replace("sign=", "sign=AA"), String::new()]
+    {
         let before = world.dump().await;
-        let answer = world
-            .client
-            .get(format!("{return_to}?{bent}"))
-            .send()
-            .await
-            .unwrap();
+        let answer = world.client.get(format!("{return_to}?{bent}")).send().await.unwrap();
         assert_eq!(answer.status(), 303);
-        assert_eq!(
-            changed(&world, &before).await,
-            set(&["notifications"]),
-            "{bent}"
-        );
+        assert_eq!(changed(&world, &before).await, set(&["notifications"]), "{bent}");
     }
     assert_eq!(world.payment(&payment).await["state"], "pending");
 }
@@ -226,11 +167,8 @@ async fn bytes_that_are_no_message_are_kept_and_refused() {
     let world = World::start().await;
     let payment = paid_in_silence(&world).await;
     let draft = world.draft(&payment, "truth").await;
-    let (url, form, form_kind) = (
-        text(&draft, "url"),
-        text(&draft, "form"),
-        text(&draft, "content_type"),
-    );
+    let (url, form, form_kind) =
+        (text(&draft, "url"), text(&draft, "form"), text(&draft, "content_type"));
     let rows = [
         ("", form_kind),
         ("a", form_kind),
@@ -244,16 +182,8 @@ async fn bytes_that_are_no_message_are_kept_and_refused() {
     for (body, kind) in rows {
         let before = world.dump().await;
         let answer = world.post_form(url, kind, body).await;
-        assert_eq!(
-            (answer.status, answer.text.as_str()),
-            (400, "fail"),
-            "{kind} {body}"
-        );
-        assert_eq!(
-            changed(&world, &before).await,
-            set(&["notifications"]),
-            "{kind} {body}"
-        );
+        assert_eq!((answer.status, answer.text.as_str()), (400, "fail"), "{kind} {body}");
+        assert_eq!(changed(&world, &before).await, set(&["notifications"]), "{kind} {body}");
     }
     let kept = "SELECT CAST(body AS TEXT) FROM notifications WHERE length(body) > 0 ORDER BY received_at, id";
     let kept = world.select(kept).await;
@@ -263,10 +193,7 @@ async fn bytes_that_are_no_message_are_kept_and_refused() {
         "raw bytes are kept"
     );
     let large = "x".repeat((1 << 20) + 1);
-    world
-        .post_form(url, form_kind, &large)
-        .await
-        .refused(413, "body-too-large");
+    world.post_form(url, form_kind, &large).await.refused(413, "body-too-large");
     // As the provider really writes its type: with a parameter that no strict reader takes.
     assert_eq!(world.post_form(url, form_kind, form).await.text, "success");
     assert_eq!(world.payment(&payment).await["state"], "succeeded");

@@ -9,6 +9,7 @@ mod cashier;
 mod closing;
 mod crowds;
 mod forgeries;
+mod lists;
 mod messages;
 mod products;
 mod reconciliation;

@@ -8,11 +8,7 @@ use tollgate_tests::reply::text;
 async fn stands(world: &World, payment: &Value, order: &str, refunded: i64) {
     let now = world.payment(payment).await;
     let wanted = (&json!("succeeded"), &json!(1250), &json!(refunded));
-    assert_eq!(
-        (&now["state"], &now["taken"], &now["refunded"]),
-        wanted,
-        "{now}"
-    );
+    assert_eq!((&now["state"], &now["taken"], &now["refunded"]), wanted, "{now}");
     assert_eq!(world.order_of(payment).await["state"], order);
 }
 
@@ -23,14 +19,9 @@ async fn twice_late_and_out_of_order_nothing_goes_back() {
     world.acknowledged(&payment).await;
     world.lose_notifications().await;
     let events = world.events(&payment).await;
-    for kind in [
-        "duplicate",
-        "truth",
-        "wait_after_paid",
-        "closed_after_paid",
-        "finished",
-        "success",
-    ] {
+    for kind in
+        ["duplicate", "truth", "wait_after_paid", "closed_after_paid", "finished", "success"]
+    {
         let answer = world.notify(&payment, kind).await;
         assert_eq!(
             (&answer["status"], &answer["body"]),
@@ -52,11 +43,7 @@ async fn what_is_only_claimed_is_asked_about() {
     // Signed by the provider, and its books say otherwise: it hears no success, and may say it again.
     for kind in ["success", "finished"] {
         let answer = world.notify(&payment, kind).await;
-        assert_eq!(
-            (&answer["status"], &answer["body"]),
-            (&json!(503), &json!("fail")),
-            "{kind}"
-        );
+        assert_eq!((&answer["status"], &answer["body"]), (&json!(503), &json!("fail")), "{kind}");
         assert_eq!(world.kept().await.last().unwrap(), "waiting", "{kind}");
         assert_eq!(world.payment(&payment).await["state"], "pending", "{kind}");
     }
@@ -65,10 +52,7 @@ async fn what_is_only_claimed_is_asked_about() {
     world.act(&payment, "pay").await;
     world.make_due("read_notice").await;
     world.payment_until(&payment, "succeeded").await;
-    assert_eq!(
-        world.events(&payment).await,
-        ["order.created", "payment.succeeded", "order.paid"]
-    );
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,10 +66,7 @@ async fn the_first_word_may_be_that_it_is_finished() {
     assert!(text(&answer, "form").contains("TRADE_FINISHED"), "{answer}");
     assert_eq!(answer["body"], "success");
     stands(&world, &payment, "paid", 0).await;
-    assert_eq!(
-        world.events(&payment).await,
-        ["order.created", "payment.succeeded", "order.paid"]
-    );
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
 }
 
 /// A refund is told as another notice of the paid trade: never a second payment, and at the end the word for closed.
@@ -98,10 +79,7 @@ async fn a_notice_of_a_refund_is_no_second_payment_and_no_closing() {
     let before = world.events(&payment).await;
     let answer = world.notify(&payment, "refund_notice").await;
     assert!(text(&answer, "form").contains("TRADE_SUCCESS"), "{answer}");
-    assert!(
-        text(&answer, "form").contains("refund_fee=2.50"),
-        "{answer}"
-    );
+    assert!(text(&answer, "form").contains("refund_fee=2.50"), "{answer}");
     assert_eq!(answer["body"], "success");
     stands(&world, &payment, "partially_refunded", 250).await;
     assert_eq!(world.events(&payment).await, before);
@@ -130,10 +108,7 @@ async fn a_refund_notice_before_the_payments_own() {
     // A refund that we did not ask for is not ours to book: the day's bill shows it.
     stands(&world, &payment, "paid", 0).await;
     world.notify(&payment, "duplicate").await;
-    assert_eq!(
-        world.events(&payment).await,
-        ["order.created", "payment.succeeded", "order.paid"]
-    );
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,10 +119,7 @@ async fn odd_bytes_in_subject_and_description_go_there_and_back() {
         ("绿茶 100% + 🍵", Some("a+b %2B %25 é")),
         ("100%25", Some("%")),
         (" lead and trail ", None),
-        (
-            "\"quoted\" \\ 'and' <b>",
-            Some("\u{1F469}\u{200D}\u{1F33E}"),
-        ),
+        ("\"quoted\" \\ 'and' <b>", Some("\u{1F469}\u{200D}\u{1F33E}")),
         ("a/b=c&d", Some("x=1&y=2/3")),
         ("龘靐齉 ﷽", Some("ÿ\u{00A0}")),
     ] {
@@ -179,10 +151,7 @@ async fn success_is_said_once_it_is_written() {
     // No waiting here: the row was there before the word.
     let rows = world.select("SELECT state FROM payments").await;
     let events = world.select("SELECT kind FROM events ORDER BY id").await;
-    assert_eq!(
-        (answer["body"].as_str(), rows),
-        (Some("success"), vec!["succeeded".to_owned()])
-    );
+    assert_eq!((answer["body"].as_str(), rows), (Some("success"), vec!["succeeded".to_owned()]));
     assert_eq!(events, ["order.created", "payment.succeeded", "order.paid"]);
     let answers = answer["answers"].as_array().unwrap();
     assert_eq!((answers.len(), &answers[0]["status"]), (1, &json!(200)));
@@ -197,13 +166,7 @@ async fn notices_about_other_things_are_taken_and_change_nothing() {
     let before = world.dump().await;
     let other = json!({ "set": { "notify_type": "servicemarket_order_notify" } });
     let answer = world.notify_with(&payment, "truth", other).await;
-    assert_eq!(
-        (&answer["status"], &answer["body"]),
-        (&json!(200), &json!("success"))
-    );
+    assert_eq!((&answer["status"], &answer["body"]), (&json!(200), &json!("success")));
     let after = world.dump().await;
-    assert_eq!(
-        before.changed(&after).into_iter().collect::<Vec<_>>(),
-        ["notifications"]
-    );
+    assert_eq!(before.changed(&after).into_iter().collect::<Vec<_>>(), ["notifications"]);
 }

@@ -7,28 +7,13 @@ use tollgate_tests::reply::text;
 /// From the payer's side to the shop's: paid once, told once, acknowledged.
 async fn ends_paid(world: &World, payment: &Value) {
     let paid = world.payment_until(payment, "succeeded").await;
-    assert_eq!(
-        (&paid["taken"], &paid["amount"]),
-        (&json!(1250), &json!(1250)),
-        "{paid}"
-    );
-    assert_eq!(
-        paid["provider_reference"],
-        world.trade(payment).await["trade_no"],
-        "{paid}"
-    );
+    assert_eq!((&paid["taken"], &paid["amount"]), (&json!(1250), &json!(1250)), "{paid}");
+    assert_eq!(paid["provider_reference"], world.trade(payment).await["trade_no"], "{paid}");
     assert_eq!(paid["failure"], Value::Null);
     let order = world.order_of(payment).await;
-    assert_eq!(
-        (&order["state"], &order["paid"]),
-        (&json!("paid"), &json!(1250)),
-        "{order}"
-    );
+    assert_eq!((&order["state"], &order["paid"]), (&json!("paid"), &json!(1250)), "{order}");
     assert_eq!(order["payments"], json!([paid]));
-    assert_eq!(
-        world.events(payment).await,
-        ["order.created", "payment.succeeded", "order.paid"]
-    );
+    assert_eq!(world.events(payment).await, ["order.created", "payment.succeeded", "order.paid"]);
     world.acknowledged(payment).await;
 }
 
@@ -57,10 +42,7 @@ async fn a_payer_at_a_desk_or_on_a_phone_pays_on_the_providers_page() {
         assert!(place.starts_with(&world.simulator.url), "{place}");
         let paid = world.payer_pays(&payment).await;
         let back = world.comes_back(&paid).await;
-        assert_eq!(
-            (back.status, back.header("location")),
-            (303, text(&order, "cashier_url"))
-        );
+        assert_eq!((back.status, back.header("location")), (303, text(&order, "cashier_url")));
         ends_paid(&world, &payment).await;
     }
 }
@@ -84,16 +66,10 @@ async fn an_app_pays_and_hands_over_what_it_was_told() {
     let told = world.payer_pays(&payment).await;
     assert_eq!(told["resultStatus"], "9000", "{told}");
     let path = format!("/v1/payments/{}/client-result", text(&payment, "id"));
-    let paid = world
-        .post(&path, json!({ "result": told.to_string() }))
-        .await
-        .ok();
+    let paid = world.post(&path, json!({ "result": told.to_string() })).await.ok();
     assert_eq!(paid["state"], "succeeded", "{paid}");
     world.notify(&payment, "duplicate").await;
-    assert_eq!(
-        world.events(&payment).await,
-        ["order.created", "payment.succeeded", "order.paid"]
-    );
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
     assert_eq!(world.order_of(&payment).await["state"], "paid");
 }
 
@@ -105,17 +81,13 @@ async fn what_an_app_says_proves_nothing_and_a_forged_result_is_refused() {
     let path = format!("/v1/payments/{}/client-result", text(&payment, "id"));
     for act in ["open", "cancel"] {
         let told = world.app(&payment, act).await.json;
-        let reply = world
-            .post(&path, json!({ "result": told.to_string() }))
-            .await;
+        let reply = world.post(&path, json!({ "result": told.to_string() })).await;
         assert!(matches!(reply.status, 200 | 422), "{act}: {}", reply.text);
         assert_eq!(world.payment(&payment).await["state"], "pending", "{act}");
     }
     world.fault("app_result", "bad_signature", json!({})).await;
     let told = world.app(&payment, "pay").await.json;
-    let refused = world
-        .post(&path, json!({ "result": told.to_string() }))
-        .await;
+    let refused = world.post(&path, json!({ "result": told.to_string() })).await;
     let refused = refused.refused(422, "invalid-request");
     assert_eq!(refused["errors"][0]["field"], "result");
     assert_eq!(world.payment(&payment).await["state"], "pending");
@@ -131,16 +103,9 @@ async fn what_an_app_says_proves_nothing_and_a_forged_result_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_in_place_of_bare_keys_work_as_well() {
     let world = World::start().await;
-    let account = world
-        .post("/v1/accounts", world.credentials("certificate_account"))
-        .await
-        .ok();
-    let slots: Vec<_> = account["slots"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|slot| text(slot, "name"))
-        .collect();
+    let account = world.post("/v1/accounts", world.credentials("certificate_account")).await.ok();
+    let slots: Vec<_> =
+        account["slots"].as_array().unwrap().iter().map(|slot| text(slot, "name")).collect();
     assert!(
         slots.contains(&"alipay-certificate") && !slots.contains(&"alipay-public-key"),
         "{slots:?}"
@@ -149,10 +114,7 @@ async fn certificates_in_place_of_bare_keys_work_as_well() {
         let payment = world.pay(&world.order(1250).await, method).await;
         world.payer_pays(&payment).await;
         ends_paid(&world, &payment).await;
-        let refund = world
-            .refund(&payment, &format!("R-{method}"), 250)
-            .await
-            .ok();
+        let refund = world.refund(&payment, &format!("R-{method}"), 250).await.ok();
         assert_eq!(refund["state"], "succeeded", "{refund}");
     }
 }

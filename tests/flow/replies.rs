@@ -32,15 +32,8 @@ async fn an_answer_that_is_not_the_providers_word_is_none() {
     ] {
         world.fault("query", verb, more.clone()).await;
         let problem = world.sync(&payment).await.refused(503, "unavailable");
-        assert!(
-            text(&problem, "detail").starts_with("no answer"),
-            "{verb}: {problem}"
-        );
-        assert_eq!(
-            world.payment(&payment).await["state"],
-            "pending",
-            "{verb} {more}"
-        );
+        assert!(text(&problem, "detail").starts_with("no answer"), "{verb}: {problem}");
+        assert_eq!(world.payment(&payment).await["state"], "pending", "{verb} {more}");
         world.forget("faults").await;
     }
     assert_eq!(world.events(&payment).await, ["order.created"]);
@@ -51,15 +44,11 @@ async fn an_answer_that_is_not_the_providers_word_is_none() {
 async fn an_unsigned_refusal_is_no_refusal() {
     let world = World::start().await;
     let payment = paid_in_silence(&world).await;
-    world
-        .fault("query", "refuse", json!({ "value": "ACQ.TRADE_NOT_EXIST" }))
-        .await;
+    world.fault("query", "refuse", json!({ "value": "ACQ.TRADE_NOT_EXIST" })).await;
     world.fault("query", "unsigned", json!({})).await;
     world.sync(&payment).await.refused(503, "unavailable");
     // Signed, it says that nothing is there: which proves nothing before anybody has scanned.
-    world
-        .fault("query", "refuse", json!({ "value": "ACQ.TRADE_NOT_EXIST" }))
-        .await;
+    world.fault("query", "refuse", json!({ "value": "ACQ.TRADE_NOT_EXIST" })).await;
     assert_eq!(world.sync(&payment).await.ok()["state"], "pending");
     assert_eq!(world.order_of(&payment).await["state"], "open");
     assert_eq!(world.sync(&payment).await.ok()["state"], "succeeded");
@@ -78,9 +67,7 @@ async fn raw_bytes_are_what_is_signed() {
     ] {
         let world = World::start().await;
         let payment = paid_in_silence(&world).await;
-        world
-            .fault("query", "set", json!({ "set": { name: value } }))
-            .await;
+        world.fault("query", "set", json!({ "set": { name: value } })).await;
         let now = world.sync(&payment).await.ok();
         assert_eq!(
             (&now["state"], &now["taken"]),
@@ -95,20 +82,10 @@ async fn words_for_a_state_that_nobody_knows_change_nothing() {
     let world = World::start().await;
     let payment = paid_in_silence(&world).await;
     for status in ["TRADE_PENDING", "", "success", "TRADE_SUCCES"] {
-        world
-            .fault("query", "lie_status", json!({ "value": status }))
-            .await;
+        world.fault("query", "lie_status", json!({ "value": status })).await;
         let reply = world.sync(&payment).await;
-        assert!(
-            matches!(reply.status, 200 | 503),
-            "{status}: {}",
-            reply.text
-        );
-        assert_eq!(
-            world.payment(&payment).await["state"],
-            "pending",
-            "{status}"
-        );
+        assert!(matches!(reply.status, 200 | 503), "{status}: {}", reply.text);
+        assert_eq!(world.payment(&payment).await["state"], "pending", "{status}");
     }
     assert_eq!(world.events(&payment).await, ["order.created"]);
 }
@@ -123,27 +100,11 @@ async fn each_exchange_is_on_record_without_secrets() {
     let records = world
         .select("SELECT operation || ' ' || record FROM exchanges ORDER BY created_at, id")
         .await;
-    let of = |operation: &str| {
-        records
-            .iter()
-            .filter(|row| row.starts_with(operation))
-            .count()
-    };
+    let of = |operation: &str| records.iter().filter(|row| row.starts_with(operation)).count();
     assert_eq!((of("query-payment"), of("refund")), (1, 1), "{records:#?}");
-    let secret = world.credentials("account")["secrets"]["app-private-key"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert!(
-        records.iter().all(|row| !row.contains(&secret[..64])),
-        "the key is in a record"
-    );
-    let query = records
-        .iter()
-        .find(|row| row.starts_with("query-payment"))
-        .unwrap();
-    assert!(
-        query.contains("TRADE_SUCCESS") && query.contains("alipay.trade.query"),
-        "{query}"
-    );
+    let secret =
+        world.credentials("account")["secrets"]["app-private-key"].as_str().unwrap().to_owned();
+    assert!(records.iter().all(|row| !row.contains(&secret[..64])), "the key is in a record");
+    let query = records.iter().find(|row| row.starts_with("query-payment")).unwrap();
+    assert!(query.contains("TRADE_SUCCESS") && query.contains("alipay.trade.query"), "{query}");
 }

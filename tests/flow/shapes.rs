@@ -7,10 +7,9 @@ use tollgate_tests::reply::text;
 /// What differs from run to run, by what it is.
 fn redacted(value: &Value, world: &World) -> Value {
     match value {
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| (name.clone(), named(name, value, world)))
-            .collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), named(name, value, world))).collect()
+        }
         Value::Array(list) => list.iter().map(|value| redacted(value, world)).collect(),
         other => other.clone(),
     }
@@ -20,15 +19,10 @@ fn named(name: &str, value: &Value, world: &World) -> Value {
     let Some(text) = value.as_str() else {
         return redacted(value, world);
     };
-    let text = text
-        .replace(&world.url, "{gateway}")
-        .replace(&world.simulator.url, "{provider}");
+    let text = text.replace(&world.url, "{gateway}").replace(&world.simulator.url, "{provider}");
     match name {
         "created_at" | "updated_at" | "expires_at" => {
-            assert!(
-                text.ends_with('Z') && text.len() >= 20,
-                "{name} is no time: {text}"
-            );
+            assert!(text.ends_with('Z') && text.len() >= 20, "{name} is no time: {text}");
             json!("{time}")
         }
         "reference" => {
@@ -53,10 +47,7 @@ fn parameter_names(url: &str) -> String {
     let Some((place, query)) = url.split_once('?') else {
         return url.to_owned();
     };
-    let names: Vec<_> = query
-        .split('&')
-        .filter_map(|pair| pair.split('=').next())
-        .collect();
+    let names: Vec<_> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
     format!("{place}?{}", names.join("&"))
 }
 
@@ -113,10 +104,8 @@ async fn actions_of_every_kind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_problem_and_the_page_that_explains_it() {
     let world = World::start().await;
-    let problem = world
-        .post("/v1/orders", json!({ "number": "1" }))
-        .await
-        .refused(422, "invalid-request");
+    let problem =
+        world.post("/v1/orders", json!({ "number": "1" })).await.refused(422, "invalid-request");
     insta::assert_json_snapshot!("problem", problem);
     let page = world.get(text(&problem, "type")).await;
     assert_eq!(page.status, 200);
@@ -128,24 +117,15 @@ async fn what_a_plugin_asks_for_is_shown() {
     let world = World::start().await;
     let plugins = world.get("/v1/plugins").await.ok();
     assert_eq!(plugins["refused"], json!([]));
-    let alipay = plugins["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|plugin| plugin["id"] == "alipay")
-        .unwrap();
+    let alipay =
+        plugins["data"].as_array().unwrap().iter().find(|plugin| plugin["id"] == "alipay").unwrap();
     let imports = alipay["imports"].as_array().unwrap();
     assert!(!imports.is_empty());
     assert!(
-        imports
-            .iter()
-            .all(|name| name.as_str().unwrap().starts_with("tollgate:")),
+        imports.iter().all(|name| name.as_str().unwrap().starts_with("tollgate:")),
         "{imports:?}"
     );
     assert_eq!(text(alipay, "digest").len(), 64, "{alipay}");
     let health = world.get("/healthz").await;
-    assert_eq!(
-        (health.status, world.get("/readyz").await.status),
-        (200, 200)
-    );
+    assert_eq!((health.status, world.get("/readyz").await.status), (200, 200));
 }

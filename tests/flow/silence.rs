@@ -9,11 +9,7 @@ use tollgate_tests::{Setup, World, until};
 const ONCE: [&str; 3] = ["order.created", "payment.succeeded", "order.paid"];
 
 fn impatient() -> Setup {
-    Setup {
-        call_ms: 1_500,
-        confirm_ms: 400,
-        ..Setup::default()
-    }
+    Setup { call_ms: 1_500, confirm_ms: 400, ..Setup::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,36 +32,21 @@ async fn a_question_without_an_answer_keeps_the_message_and_its_job() {
         world.fault("query", verb, more).await;
         let began = Instant::now();
         let answer = world.notify(&payment, "duplicate").await;
-        assert_eq!(
-            (&answer["status"], &answer["body"]),
-            (&json!(503), &json!("fail")),
-            "{verb}"
-        );
-        assert!(
-            began.elapsed().as_secs() < 4,
-            "{verb}: the provider waits no longer than we said"
-        );
+        assert_eq!((&answer["status"], &answer["body"]), (&json!(503), &json!("fail")), "{verb}");
+        assert!(began.elapsed().as_secs() < 4, "{verb}: the provider waits no longer than we said");
         assert_eq!(world.kept().await.last().unwrap(), "waiting", "{verb}");
         assert_eq!(world.payment(&payment).await["state"], "pending", "{verb}");
         assert_eq!(world.events(&payment).await, ["order.created"], "{verb}");
         world.forget("faults").await;
     }
     let jobs = "SELECT CAST(count(*) AS TEXT) FROM jobs WHERE kind = 'read_notice'";
-    assert_eq!(
-        world.select(jobs).await,
-        ["8"],
-        "each message that waits has its job"
-    );
+    assert_eq!(world.select(jobs).await, ["8"], "each message that waits has its job");
     world.make_due("read_notice").await;
     world.payment_until(&payment, "succeeded").await;
     world.idle().await;
     assert_eq!(world.events(&payment).await, ONCE);
     let kept = world.kept().await;
-    assert!(
-        kept.iter()
-            .all(|state| matches!(state.as_str(), "applied" | "duplicate")),
-        "{kept:?}"
-    );
+    assert!(kept.iter().all(|state| matches!(state.as_str(), "applied" | "duplicate")), "{kept:?}");
     assert_eq!(world.select(jobs).await, ["0"]);
 }
 
@@ -127,37 +108,27 @@ async fn the_schedule_goes_on_while_nobody_has_paid_or_answers() {
     world.lose_notifications().await;
     let payment = world.started(1250, "page").await;
     let due = "SELECT CAST(due_at / 1000000 - unixepoch() AS TEXT) FROM jobs WHERE kind = 'query_payment'";
-    for (asked, (verb, gap)) in [("none", 10), ("drop", 20), ("error_500", 30), ("none", 60)]
-        .into_iter()
-        .enumerate()
+    for (asked, (verb, gap)) in
+        [("none", 10), ("drop", 20), ("error_500", 30), ("none", 60)].into_iter().enumerate()
     {
         if verb != "none" {
             world.fault("query", verb, json!({})).await;
         }
         world.make_due("query_payment").await;
-        let count = format!(
-            "SELECT CAST(count(*) AS TEXT) FROM payments WHERE asked = {}",
-            asked + 1
-        );
+        let count =
+            format!("SELECT CAST(count(*) AS TEXT) FROM payments WHERE asked = {}", asked + 1);
         let asked_now = async || (world.select(&count).await == ["1"]).then_some(());
         until("the next question", asked_now).await;
         world.idle().await;
         let left: i64 = world.select(due).await[0].parse().unwrap();
-        assert!(
-            (gap - 5..=gap + 1).contains(&left),
-            "question {asked}: {left} s left of {gap}"
-        );
+        assert!((gap - 5..=gap + 1).contains(&left), "question {asked}: {left} s left of {gap}");
         assert_eq!(world.payment(&payment).await["state"], "pending");
     }
     world.payer_pays(&payment).await;
     world.make_due("query_payment").await;
     world.payment_until(&payment, "succeeded").await;
     world.idle().await;
-    assert_eq!(
-        world.select(due).await,
-        Vec::<String>::new(),
-        "nothing is left to ask"
-    );
+    assert_eq!(world.select(due).await, Vec::<String>::new(), "nothing is left to ask");
 }
 
 /// The provider took the order and its answer got lost: that is not a failure, and somebody may have paid.
@@ -182,20 +153,17 @@ async fn a_payment_whose_start_was_not_answered_is_unknown_until_it_is_known() {
         );
         assert_eq!(payment["action"]["kind"], "none", "{verb}");
         // While nobody knows, no second attempt is started.
-        world
-            .try_pay(&order, "qr")
-            .await
-            .refused(409, "payment-open");
+        world.try_pay(&order, "qr").await.refused(409, "payment-open");
         world.make_due("query_payment").await;
         world.idle().await;
-        assert_eq!(
-            world.payment(&payment).await["state"],
-            "unknown",
-            "{verb}: not there yet proves nothing"
-        );
+        // The provider has never seen it, or nobody has scanned it: it is handed out again, the same one.
+        let again = world.payment_until(&payment, "pending").await;
+        assert_eq!(again["action"]["kind"], "qr_code", "{verb}");
+        assert_eq!(again["reference"], payment["reference"], "{verb}");
+        assert_eq!(again["failure"], Value::Null, "{verb}");
         world.forget("faults").await;
         if verb == "drop" || verb == "error_500" {
-            // It never arrived: the shop ends the order, and nobody can pay it.
+            // Nobody has scanned it: the shop ends the order.
             assert_eq!(world.close(&order).await.ok()["state"], "closed", "{verb}");
             assert_eq!(world.payment(&payment).await["state"], "closed", "{verb}");
             continue;
@@ -213,29 +181,15 @@ async fn a_payment_that_the_provider_refuses_has_failed_and_another_may_start() 
     let world = World::start().await;
     world.account().await;
     let order = world.order(1250).await;
-    world
-        .fault(
-            "precreate",
-            "refuse",
-            json!({ "value": "ACQ.ACCESS_FORBIDDEN" }),
-        )
-        .await;
+    world.fault("precreate", "refuse", json!({ "value": "ACQ.ACCESS_FORBIDDEN" })).await;
     let failed = world.pay(&order, "qr").await;
     assert_eq!(failed["state"], "failed", "{failed}");
-    assert_eq!(
-        failed["failure"]["provider_code"], "ACQ.ACCESS_FORBIDDEN",
-        "{failed}"
-    );
+    assert_eq!(failed["failure"]["provider_code"], "ACQ.ACCESS_FORBIDDEN", "{failed}");
     assert_eq!(world.order_of(&order).await["state"], "open");
     let payment = world.pay(&order, "qr").await;
     world.payer_pays(&payment).await;
     world.order_until(&order, "paid").await;
-    let wanted = [
-        "order.created",
-        "payment.failed",
-        "payment.succeeded",
-        "order.paid",
-    ];
+    let wanted = ["order.created", "payment.failed", "payment.succeeded", "order.paid"];
     assert_eq!(world.events(&order).await, wanted);
 }
 
@@ -277,30 +231,37 @@ async fn a_shop_that_hangs_up_loses_nothing() {
     let body = json!({ "payment_id": payment["id"], "number": "R-1", "amount": 250 });
     hang_up(&world, &format!("{}/v1/refunds", world.url), body).await;
     let refund = until("the refund", async || {
-        let list = world
-            .get(&format!("/v1/refunds?payment_id={}", text(&payment, "id")))
-            .await
-            .ok();
+        let list =
+            world.get(&format!("/v1/refunds?payment_id={}", text(&payment, "id"))).await.ok();
         Some(list["data"][0].clone()).filter(|refund| refund["state"] == "succeeded")
     })
     .await;
     let again = world.refund(&payment, "R-1", 250).await;
-    assert_eq!(
-        (again.status, &again.json),
-        (200, &refund),
-        "the same request finds it"
-    );
+    assert_eq!((again.status, &again.json), (200, &refund), "the same request finds it");
     assert_eq!(world.calls(&payment, "refund").await, 1);
 }
 
 async fn hang_up(world: &World, url: &str, body: Value) {
     let request = world.client.post(url).bearer_auth(&world.key).json(&body);
-    let sent = request
-        .timeout(std::time::Duration::from_millis(150))
-        .send()
+    let sent = request.timeout(std::time::Duration::from_millis(150)).send().await;
+    assert!(sent.is_err_and(|error| error.is_timeout()), "the provider was too fast");
+}
+
+/// The provider keeps its own schedule: it sends again until it hears its word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_provider_sends_again_until_it_hears_success() {
+    let world = World::with(Setup { time_scale: 1_000, ..impatient() }).await;
+    let payment = world.started(1250, "page").await;
+    world.stop_the_clock().await;
+    world.fault("query", "drop", json!({ "times": 2 })).await;
+    world.payer_pays(&payment).await;
+    world.acknowledged(&payment).await;
+    let log = world
+        .simulated(&format!("notifications?out_trade_no={}", text(&payment, "reference")))
         .await;
-    assert!(
-        sent.is_err_and(|error| error.is_timeout()),
-        "the provider was too fast"
-    );
+    let attempts = log["notifications"][0]["attempts"].as_array().unwrap();
+    let statuses: Vec<_> =
+        attempts.iter().map(|attempt| attempt["status"].as_u64().unwrap()).collect();
+    assert_eq!(statuses, [503, 503, 200], "{log}");
+    assert_eq!(world.events(&payment).await, ONCE);
 }

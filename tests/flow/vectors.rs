@@ -41,11 +41,7 @@ fn bench() -> Bench {
         ("alipay-public-key".to_owned(), secret(ALIPAY_KEY)),
     ]);
     let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets).unwrap());
-    Bench {
-        plugin,
-        keys,
-        _registry: registry,
-    }
+    Bench { plugin, keys, _registry: registry }
 }
 
 async fn read(bench: &Bench, channel: Channel, text: &str) -> Called<Result<Reading, Fault>> {
@@ -54,21 +50,13 @@ async fn read(bench: &Bench, channel: Channel, text: &str) -> Called<Result<Read
         channel,
         method: if returned { "GET" } else { "POST" }.to_owned(),
         url: "https://gateway.example/notify".to_owned(),
-        query: if returned {
-            text.to_owned()
-        } else {
-            String::new()
-        },
+        query: if returned { text.to_owned() } else { String::new() },
         // As the provider really sends it, illegal parameter and all.
         headers: vec![(
             "content-type".to_owned(),
             "application/x-www-form-urlencoded; text/html; charset=utf-8".to_owned(),
         )],
-        body: if returned {
-            Vec::new()
-        } else {
-            text.as_bytes().to_vec()
-        },
+        body: if returned { Vec::new() } else { text.as_bytes().to_vec() },
         received_ms: NOW_MS,
     };
     let context = Context {
@@ -84,11 +72,7 @@ async fn read(bench: &Bench, channel: Channel, text: &str) -> Called<Result<Read
         origins: Vec::new(),
         extra: Vec::new(),
     };
-    bench
-        .plugin
-        .read(context, &bench.keys, message, None, None)
-        .await
-        .unwrap()
+    bench.plugin.read(context, &bench.keys, message, None, None).await.unwrap()
 }
 
 fn only_event(called: Called<Result<Reading, Fault>>) -> Event {
@@ -106,15 +90,9 @@ async fn the_published_notification_is_read_in_the_sandbox() {
     let fact = only_event(called).fact;
     assert_eq!(fact.about, Subject::Payment(PaymentStatus::Succeeded));
     assert_eq!(fact.payment_ref.as_deref(), Some("1703147160"));
-    assert_eq!(
-        fact.provider_ref.as_deref(),
-        Some("2023122122001499160501589436")
-    );
+    assert_eq!(fact.provider_ref.as_deref(), Some("2023122122001499160501589436"));
     let amount = fact.amount.unwrap();
-    assert_eq!(
-        (amount.minor, amount.currency.as_str(), amount.exponent),
-        (1, "CNY", 2)
-    );
+    assert_eq!((amount.minor, amount.currency.as_str(), amount.exponent), (1, "CNY", 2));
     assert_eq!(fact.at.as_deref(), Some("2023-12-21T16:26:43+08:00"));
 }
 
@@ -131,18 +109,11 @@ async fn the_published_return_is_read_in_the_sandbox_and_proves_no_payment() {
 #[tokio::test]
 async fn a_changed_byte_of_either_is_refused() {
     let bench = bench();
-    let notification = NOTIFICATION
-        .trim_end()
-        .replace("total_amount=0.01", "total_amount=0.02");
-    let returned = RETURN
-        .trim_end()
-        .replace("total_amount=0.01", "total_amount=9.01");
+    let notification = NOTIFICATION.trim_end().replace("total_amount=0.01", "total_amount=0.02");
+    let returned = RETURN.trim_end().replace("total_amount=0.01", "total_amount=9.01");
     assert_ne!(notification, NOTIFICATION.trim_end());
     assert_ne!(returned, RETURN.trim_end());
-    let messages = [
-        (Channel::Notification, notification),
-        (Channel::BrowserReturn, returned),
-    ];
+    let messages = [(Channel::Notification, notification), (Channel::BrowserReturn, returned)];
     for (channel, text) in messages {
         let called = read(&bench, channel, &text).await;
         assert!(!called.signature_held());

@@ -64,7 +64,7 @@ pub async fn payment(
     }
     if let Some(failure) = &particulars.failure {
         row.failure = Some(serde_json::to_string(failure)?);
-    } else if succeeded {
+    } else if succeeded || particulars.action.is_some() {
         row.failure = None;
     }
     payments::update(tx.sql(), &row).await?;

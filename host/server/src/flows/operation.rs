@@ -129,7 +129,16 @@ async fn step(
         Err(error) => return Ok(Next::End(trapped(&error, *sent))),
     };
     let (request, state) = match &built.answer {
-        Ok(Step::Done(outcome)) => return Ok(Next::End(Ending::Done(outcome.clone()))),
+        Ok(Step::Done(outcome)) => {
+            if !built.audit.is_empty() {
+                // Nothing is sent from here: what was signed goes with the payer, and the signing is on record.
+                let name = Running::from(task.operation).name;
+                let mut exchange = Exchange::unsent(&account.plugin, name, &context);
+                exchange.audit.extend(built.audit.iter().cloned());
+                records.0.push((name.to_owned(), serde_json::to_string(&exchange)?));
+            }
+            return Ok(Next::End(Ending::Done(outcome.clone())));
+        }
         Ok(Step::Send(send)) => send.clone(),
         Err(fault) => return Ok(Next::End(faulted(fault, *sent))),
     };
