@@ -37,10 +37,11 @@ async fn misbehaves(plugin: &str, within: Duration, reason: &str) {
     }
     let told = failed(&world, &account, Duration::from_millis(500)).await;
     assert!(told.contains("quarantine") && told.contains(reason), "{told}");
-    let gateway = world.gateway.as_ref().unwrap().gateway();
-    let health = gateway.plugins.get(plugin).unwrap().health();
-    let quarantine = health.into_iter().find_map(|lane| lane.quarantine).unwrap();
-    assert!(quarantine.reason.contains(reason), "{quarantine:?}");
+    let listed = world.get("/v1/plugins").await.ok();
+    let row = listed["data"].as_array().unwrap().iter().find(|row| row["id"] == plugin).unwrap();
+    let requests = &row["health"][0];
+    assert_eq!(requests["failed"], FAILURES, "{requests}");
+    assert!(text(requests, "quarantine").contains(reason), "{requests}");
     // Its neighbour has noticed nothing.
     world.account().await;
     let order = world.order(1250).await;

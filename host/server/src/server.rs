@@ -133,7 +133,8 @@ async fn open_plugins(config: &Config) -> Result<Registry> {
         cache: config.folders.cache.clone(),
         limits: Limits::default(),
         compiler: config.compiler.clone(),
-        concurrency: std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)),
+        // More than there are processors: several plugins that hang at once must not take every turn.
+        concurrency: std::thread::available_parallelism().map_or(8, |cores| cores.get().max(2) * 4),
     };
     let registry = tokio::task::spawn_blocking(|| Registry::open(registry)).await??;
     for file in registry.refused() {

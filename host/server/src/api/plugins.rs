@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use tollgate_plugin::Plugin;
 use tollgate_plugin::contract::{Ability, BillKind, Input, Manifest, Slot};
+use tollgate_plugin::{Health, Lane, Plugin};
 use utoipa::ToSchema;
 
 use super::Shared;
@@ -57,6 +57,23 @@ pub struct LoadedPlugin {
     operations: Vec<Operation>,
     /// The bills that it reads.
     bills: Vec<BillForm>,
+    /// How its calls fare, by kind.
+    health: Vec<Fare>,
+}
+
+/// How one kind of a plugin's calls fares.
+#[derive(Serialize, ToSchema)]
+pub struct Fare {
+    /// requests, notices or bills.
+    calls: &'static str,
+    /// How many have ended, well or not.
+    ended: u64,
+    /// How many of them trapped, ran out of time or out of memory.
+    failed: u64,
+    /// Why they are refused for now; null while they are not.
+    quarantine: Option<String>,
+    /// How long that lasts.
+    quarantine_ms: Option<u64>,
 }
 
 /// A setting.
@@ -154,6 +171,25 @@ impl LoadedPlugin {
             methods: AccountMethod::of(manifest),
             operations: manifest.operations.iter().map(Operation::of).collect(),
             bills: manifest.bills.iter().map(BillForm::of).collect(),
+            health: plugin.health().into_iter().map(Fare::of).collect(),
+        }
+    }
+}
+
+impl Fare {
+    fn of(health: Health) -> Fare {
+        let remaining =
+            health.quarantine.as_ref().map(|quarantine| quarantine.remaining.as_millis());
+        Fare {
+            calls: match health.lane {
+                Lane::Requests => "requests",
+                Lane::Notices => "notices",
+                Lane::Bills => "bills",
+            },
+            ended: health.calls,
+            failed: health.failures,
+            quarantine: health.quarantine.map(|quarantine| quarantine.reason),
+            quarantine_ms: remaining.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX)),
         }
     }
 }
