@@ -93,10 +93,7 @@ impl Places {
             let free = Arc::new(Semaphore::new(count));
             Places { lane, free, lease_ms }
         };
-        [
-            places(Lane::Short, AT_ONCE, LEASE_MS),
-            places(Lane::Bills, BILLS_AT_ONCE, BILLS_LEASE_MS),
-        ]
+        [places(Lane::Short, AT_ONCE, LEASE_MS), places(Lane::Bills, BILLS_AT_ONCE, BILLS_LEASE_MS)]
     }
 
     /// What is to be claimed for the places that are free; none: there are none.

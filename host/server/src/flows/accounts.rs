@@ -44,16 +44,18 @@ pub enum Secret {
 
 impl fmt::Debug for NewAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewAccount").field("plugin", &self.plugin).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("NewAccount")
+            .field("plugin", &self.plugin)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 /// Checks and keeps a new account, its secrets sealed.
 pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) -> Flow<AccountRow> {
-    let plugin = gateway
-        .plugins
-        .get(&new.plugin)
-        .ok_or_else(|| FlowError::invalid("plugin", format!("no plugin {:?} is loaded", new.plugin)))?;
+    let plugin = gateway.plugins.get(&new.plugin).ok_or_else(|| {
+        FlowError::invalid("plugin", format!("no plugin {:?} is loaded", new.plugin))
+    })?;
     let errors = check(gateway, plugin.manifest(), &new);
     if !errors.is_empty() {
         return Err(FlowError::Invalid(errors));
@@ -69,7 +71,8 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) ->
         })
         .collect();
     let plain = Zeroizing::new(serde_json::to_vec(&secrets)?);
-    let slots: BTreeMap<&str, usize> = secrets.iter().map(|(slot, keys)| (slot.as_str(), keys.len())).collect();
+    let slots: BTreeMap<&str, usize> =
+        secrets.iter().map(|(slot, keys)| (slot.as_str(), keys.len())).collect();
     let row = AccountRow {
         merchant_id: merchant,
         id,
@@ -115,13 +118,19 @@ fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldE
         errors.push(FieldError::new("name", "must have 1 to 100 characters"));
     }
     if new.simulator && !gateway.settings.simulators {
-        errors.push(FieldError::new("simulator", "simulators are switched off in this gateway's configuration"));
+        errors.push(FieldError::new(
+            "simulator",
+            "simulators are switched off in this gateway's configuration",
+        ));
     }
     if new.simulator && new.live {
         errors.push(FieldError::new("live", "an account at a simulator moves no real money"));
     }
     if !new.simulator && !new.origins.is_empty() {
-        errors.push(FieldError::new("origins", "only an account at a simulator has addresses of its own"));
+        errors.push(FieldError::new(
+            "origins",
+            "only an account at a simulator has addresses of its own",
+        ));
     }
     if new.fee.is_some_and(|fee| !(0..=1_000_000).contains(&fee.rate_ppm)) {
         errors.push(FieldError::new("fee.rate_ppm", "must be between 0 and 1000000"));
@@ -152,7 +161,8 @@ pub(super) fn check_inputs(
 ) {
     for name in given.keys() {
         if !declared.iter().any(|input| input.name == *name) {
-            errors.push(FieldError::new(format!("{place}.{name}"), "is not declared by the plugin"));
+            errors
+                .push(FieldError::new(format!("{place}.{name}"), "is not declared by the plugin"));
         }
     }
     for input in declared {

@@ -17,7 +17,8 @@ const PUT: &str = "INSERT INTO jobs (merchant_id, id, kind, subject_id, payload,
 const CLAIM: &str = "UPDATE jobs SET leased_until = $2, fence = fence + 1, attempts = attempts + 1 WHERE id IN \
      (SELECT id FROM jobs WHERE due_at <= $1 AND leased_until <= $1 \
      AND (kind IN ('daily_bills', 'reconcile')) = ($4 = 1) ORDER BY due_at LIMIT $3) RETURNING *";
-const FINISH: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND id = $2 AND fence = $3 AND urgings = $4";
+const FINISH: &str =
+    "DELETE FROM jobs WHERE merchant_id = $1 AND id = $2 AND fence = $3 AND urgings = $4";
 const POSTPONE: &str = "UPDATE jobs SET due_at = CASE WHEN urgings = $6 THEN $4 ELSE due_at END, leased_until = 0, \
      reason = $5 WHERE merchant_id = $1 AND id = $2 AND fence = $3";
 const CANCEL: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND kind = $2 AND subject_id = $3";
@@ -160,7 +161,11 @@ pub async fn next_due(sql: &mut AnyConnection, lane: Lane) -> Result<Option<Mome
 }
 
 /// How many jobs of a kind a merchant has.
-pub async fn count(sql: &mut AnyConnection, merchant: MerchantId, kind: &str) -> Result<i64, StoreError> {
+pub async fn count(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    kind: &str,
+) -> Result<i64, StoreError> {
     let (count,): (i64,) =
         sqlx::query_as(COUNT).bind(merchant.to_string()).bind(kind).fetch_one(sql).await?;
     Ok(count)
