@@ -43,10 +43,15 @@ async fn a_question_without_an_answer_keeps_the_message_and_its_job() {
     assert_eq!(world.select(jobs).await, ["8"], "each message that waits has its job");
     world.make_due("read_notice").await;
     world.payment_until(&payment, "succeeded").await;
-    world.idle().await;
+    // Those that were read while another one asked may have waited too long for it: they are read again.
+    until("every message dealt with", async || {
+        world.make_due("read_notice").await;
+        world.idle().await;
+        let kept = world.kept().await;
+        kept.iter().all(|state| matches!(state.as_str(), "applied" | "duplicate")).then_some(())
+    })
+    .await;
     assert_eq!(world.events(&payment).await, ONCE);
-    let kept = world.kept().await;
-    assert!(kept.iter().all(|state| matches!(state.as_str(), "applied" | "duplicate")), "{kept:?}");
     assert_eq!(world.select(jobs).await, ["0"]);
 }
 
