@@ -104,10 +104,7 @@ async fn a_bill_that_is_hostile_is_rejected_and_leaves_nothing() {
             .sum::<u64>();
         assert!(sizes < 64 << 20, "{verb}: {sizes} bytes are left");
     }
-    assert!(
-        other.accept().is_err(),
-        "nobody called the address that the link named"
-    );
+    assert!(other.accept().is_err(), "nobody called the address that the link named");
     // The honest one is taken afterwards, into the same bill.
     let bill = fetch(&world, &account, &day).await;
     assert_eq!((&bill["state"], &bill["rows"]), (&json!("ready"), &json!(3)), "{bill}");

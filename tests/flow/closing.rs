@@ -219,7 +219,9 @@ async fn a_start_that_was_cut_off_is_taken_up_again() {
     let world = World::start().await;
     let payment = world.started(1250, "qr").await;
     let id = text(&payment, "id");
-    world.write(&format!("UPDATE payments SET state = 'created', action = NULL WHERE id = '{id}'")).await;
+    world
+        .write(&format!("UPDATE payments SET state = 'created', action = NULL WHERE id = '{id}'"))
+        .await;
     world.make_due("query_payment").await;
     let again = world.payment_until(&payment, "pending").await;
     assert_eq!(again["action"]["kind"], "qr_code");
