@@ -52,15 +52,10 @@ impl World {
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
         let mut dump = BTreeMap::new();
         for table in strings(&mut db, tables).await {
-            let columns = strings(
-                &mut db,
-                &format!("SELECT name FROM pragma_table_info('{table}')"),
-            )
-            .await;
-            let pairs: Vec<_> = columns
-                .iter()
-                .map(|name| format!("'{name}', quote(\"{name}\")"))
-                .collect();
+            let columns =
+                strings(&mut db, &format!("SELECT name FROM pragma_table_info('{table}')")).await;
+            let pairs: Vec<_> =
+                columns.iter().map(|name| format!("'{name}', quote(\"{name}\")")).collect();
             let rows = format!(
                 "SELECT json_object({}) AS row FROM \"{table}\" ORDER BY row",
                 pairs.join(", ")
@@ -91,19 +86,13 @@ impl World {
     pub async fn idle(&self) {
         let busy = "SELECT CAST(count(*) AS TEXT) FROM jobs WHERE leased_until > 0 \
                     OR due_at <= CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
-        until("jobs at rest", async || {
-            (self.select(busy).await == ["0"]).then_some(())
-        })
-        .await;
+        until("jobs at rest", async || (self.select(busy).await == ["0"]).then_some(())).await;
     }
 
     /// Lets running jobs end and makes no other due: what happens now, a test has done.
     pub async fn stop_the_clock(&self) {
         self.idle().await;
-        self.write(&format!(
-            "UPDATE jobs SET due_at = {NEVER} WHERE leased_until = 0"
-        ))
-        .await;
+        self.write(&format!("UPDATE jobs SET due_at = {NEVER} WHERE leased_until = 0")).await;
         self.idle().await;
     }
 
@@ -117,8 +106,7 @@ impl World {
 
     /// States of the kept messages, in the order in which they came.
     pub async fn kept(&self) -> Vec<String> {
-        self.select("SELECT state FROM notifications ORDER BY received_at, id")
-            .await
+        self.select("SELECT state FROM notifications ORDER BY received_at, id").await
     }
 
     /// What the newest kept message was refused or waits for.
@@ -129,9 +117,6 @@ impl World {
 }
 
 async fn strings(db: &mut SqliteConnection, sql: &str) -> Vec<String> {
-    let rows = sqlx::query(AssertSqlSafe(sql.to_owned()))
-        .fetch_all(db)
-        .await
-        .unwrap();
+    let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(db).await.unwrap();
     rows.iter().map(|row| row.get::<String, _>(0)).collect()
 }

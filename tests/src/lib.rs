@@ -9,10 +9,7 @@
 //! world.payer_pays(&payment).await;
 //! world.payment_until(&payment, "succeeded").await;
 //! ```
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on stops where it stands"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
 pub mod database;
 pub mod payer;

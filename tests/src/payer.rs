@@ -43,22 +43,11 @@ impl World {
 
     /// The payer or the provider acts on the trade itself: `open`, `pay`, `cancel`, `close`, `finish`.
     pub async fn act(&self, payment: &Value, act: &str) -> Value {
-        self.control(
-            &format!("trades/{}/{act}", text(payment, "reference")),
-            json!({}),
-        )
-        .await
+        self.control(&format!("trades/{}/{act}", text(payment, "reference")), json!({})).await
     }
 
     /// The payer's browser goes where the provider sends it.
     pub async fn comes_back(&self, paid: &Value) -> Reply {
-        Reply::of(
-            self.client
-                .get(text(paid, "return_to"))
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        Reply::of(self.client.get(text(paid, "return_to")).send().await.unwrap()).await
     }
 }

@@ -26,11 +26,7 @@ pub fn test_plugins() -> PathBuf {
 
 fn built(variable: &str, folder: &str) -> PathBuf {
     let folder = std::env::var_os(variable).map_or_else(|| target().join(folder), PathBuf::from);
-    assert!(
-        folder.is_dir(),
-        "{} is no folder: cargo xtask plugins makes it",
-        folder.display()
-    );
+    assert!(folder.is_dir(), "{} is no folder: cargo xtask plugins makes it", folder.display());
     folder
 }
 

@@ -8,8 +8,7 @@ use crate::{Reply, World, until};
 impl World {
     /// The provider's notifications get lost from now on; those that a test sends itself do not.
     pub async fn lose_notifications(&self) {
-        self.control("settings", json!({ "notifications": "lose" }))
-            .await;
+        self.control("settings", json!({ "notifications": "lose" })).await;
     }
 
     /// The provider sends a notification now, honest or bent, and tells what it heard.
@@ -41,18 +40,13 @@ impl World {
     /// How often the provider was called by this name (`query`, `refund`…) about a payment.
     pub async fn calls(&self, payment: &Value, name: &str) -> u64 {
         let reference = text(payment, "reference");
-        let counts = self
-            .simulated(&format!("calls?out_trade_no={reference}"))
-            .await;
-        counts[&format!("alipay.trade.{name}")]
-            .as_u64()
-            .unwrap_or(0)
+        let counts = self.simulated(&format!("calls?out_trade_no={reference}")).await;
+        counts[&format!("alipay.trade.{name}")].as_u64().unwrap_or(0)
     }
 
     /// A trade in the provider's books.
     pub async fn trade(&self, payment: &Value) -> Value {
-        self.simulated(&format!("trades/{}", text(payment, "reference")))
-            .await
+        self.simulated(&format!("trades/{}", text(payment, "reference"))).await
     }
 
     /// Waits until every notification of a payment has been acknowledged.

@@ -22,12 +22,7 @@ impl Reply {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or_default();
-        Reply {
-            status,
-            headers,
-            text,
-            json,
-        }
+        Reply { status, headers, text, json }
     }
 
     /// The JSON of an answer that says yes.
@@ -36,12 +31,7 @@ impl Reply {
     /// If it says no.
     #[track_caller]
     pub fn ok(self) -> Value {
-        assert!(
-            (200..300).contains(&self.status),
-            "{} {}",
-            self.status,
-            self.text
-        );
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.text);
         self.json
     }
 
@@ -64,10 +54,7 @@ impl Reply {
 
     /// A header's value, empty if there is none.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
@@ -77,7 +64,5 @@ impl Reply {
 /// If it is something else.
 #[track_caller]
 pub fn text<'a>(json: &'a Value, name: &str) -> &'a str {
-    json[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("no {name} in {json}"))
+    json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}"))
 }

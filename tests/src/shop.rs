@@ -35,11 +35,7 @@ impl World {
     /// Starts to pay an order.
     pub async fn try_pay(&self, order: &Value, method: &str) -> Reply {
         let path = format!("/v1/orders/{}/payments", text(order, "id"));
-        self.post(
-            &path,
-            json!({ "method": method, "surface": surface(method) }),
-        )
-        .await
+        self.post(&path, json!({ "method": method, "surface": surface(method) })).await
     }
 
     /// Starts to pay an order, which works.
@@ -63,42 +59,32 @@ impl World {
 
     /// A payment as the gateway knows it now.
     pub async fn payment(&self, payment: &Value) -> Value {
-        self.get(&format!("/v1/payments/{}", text(payment, "id")))
-            .await
-            .ok()
+        self.get(&format!("/v1/payments/{}", text(payment, "id"))).await.ok()
     }
 
     /// The order of a payment, or an order, as the gateway knows it now.
     pub async fn order_of(&self, what: &Value) -> Value {
-        let id = what["order_id"]
-            .as_str()
-            .unwrap_or_else(|| text(what, "id"));
+        let id = what["order_id"].as_str().unwrap_or_else(|| text(what, "id"));
         self.get(&format!("/v1/orders/{id}")).await.ok()
     }
 
     /// A refund as the gateway knows it now.
     pub async fn refund_now(&self, refund: &Value) -> Value {
-        self.get(&format!("/v1/refunds/{}", text(refund, "id")))
-            .await
-            .ok()
+        self.get(&format!("/v1/refunds/{}", text(refund, "id"))).await.ok()
     }
 
     /// Waits for a payment's state.
     pub async fn payment_until(&self, payment: &Value, state: &str) -> Value {
         let what = format!("payment {state}");
-        until(&what, async || {
-            Some(self.payment(payment).await).filter(|now| now["state"] == state)
-        })
-        .await
+        until(&what, async || Some(self.payment(payment).await).filter(|now| now["state"] == state))
+            .await
     }
 
     /// Waits for an order's state.
     pub async fn order_until(&self, what: &Value, state: &str) -> Value {
         let wait = format!("order {state}");
-        until(&wait, async || {
-            Some(self.order_of(what).await).filter(|now| now["state"] == state)
-        })
-        .await
+        until(&wait, async || Some(self.order_of(what).await).filter(|now| now["state"] == state))
+            .await
     }
 
     /// Waits for a refund's state.
@@ -118,45 +104,23 @@ impl World {
 
     /// Has the provider asked about a payment now.
     pub async fn sync(&self, payment: &Value) -> Reply {
-        self.post(
-            &format!("/v1/payments/{}/sync", text(payment, "id")),
-            json!({}),
-        )
-        .await
+        self.post(&format!("/v1/payments/{}/sync", text(payment, "id")), json!({})).await
     }
 
     /// Ends an order.
     pub async fn close(&self, order: &Value) -> Reply {
-        self.post(
-            &format!("/v1/orders/{}/close", text(order, "id")),
-            json!({}),
-        )
-        .await
+        self.post(&format!("/v1/orders/{}/close", text(order, "id")), json!({})).await
     }
 
     /// The kinds of an order's events, in order. Their sequence is checked on the way.
     pub async fn events(&self, what: &Value) -> Vec<String> {
-        let id = what["order_id"]
-            .as_str()
-            .unwrap_or_else(|| text(what, "id"));
-        let list = self
-            .get(&format!("/v1/events?order_id={id}&limit=100"))
-            .await
-            .ok();
+        let id = what["order_id"].as_str().unwrap_or_else(|| text(what, "id"));
+        let list = self.get(&format!("/v1/events?order_id={id}&limit=100")).await.ok();
         let events = list["data"].as_array().unwrap();
-        let sequences: Vec<_> = events
-            .iter()
-            .map(|event| event["sequence"].as_u64().unwrap())
-            .collect();
-        assert_eq!(
-            sequences,
-            (1..=events.len() as u64).collect::<Vec<_>>(),
-            "{list}"
-        );
-        events
-            .iter()
-            .map(|event| text(event, "kind").to_owned())
-            .collect()
+        let sequences: Vec<_> =
+            events.iter().map(|event| event["sequence"].as_u64().unwrap()).collect();
+        assert_eq!(sequences, (1..=events.len() as u64).collect::<Vec<_>>(), "{list}");
+        events.iter().map(|event| text(event, "kind").to_owned()).collect()
     }
 
     /// Reconciles an account's day, and waits until that is done.
@@ -174,10 +138,8 @@ impl World {
     /// The differences that a reconciliation found.
     pub async fn discrepancies(&self, reconciliation: &Value) -> Vec<Value> {
         let id = text(reconciliation, "id");
-        let list = self
-            .get(&format!("/v1/reconciliations/{id}/discrepancies?limit=100"))
-            .await
-            .ok();
+        let list =
+            self.get(&format!("/v1/reconciliations/{id}/discrepancies?limit=100")).await.ok();
         list["data"].as_array().unwrap().clone()
     }
 }

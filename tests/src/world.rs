@@ -77,25 +77,13 @@ impl World {
             ..SimulatorConfig::default()
         };
         let simulator = Simulator::start(simulator).await.unwrap();
-        let gateway = server::start(configured(&setup, folder.path().join("data"), None))
-            .await
-            .unwrap();
+        let gateway =
+            server::start(configured(&setup, folder.path().join("data"), None)).await.unwrap();
         drop(first);
-        let client = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .build()
-            .unwrap();
+        let client =
+            reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         let (url, key) = (gateway.url.clone(), gateway.api_key.clone().unwrap());
-        World {
-            simulator,
-            gateway: Some(gateway),
-            client,
-            url,
-            key,
-            folder,
-            setup,
-        }
+        World { simulator, gateway: Some(gateway), client, url, key, folder, setup }
     }
 
     /// Where the gateway keeps everything.
@@ -125,10 +113,7 @@ impl World {
 
     /// A request to the gateway, with the merchant's key.
     pub async fn get(&self, path: &str) -> Reply {
-        let request = self
-            .client
-            .get(format!("{}{path}", self.url))
-            .bearer_auth(&self.key);
+        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.key);
         Reply::of(request.send().await.unwrap()).await
     }
 
@@ -139,65 +124,43 @@ impl World {
 
     /// A request with a body to the gateway that may be no JSON at all.
     pub async fn post_text(&self, path: &str, body: &str) -> Reply {
-        let request = self
-            .client
-            .post(format!("{}{path}", self.url))
-            .bearer_auth(&self.key);
-        let request = request
-            .header("content-type", "application/json")
-            .body(body.to_owned());
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.key);
+        let request = request.header("content-type", "application/json").body(body.to_owned());
         Reply::of(request.send().await.unwrap()).await
     }
 
     /// Asks the simulator: `trades/…`, `calls?…`.
     pub async fn simulated(&self, path: &str) -> Value {
         let url = format!("{}/control/alipay/{path}", self.simulator.url);
-        Reply::of(self.client.get(url).send().await.unwrap())
-            .await
-            .ok()
+        Reply::of(self.client.get(url).send().await.unwrap()).await.ok()
     }
 
     /// Tells the simulator: `faults`, `bill-edits`, `notifications`…
     pub async fn control(&self, path: &str, body: Value) -> Value {
         let url = format!("{}/control/alipay/{path}", self.simulator.url);
-        Reply::of(self.client.post(url).json(&body).send().await.unwrap())
-            .await
-            .ok()
+        Reply::of(self.client.post(url).json(&body).send().await.unwrap()).await.ok()
     }
 
     /// Takes back what the simulator was told: `faults`, `bill-edits`, `calls`.
     pub async fn forget(&self, path: &str) {
         let url = format!("{}/control/alipay/{path}", self.simulator.url);
-        Reply::of(self.client.delete(url).send().await.unwrap())
-            .await
-            .ok();
+        Reply::of(self.client.delete(url).send().await.unwrap()).await.ok();
     }
 
     /// Signs the merchant up at the simulator, with public keys.
     pub async fn account(&self) -> Value {
-        self.post("/v1/accounts", self.credentials("account"))
-            .await
-            .ok()
+        self.post("/v1/accounts", self.credentials("account")).await.ok()
     }
 
     /// A second merchant's key. The gateway's API makes none: this is what an operator would write.
     pub async fn another_merchant(&self) -> String {
         let key = format!("tgk_{}", "another".repeat(6));
         let id = format!("mer_{}", "7".repeat(32));
-        let hash = hex::encode(aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA256,
-            key.as_bytes(),
-        ));
-        self.write(&format!(
-            "INSERT INTO merchants VALUES ('{id}', 'another', 0)"
-        ))
-        .await;
-        let row = format!(
-            "('key_{}', '{id}', '{hash}', 'tgk_anot', 0)",
-            "7".repeat(32)
-        );
-        self.write(&format!("INSERT INTO api_keys VALUES {row}"))
-            .await;
+        let hash =
+            hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes()));
+        self.write(&format!("INSERT INTO merchants VALUES ('{id}', 'another', 0)")).await;
+        let row = format!("('key_{}', '{id}', '{hash}', 'tgk_anot', 0)", "7".repeat(32));
+        self.write(&format!("INSERT INTO api_keys VALUES {row}")).await;
         key
     }
 

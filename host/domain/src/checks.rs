@@ -72,8 +72,11 @@ impl Known<'_> {
             return Err(mismatch("mode", mode(self.live), mode(live)));
         }
         for (name, theirs) in claim.seen {
-            let ours =
-                self.settings.iter().find(|(setting, _)| setting == name).map(|(_, value)| value.as_str());
+            let ours = self
+                .settings
+                .iter()
+                .find(|(setting, _)| setting == name)
+                .map(|(_, value)| value.as_str());
             agree(name, ours.unwrap_or(""), Some(theirs))?;
         }
         Ok(())
@@ -131,7 +134,13 @@ mod tests {
         for (field, claim) in rows {
             assert_eq!(known.check(&claim).unwrap_err().field, field);
         }
-        let silent = Claim { reference: None, provider_reference: None, amount: None, live: None, seen: &[] };
+        let silent = Claim {
+            reference: None,
+            provider_reference: None,
+            amount: None,
+            live: None,
+            seen: &[],
+        };
         assert_eq!(known.check(&silent), Ok(()));
     }
 }

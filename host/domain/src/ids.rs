@@ -94,7 +94,9 @@ impl<K: Kind> FromStr for Id<K> {
             .strip_prefix(K::PREFIX)
             .and_then(|rest| rest.strip_prefix('_'))
             .filter(|digits| digits.len() == 32)
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+            .filter(|digits| {
+                digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            })
             .ok_or(IdError(K::PREFIX))?;
         Uuid::try_parse(digits).map(|uuid| Id(uuid, PhantomData)).map_err(|_| IdError(K::PREFIX))
     }

@@ -204,7 +204,12 @@ mod tests {
     }
 
     fn payment(state: PaymentState, taken: i64, refunded: i64) -> Payment {
-        Payment { state, taken, refunded, ..Payment::new(order(OrderState::Open).amount, Moment(0)) }
+        Payment {
+            state,
+            taken,
+            refunded,
+            ..Payment::new(order(OrderState::Open).amount, Moment(0))
+        }
     }
 
     #[test]
@@ -213,9 +218,17 @@ mod tests {
         let rows = [
             (OrderState::Open, vec![], OrderState::Open),
             (OrderState::Open, vec![payment(Pending, 0, 0)], OrderState::Open),
-            (OrderState::Open, vec![payment(Closed, 0, 0), payment(Succeeded, 1000, 0)], OrderState::Paid),
+            (
+                OrderState::Open,
+                vec![payment(Closed, 0, 0), payment(Succeeded, 1000, 0)],
+                OrderState::Paid,
+            ),
             (OrderState::Paid, vec![payment(Succeeded, 1000, 1)], OrderState::PartiallyRefunded),
-            (OrderState::PartiallyRefunded, vec![payment(Succeeded, 1000, 1000)], OrderState::Refunded),
+            (
+                OrderState::PartiallyRefunded,
+                vec![payment(Succeeded, 1000, 1000)],
+                OrderState::Refunded,
+            ),
             (OrderState::Closed, vec![payment(Succeeded, 1000, 0)], OrderState::Paid),
             (OrderState::Expired, vec![payment(Succeeded, 1000, 0)], OrderState::Paid),
             (OrderState::Closed, vec![payment(Closed, 0, 0)], OrderState::Closed),
@@ -223,7 +236,11 @@ mod tests {
         for (from, payments, wanted) in rows {
             let (after, effects) = order(from).derive(&payments);
             assert_eq!(after.state, wanted);
-            assert_eq!(effects.len(), usize::from(from != wanted), "{from} to {wanted} is told once");
+            assert_eq!(
+                effects.len(),
+                usize::from(from != wanted),
+                "{from} to {wanted} is told once"
+            );
             assert_eq!(after.derive(&payments), (after, vec![]), "again changes nothing");
         }
     }
@@ -235,7 +252,11 @@ mod tests {
         assert_eq!(open.may_start_payment(&[], Moment(100)), Err(OrderRefusal::Expired));
         for state in PaymentState::ALL {
             let wanted = if state.is_alive() { Err(OrderRefusal::PaymentAlive) } else { Ok(()) };
-            assert_eq!(open.may_start_payment(&[payment(state, 0, 0)], Moment(1)), wanted, "{state}");
+            assert_eq!(
+                open.may_start_payment(&[payment(state, 0, 0)], Moment(1)),
+                wanted,
+                "{state}"
+            );
         }
     }
 
@@ -252,7 +273,11 @@ mod tests {
         ];
         for (from, closed, expired) in rows {
             assert_eq!(order(from).close(&[]).map(|(o, _)| o.state), closed, "close {from}");
-            assert_eq!(order(from).expire(&[], Moment(100)).map(|(o, _)| o.state), expired, "expire {from}");
+            assert_eq!(
+                order(from).expire(&[], Moment(100)).map(|(o, _)| o.state),
+                expired,
+                "expire {from}"
+            );
         }
         let pending = [payment(PaymentState::Pending, 0, 0)];
         assert_eq!(order(OrderState::Open).close(&pending).err(), Some(PaymentAlive));

@@ -199,7 +199,14 @@ type Outcome = Result<(Payment, Vec<PaymentEffect>), PaymentRefusal>;
 impl Payment {
     /// A new one: nobody has been asked.
     pub fn new(amount: Money, now: Moment) -> Payment {
-        Payment { state: PaymentState::Created, amount, taken: 0, reserved: 0, refunded: 0, changed: now }
+        Payment {
+            state: PaymentState::Created,
+            amount,
+            taken: 0,
+            reserved: 0,
+            refunded: 0,
+            changed: now,
+        }
     }
 
     /// What may still be given back, in minor units.
@@ -228,7 +235,9 @@ impl Payment {
 
     fn learn(self, told: Told, now: Moment) -> Outcome {
         match told {
-            Told::Succeeded(minor) if minor != self.amount.minor => Err(PaymentRefusal::OtherAmount),
+            Told::Succeeded(minor) if minor != self.amount.minor => {
+                Err(PaymentRefusal::OtherAmount)
+            }
             Told::Succeeded(minor) if self.state != PaymentState::Succeeded => {
                 Ok(Payment { taken: minor, ..self }.rise(PaymentState::Succeeded, now))
             }

@@ -26,7 +26,10 @@ fn each_state_and_what_is_told_in_it() {
         (Pending, [Pending, Approved, Authorized, Succeeded, Failed, Closed, Pending, Pending]),
         (Unknown, [Pending, Approved, Authorized, Succeeded, Failed, Closed, Unknown, Unknown]),
         (Approved, [Approved, Approved, Authorized, Succeeded, Failed, Closed, Approved, Approved]),
-        (Authorized, [Authorized, Authorized, Authorized, Succeeded, Failed, Closed, Authorized, Authorized]),
+        (
+            Authorized,
+            [Authorized, Authorized, Authorized, Succeeded, Failed, Closed, Authorized, Authorized],
+        ),
         (Failed, [Failed, Failed, Failed, Succeeded, Failed, Failed, Failed, Failed]),
         (Closed, [Closed, Closed, Closed, Succeeded, Closed, Closed, Closed, Closed]),
         (Succeeded, [Succeeded; 8]),
@@ -43,7 +46,11 @@ fn each_state_and_what_is_told_in_it() {
     ];
     for (from, wanted) in rows {
         for (told, wanted) in told.into_iter().zip(wanted) {
-            assert_eq!(after(from, PaymentCommand::Learn(told)), Ok(wanted), "{from} told {told:?}");
+            assert_eq!(
+                after(from, PaymentCommand::Learn(told)),
+                Ok(wanted),
+                "{from} told {told:?}"
+            );
         }
     }
 }
@@ -88,16 +95,21 @@ fn a_refund_that_was_called_failed_is_booked_if_it_fits() {
 #[test]
 fn a_lost_answer_is_unknown_and_never_failed() {
     assert_eq!(after(PaymentState::Created, PaymentCommand::LoseSight), Ok(PaymentState::Unknown));
-    assert_eq!(after(PaymentState::Succeeded, PaymentCommand::LoseSight), Ok(PaymentState::Succeeded));
+    assert_eq!(
+        after(PaymentState::Succeeded, PaymentCommand::LoseSight),
+        Ok(PaymentState::Succeeded)
+    );
 }
 
 #[test]
 fn success_announces_once_and_derives_the_order() {
-    let (paid, effects) =
-        payment(PaymentState::Pending).apply(PaymentCommand::Learn(Told::Succeeded(1000)), LATER).unwrap();
+    let (paid, effects) = payment(PaymentState::Pending)
+        .apply(PaymentCommand::Learn(Told::Succeeded(1000)), LATER)
+        .unwrap();
     assert_eq!((paid.taken, paid.changed), (1000, LATER));
     assert_eq!(effects, [PaymentEffect::Announce("payment.succeeded"), PaymentEffect::DeriveOrder]);
-    let (again, effects) = paid.apply(PaymentCommand::Learn(Told::Succeeded(1000)), Moment(3_000)).unwrap();
+    let (again, effects) =
+        paid.apply(PaymentCommand::Learn(Told::Succeeded(1000)), Moment(3_000)).unwrap();
     assert_eq!((again, effects), (paid, vec![]));
 }
 

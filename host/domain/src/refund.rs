@@ -178,10 +178,16 @@ impl Refund {
                 vec![RefundEffect::Announce("refund.needs_action"), RefundEffect::KeepAsking]
             }
             RefundState::Succeeded => {
-                vec![RefundEffect::SettleReserve(self.minor), RefundEffect::Announce("refund.succeeded")]
+                vec![
+                    RefundEffect::SettleReserve(self.minor),
+                    RefundEffect::Announce("refund.succeeded"),
+                ]
             }
             RefundState::Failed => {
-                vec![RefundEffect::ReleaseReserve(self.minor), RefundEffect::Announce("refund.failed")]
+                vec![
+                    RefundEffect::ReleaseReserve(self.minor),
+                    RefundEffect::Announce("refund.failed"),
+                ]
             }
         };
         (Refund { state, changed: now, ..self }, effects)
@@ -192,8 +198,10 @@ impl Refund {
     fn apply_settled(self, command: RefundCommand, now: Moment) -> (Refund, Vec<RefundEffect>) {
         match (self.state, command) {
             (RefundState::Failed, RefundCommand::Learn(RefundTold::Succeeded)) => {
-                let effects =
-                    vec![RefundEffect::SettleUnreserved(self.minor), RefundEffect::Announce("refund.succeeded")];
+                let effects = vec![
+                    RefundEffect::SettleUnreserved(self.minor),
+                    RefundEffect::Announce("refund.succeeded"),
+                ];
                 (Refund { state: RefundState::Succeeded, changed: now, ..self }, effects)
             }
             _ => (self, vec![]),
@@ -222,19 +230,38 @@ mod tests {
         use RefundState::*;
         let rows = [
             // from: lost, refused, pending, needs action, succeeded, failed, unknown, not found
-            (Requested, [Unknown, Failed, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown]),
-            (Pending, [Pending, Pending, Pending, NeedsAction, Succeeded, Failed, Pending, Pending]),
-            (Unknown, [Unknown, Unknown, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown]),
+            (
+                Requested,
+                [Unknown, Failed, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown],
+            ),
+            (
+                Pending,
+                [Pending, Pending, Pending, NeedsAction, Succeeded, Failed, Pending, Pending],
+            ),
+            (
+                Unknown,
+                [Unknown, Unknown, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown],
+            ),
             (
                 NeedsAction,
-                [NeedsAction, NeedsAction, NeedsAction, NeedsAction, Succeeded, Failed, NeedsAction, NeedsAction],
+                [
+                    NeedsAction,
+                    NeedsAction,
+                    NeedsAction,
+                    NeedsAction,
+                    Succeeded,
+                    Failed,
+                    NeedsAction,
+                    NeedsAction,
+                ],
             ),
             (Succeeded, [Succeeded; 8]),
             (Failed, [Failed, Failed, Failed, Failed, Succeeded, Failed, Failed, Failed]),
         ];
         for (state, wanted) in rows {
             for (command, wanted) in TOLD.into_iter().zip(wanted) {
-                let (refund, _) = Refund { state, ..Refund::new(300, Moment(1)) }.apply(command, Moment(2));
+                let (refund, _) =
+                    Refund { state, ..Refund::new(300, Moment(1)) }.apply(command, Moment(2));
                 assert_eq!(refund.state, wanted, "{state} {command:?}");
             }
         }

@@ -87,7 +87,8 @@ mod tests {
         let chance = Chance::seeded(7);
         let mut ids: Vec<EventId> = Vec::new();
         for step in 0..10_000 {
-            let now = if step % 3 == 0 { Moment::from_millis(1_000) } else { Moment::from_millis(2_000) };
+            let now =
+                if step % 3 == 0 { Moment::from_millis(1_000) } else { Moment::from_millis(2_000) };
             ids.push(chance.id(now));
         }
         assert!(ids.is_sorted());

@@ -6,8 +6,8 @@ use futures::StreamExt;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tollgate_plugin::contract::HttpResponse;
 use tollgate_plugin::Outgoing;
+use tollgate_plugin::contract::HttpResponse;
 
 /// The largest answer to a call, in bytes. Bills are spooled instead.
 const MOST_OF_AN_ANSWER: usize = 4 << 20;
@@ -51,7 +51,11 @@ impl Net {
         (answer, start.elapsed())
     }
 
-    async fn exchange(&self, outgoing: Outgoing, limit: Duration) -> Result<HttpResponse, SendError> {
+    async fn exchange(
+        &self,
+        outgoing: Outgoing,
+        limit: Duration,
+    ) -> Result<HttpResponse, SendError> {
         let response = self.start(outgoing, limit).await?;
         let status = response.status().as_u16();
         let headers = text_headers(&response);
@@ -92,13 +96,18 @@ impl Net {
         Ok((status, size))
     }
 
-    async fn start(&self, outgoing: Outgoing, limit: Duration) -> Result<reqwest::Response, SendError> {
+    async fn start(
+        &self,
+        outgoing: Outgoing,
+        limit: Duration,
+    ) -> Result<reqwest::Response, SendError> {
         let method = reqwest::Method::from_bytes(outgoing.method.as_bytes())
             .map_err(|_| SendError::NotSent("the method is not one".to_owned()))?;
         let mut request = self.0.request(method, outgoing.url.as_str()).timeout(limit);
         for (name, value) in &outgoing.headers {
             let name = HeaderName::from_bytes(name.as_bytes());
-            let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_bytes(value.as_bytes())) else {
+            let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_bytes(value.as_bytes()))
+            else {
                 return Err(SendError::NotSent("a header is not one".to_owned()));
             };
             value.set_sensitive(true);

@@ -51,7 +51,11 @@ impl Sealer {
         let nonce = chance.bytes::<NONCE_LEN>();
         let mut bytes = plain.to_vec();
         self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(owner.as_bytes()), &mut bytes)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(owner.as_bytes()),
+                &mut bytes,
+            )
             .map_err(|_| SealError::Broken)?;
         Ok([nonce.as_slice(), &bytes].concat())
     }
@@ -61,8 +65,11 @@ impl Sealer {
         let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError::Broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Broken)?;
         let mut bytes = Zeroizing::new(bytes.to_vec());
-        let length =
-            self.0.open_in_place(nonce, Aad::from(owner.as_bytes()), &mut bytes).map_err(|_| SealError::Broken)?.len();
+        let length = self
+            .0
+            .open_in_place(nonce, Aad::from(owner.as_bytes()), &mut bytes)
+            .map_err(|_| SealError::Broken)?
+            .len();
         bytes.truncate(length);
         Ok(bytes)
     }
@@ -71,7 +78,8 @@ impl Sealer {
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

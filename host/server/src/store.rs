@@ -147,7 +147,10 @@ impl Store {
 
     /// Waits for the commit. The lock is fair: whoever asked for it before now joins the transaction first, and
     /// if nobody has committed by the time it comes round again, this member does.
-    async fn settle(&self, mut committed: oneshot::Receiver<Result<(), String>>) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        mut committed: oneshot::Receiver<Result<(), String>>,
+    ) -> Result<(), StoreError> {
         let outcome = tokio::select! {
             biased;
             outcome = &mut committed => outcome,

@@ -174,10 +174,7 @@ impl Alipay {
     }
 
     fn fault(&self, operation: &str, reference: Option<&str>) -> Hit {
-        self.faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(operation, reference)
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).take(operation, reference)
     }
 
     /// Turns what the ledger noted into notifications. Called after each thing that was done.
@@ -210,13 +207,7 @@ impl Alipay {
             return Ok(());
         };
         let hit = self.fault("notify", Some(&trade.opening.reference));
-        let truth = Truth {
-            trade,
-            kind,
-            credentials: &self.credentials,
-            notify_id,
-            now,
-        };
+        let truth = Truth { trade, kind, credentials: &self.credentials, notify_id, now };
         let notice = Notice::of(&truth).with_faults(&hit);
         let sealed = notice.seal(&self.credentials)?;
         let delivery = Delivery::new(trade, kind, &truth.notify_id, url, sealed);

@@ -28,11 +28,7 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts at the source's time.
     pub fn new(source: ClockSource) -> Clock {
-        Clock {
-            source,
-            offset_ms: AtomicI64::new(0),
-            moved: watch::Sender::new(()),
-        }
+        Clock { source, offset_ms: AtomicI64::new(0), moved: watch::Sender::new(()) }
     }
 
     /// The simulated time.
@@ -41,10 +37,7 @@ impl Clock {
             ClockSource::Real => Timestamp::now(),
             ClockSource::Fixed(at) => at,
         };
-        later(
-            base,
-            SignedDuration::from_millis(self.offset_ms.load(Ordering::SeqCst)),
-        )
+        later(base, SignedDuration::from_millis(self.offset_ms.load(Ordering::SeqCst)))
     }
 
     /// Moves the clock by `ms` milliseconds and wakes whoever waits for a time.
@@ -95,9 +88,7 @@ pub fn read_china_text(text: &str) -> Option<Timestamp> {
 
 /// The first moment of `day` in China.
 pub fn start_of(day: Date) -> Timestamp {
-    day.to_zoned(china())
-        .map(|zoned| zoned.timestamp())
-        .unwrap_or(Timestamp::UNIX_EPOCH)
+    day.to_zoned(china()).map(|zoned| zoned.timestamp()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -110,21 +101,12 @@ mod tests {
         let at: Timestamp = "2023-12-21T16:30:00Z".parse().unwrap();
         assert_eq!(china_text(at), "2023-12-22 00:30:00");
         assert_eq!(read_china_text("2023-12-22 00:30:00"), Some(at));
-        assert_eq!(
-            start_of("2023-12-22".parse().unwrap()).to_string(),
-            "2023-12-21T16:00:00Z"
-        );
+        assert_eq!(start_of("2023-12-22".parse().unwrap()).to_string(), "2023-12-21T16:00:00Z");
     }
 
     #[test]
     fn other_time_texts_are_refused() {
-        for text in [
-            "",
-            "2023-12-22",
-            "2023-12-22T00:30:00",
-            "2023-13-22 00:30:00",
-            "x",
-        ] {
+        for text in ["", "2023-12-22", "2023-12-22T00:30:00", "2023-13-22 00:30:00", "x"] {
             assert_eq!(read_china_text(text), None, "{text:?}");
         }
     }

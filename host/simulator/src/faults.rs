@@ -184,22 +184,14 @@ mod tests {
     #[test]
     fn a_rule_for_one_trade_leaves_others_alone() {
         let mut faults = Faults::default();
-        faults.add(rule(
-            r#"{"on":"query","verb":"delay","ms":5,"out_trade_no":"A"}"#,
-        ));
+        faults.add(rule(r#"{"on":"query","verb":"delay","ms":5,"out_trade_no":"A"}"#));
         assert_eq!(faults.take("query", Some("B")).delay(), Duration::ZERO);
-        assert_eq!(
-            faults.take("query", Some("A")).delay(),
-            Duration::from_millis(5)
-        );
+        assert_eq!(faults.take("query", Some("A")).delay(), Duration::from_millis(5));
     }
 
     #[test]
     fn unknown_verbs_and_members_are_refused() {
-        for json in [
-            r#"{"on":"query","verb":"explode"}"#,
-            r#"{"on":"q","verb":"drop","x":1}"#,
-        ] {
+        for json in [r#"{"on":"query","verb":"explode"}"#, r#"{"on":"q","verb":"drop","x":1}"#] {
             assert!(serde_json::from_str::<Rule>(json).is_err(), "{json}");
         }
     }

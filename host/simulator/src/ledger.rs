@@ -96,9 +96,7 @@ impl Trade {
 
     /// The refund with the merchant's number.
     pub fn refund(&self, request_no: &str) -> Option<&Refund> {
-        self.refunds
-            .iter()
-            .find(|refund| refund.request_no == request_no)
+        self.refunds.iter().find(|refund| refund.request_no == request_no)
     }
 }
 
@@ -206,8 +204,7 @@ impl Ledger {
             return Ok(());
         }
         let reference = opening.reference.clone();
-        self.by_provider_reference
-            .insert(provider_reference.clone(), reference.clone());
+        self.by_provider_reference.insert(provider_reference.clone(), reference.clone());
         self.trades.insert(
             reference,
             Trade {
@@ -227,10 +224,7 @@ impl Ledger {
     /// A payer scanned the code or opened the page.
     pub fn open(&mut self, reference: &str, now: Timestamp) -> Result<&Trade, Refusal> {
         self.expire(reference, now);
-        let trade = self
-            .trades
-            .get_mut(reference)
-            .ok_or(Refusal::UnknownTrade)?;
+        let trade = self.trades.get_mut(reference).ok_or(Refusal::UnknownTrade)?;
         if trade.standing == Standing::Prepared {
             trade.standing = Standing::Waiting;
             trade.opened_at = Some(now);
@@ -248,10 +242,7 @@ impl Ledger {
             Standing::Closed => return Err(Refusal::Closed),
         }
         self.happened(reference, EventKind::Paid);
-        let trade = self
-            .trades
-            .get_mut(reference)
-            .ok_or(Refusal::UnknownTrade)?;
+        let trade = self.trades.get_mut(reference).ok_or(Refusal::UnknownTrade)?;
         trade.standing = Standing::Paid;
         trade.paid_at = Some(now);
         Ok(trade)
@@ -259,10 +250,7 @@ impl Ledger {
 
     /// The time for refunds is over.
     pub fn finish(&mut self, reference: &str) -> Result<&Trade, Refusal> {
-        let trade = self
-            .trades
-            .get_mut(reference)
-            .ok_or(Refusal::UnknownTrade)?;
+        let trade = self.trades.get_mut(reference).ok_or(Refusal::UnknownTrade)?;
         if trade.standing != Standing::Paid {
             return Err(Refusal::WrongStanding);
         }
@@ -274,10 +262,7 @@ impl Ledger {
     /// Closes a trade that a payer opened and did not pay.
     pub fn close(&mut self, reference: &str, now: Timestamp) -> Result<&Trade, Refusal> {
         self.expire(reference, now);
-        let trade = self
-            .trades
-            .get_mut(reference)
-            .ok_or(Refusal::UnknownTrade)?;
+        let trade = self.trades.get_mut(reference).ok_or(Refusal::UnknownTrade)?;
         match trade.standing {
             Standing::Prepared => return Err(Refusal::UnknownTrade),
             Standing::Waiting => {}
@@ -302,21 +287,14 @@ impl Ledger {
         reason: Option<String>,
         now: Timestamp,
     ) -> Result<bool, Refusal> {
-        let trade = self
-            .trades
-            .get_mut(reference)
-            .ok_or(Refusal::UnknownTrade)?;
+        let trade = self.trades.get_mut(reference).ok_or(Refusal::UnknownTrade)?;
         let key = request_no.unwrap_or(reference).to_owned();
         if amount.0 <= 0 {
             return Err(Refusal::RefundNotPositive);
         }
         if let Some(earlier) = trade.refund(&key) {
             let same = earlier.amount == amount;
-            return if same {
-                Ok(false)
-            } else {
-                Err(Refusal::RefundRepeatDiffers)
-            };
+            return if same { Ok(false) } else { Err(Refusal::RefundRepeatDiffers) };
         }
         match trade.standing {
             Standing::Prepared => return Err(Refusal::UnknownTrade),
@@ -328,20 +306,12 @@ impl Ledger {
         if request_no.is_none() && amount != trade.opening.amount {
             return Err(Refusal::RefundNumberMissing);
         }
-        let total = trade
-            .refunded()
-            .plus(amount)
-            .ok_or(Refusal::RefundTooMuch)?;
+        let total = trade.refunded().plus(amount).ok_or(Refusal::RefundTooMuch)?;
         if total > trade.opening.amount {
             return Err(Refusal::RefundTooMuch);
         }
         // From here on the refund happens.
-        trade.refunds.push(Refund {
-            request_no: key.clone(),
-            amount,
-            reason,
-            at: now,
-        });
+        trade.refunds.push(Refund { request_no: key.clone(), amount, reason, at: now });
         if total == trade.opening.amount {
             trade.standing = Standing::Closed;
             trade.closed_at = Some(now);
@@ -393,9 +363,7 @@ impl Ledger {
 
     /// The merchant's number of the provider's.
     pub fn reference_of(&self, provider_reference: &str) -> Option<&str> {
-        self.by_provider_reference
-            .get(provider_reference)
-            .map(String::as_str)
+        self.by_provider_reference.get(provider_reference).map(String::as_str)
     }
 
     /// All trades, by the merchant's number.
@@ -421,10 +389,7 @@ impl Ledger {
     }
 
     fn happened(&mut self, reference: &str, kind: EventKind) {
-        self.events.push(Event {
-            reference: reference.to_owned(),
-            kind,
-        });
+        self.events.push(Event { reference: reference.to_owned(), kind });
     }
 }
 

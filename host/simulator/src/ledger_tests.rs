@@ -24,9 +24,7 @@ fn opening(reference: &str, minor: i64) -> Opening {
 
 fn paid(minor: i64) -> Ledger {
     let mut ledger = Ledger::default();
-    ledger
-        .prepare(opening("A", minor), "P1".to_owned(), at(0))
-        .unwrap();
+    ledger.prepare(opening("A", minor), "P1".to_owned(), at(0)).unwrap();
     ledger.pay("A", at(10)).unwrap();
     ledger.take_events();
     ledger
@@ -35,9 +33,7 @@ fn paid(minor: i64) -> Ledger {
 #[test]
 fn a_trade_is_unknown_until_a_payer_opens_it() {
     let mut ledger = Ledger::default();
-    ledger
-        .prepare(opening("A", 100), "P1".to_owned(), at(0))
-        .unwrap();
+    ledger.prepare(opening("A", 100), "P1".to_owned(), at(0)).unwrap();
     assert_eq!(ledger.seen("A", at(1)).unwrap_err(), Refusal::UnknownTrade);
     assert_eq!(ledger.close("A", at(1)).unwrap_err(), Refusal::UnknownTrade);
     ledger.open("A", at(2)).unwrap();
@@ -48,13 +44,8 @@ fn a_trade_is_unknown_until_a_payer_opens_it() {
 #[test]
 fn a_repeated_number_must_say_the_same() {
     let mut ledger = Ledger::default();
-    ledger
-        .prepare(opening("A", 100), "P1".to_owned(), at(0))
-        .unwrap();
-    assert_eq!(
-        ledger.prepare(opening("A", 100), "P2".to_owned(), at(1)),
-        Ok(())
-    );
+    ledger.prepare(opening("A", 100), "P1".to_owned(), at(0)).unwrap();
+    assert_eq!(ledger.prepare(opening("A", 100), "P2".to_owned(), at(1)), Ok(()));
     assert_eq!(ledger.get("A").unwrap().provider_reference, "P1");
     let other = ledger.prepare(opening("A", 101), "P3".to_owned(), at(1));
     assert_eq!(other, Err(Refusal::OtherContent));
@@ -67,16 +58,11 @@ fn a_repeated_number_must_say_the_same() {
 #[test]
 fn an_opened_trade_closes_when_its_time_is_over() {
     let mut ledger = Ledger::default();
-    ledger
-        .prepare(opening("A", 100), "P1".to_owned(), at(0))
-        .unwrap();
+    ledger.prepare(opening("A", 100), "P1".to_owned(), at(0)).unwrap();
     ledger.open("A", at(1)).unwrap();
     assert_eq!(ledger.pay("A", at(3_600)).unwrap_err(), Refusal::Closed);
     assert_eq!(ledger.get("A").unwrap().closed_at, Some(at(3_600)));
-    let closed = Event {
-        reference: "A".to_owned(),
-        kind: EventKind::Closed,
-    };
+    let closed = Event { reference: "A".to_owned(), kind: EventKind::Closed };
     assert_eq!(ledger.take_events(), vec![closed]);
 }
 
@@ -99,47 +85,28 @@ fn refunds_add_up_to_the_trade_and_no_further() {
         assert_eq!(got, expected, "{number:?} of {minor}");
     }
     let trade = ledger.get("A").unwrap();
-    assert_eq!(
-        (trade.refunded(), trade.standing),
-        (Amount(1_000), Standing::Closed)
-    );
+    assert_eq!((trade.refunded(), trade.standing), (Amount(1_000), Standing::Closed));
     assert_eq!(ledger.take_events().len(), 2);
 }
 
 #[test]
 fn only_paid_trades_are_refunded() {
     let mut ledger = Ledger::default();
-    assert_eq!(
-        ledger.refund("A", None, Amount(1), None, at(0)),
-        Err(Refusal::UnknownTrade)
-    );
-    ledger
-        .prepare(opening("A", 100), "P1".to_owned(), at(0))
-        .unwrap();
-    assert_eq!(
-        ledger.refund("A", None, Amount(100), None, at(0)),
-        Err(Refusal::UnknownTrade)
-    );
+    assert_eq!(ledger.refund("A", None, Amount(1), None, at(0)), Err(Refusal::UnknownTrade));
+    ledger.prepare(opening("A", 100), "P1".to_owned(), at(0)).unwrap();
+    assert_eq!(ledger.refund("A", None, Amount(100), None, at(0)), Err(Refusal::UnknownTrade));
     ledger.open("A", at(1)).unwrap();
-    assert_eq!(
-        ledger.refund("A", None, Amount(100), None, at(1)),
-        Err(Refusal::WrongStanding)
-    );
+    assert_eq!(ledger.refund("A", None, Amount(100), None, at(1)), Err(Refusal::WrongStanding));
     ledger.pay("A", at(2)).unwrap();
     ledger.finish("A").unwrap();
-    assert_eq!(
-        ledger.refund("A", None, Amount(100), None, at(3)),
-        Err(Refusal::Finished)
-    );
+    assert_eq!(ledger.refund("A", None, Amount(100), None, at(3)), Err(Refusal::Finished));
 }
 
 #[test]
 fn cancel_closes_or_refunds_within_a_day() {
     let mut ledger = Ledger::default();
     assert_eq!(ledger.cancel("none", at(0)), Ok(Cancelled::Nothing));
-    ledger
-        .prepare(opening("A", 100), "P1".to_owned(), at(0))
-        .unwrap();
+    ledger.prepare(opening("A", 100), "P1".to_owned(), at(0)).unwrap();
     ledger.open("A", at(1)).unwrap();
     assert_eq!(ledger.cancel("A", at(2)), Ok(Cancelled::Closed));
 

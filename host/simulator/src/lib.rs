@@ -94,19 +94,10 @@ impl Simulator {
         let server = tokio::spawn(async move {
             // A dropped sender stops the server as well.
             let wait = async { stopped.await.unwrap_or(()) };
-            axum::serve(listener, routes)
-                .with_graceful_shutdown(wait)
-                .await
+            axum::serve(listener, routes).with_graceful_shutdown(wait).await
         });
         let notifier = tokio::spawn(Arc::clone(&alipay).run());
-        Ok(Simulator {
-            url,
-            alipay,
-            clock,
-            stop: Some(stop),
-            server,
-            notifier,
-        })
+        Ok(Simulator { url, alipay, clock, stop: Some(stop), server, notifier })
     }
 
     /// What the ready line lists: for each provider, the bodies of `POST /v1/accounts`.
@@ -156,12 +147,10 @@ fn control(alipay: Arc<Alipay>, clock: Arc<Clock>) -> Router {
     let providers = get(move || async move { Json(json!({ "providers": [alipay.provider()] })) });
     let clock_routes =
         get(|State(clock): State<Arc<Clock>>| async move { Json(json!({ "now": clock.now() })) })
-            .merge(post(
-                |State(clock): State<Arc<Clock>>, Json(by): Json<Advance>| async move {
-                    clock.advance(by.advance_ms);
-                    Json(json!({ "now": clock.now() }))
-                },
-            ));
+            .merge(post(|State(clock): State<Arc<Clock>>, Json(by): Json<Advance>| async move {
+                clock.advance(by.advance_ms);
+                Json(json!({ "now": clock.now() }))
+            }));
     Router::new()
         .route("/control/providers", providers)
         .route("/control/clock", clock_routes)

@@ -18,11 +18,7 @@ impl Amount {
         }
         let units: i64 = whole.parse().ok()?;
         let hundredths: i64 = fraction.parse().ok()?;
-        let hundredths = if fraction.len() == 1 {
-            hundredths * 10
-        } else {
-            hundredths
-        };
+        let hundredths = if fraction.len() == 1 { hundredths * 10 } else { hundredths };
         Some(Amount(units * 100 + hundredths))
     }
 
@@ -72,23 +68,14 @@ mod tests {
             ("1 ", None),
         ];
         for (text, expected) in rows {
-            assert_eq!(
-                Amount::parse(text).map(|amount| amount.0),
-                expected,
-                "{text:?}"
-            );
+            assert_eq!(Amount::parse(text).map(|amount| amount.0), expected, "{text:?}");
         }
     }
 
     #[test]
     fn decimals_are_written_with_two_places() {
-        let rows = [
-            (0, "0.00"),
-            (1, "0.01"),
-            (-1, "-0.01"),
-            (1250, "12.50"),
-            (-123_456, "-1234.56"),
-        ];
+        let rows =
+            [(0, "0.00"), (1, "0.01"), (-1, "-0.01"), (1250, "12.50"), (-123_456, "-1234.56")];
         for (minor, text) in rows {
             assert_eq!(Amount(minor).decimal(), text);
         }

@@ -68,10 +68,7 @@ impl<W: Write> Write for EntryWriter<'_, W> {
 impl<W: Write> ZipStream<W> {
     /// An archive without entries.
     pub fn new(out: W) -> ZipStream<W> {
-        ZipStream {
-            out: Counter { out, written: 0 },
-            entries: Vec::new(),
-        }
+        ZipStream { out: Counter { out, written: 0 }, entries: Vec::new() }
     }
 
     /// Writes one entry; `fill` gives its plain bytes.
@@ -95,13 +92,7 @@ impl<W: Write> ZipStream<W> {
             tail.extend_from_slice(&number.to_le_bytes());
         }
         self.out.write_all(&tail)?;
-        self.entries.push(Entry {
-            name: name.to_vec(),
-            crc,
-            packed,
-            unpacked,
-            offset,
-        });
+        self.entries.push(Entry { name: name.to_vec(), crc, packed, unpacked, offset });
         Ok(())
     }
 
@@ -111,11 +102,7 @@ impl<W: Write> ZipStream<W> {
         for entry in &self.entries {
             let mut head = b"PK\x01\x02".to_vec();
             head.extend_from_slice(&20_u16.to_le_bytes());
-            common(
-                &mut head,
-                (entry.crc, entry.packed, entry.unpacked),
-                entry.name.len(),
-            )?;
+            common(&mut head, (entry.crc, entry.packed, entry.unpacked), entry.name.len())?;
             // No extra field, comment, disk or attributes.
             head.extend_from_slice(&[0; 12]);
             head.extend_from_slice(&entry.offset.to_le_bytes());
@@ -142,17 +129,9 @@ fn deflate<W: Write>(
     fill: impl FnOnce(&mut EntryWriter<'_, W>) -> io::Result<()>,
 ) -> io::Result<(u32, u32)> {
     let deflate = DeflateEncoder::new(out, Compression::fast());
-    let mut writer = EntryWriter {
-        deflate,
-        crc: Crc::new(),
-        unpacked: 0,
-    };
+    let mut writer = EntryWriter { deflate, crc: Crc::new(), unpacked: 0 };
     fill(&mut writer)?;
-    let EntryWriter {
-        deflate,
-        crc,
-        unpacked,
-    } = writer;
+    let EntryWriter { deflate, crc, unpacked } = writer;
     deflate.finish()?;
     Ok((crc.sum(), small(unpacked)?))
 }
@@ -185,9 +164,7 @@ mod tests {
     fn a_common_reader_reads_what_is_written() {
         let mut archive = ZipStream::new(Vec::new());
         let name = [b'a', 0xd2, 0xb5]; // GBK, not UTF-8
-        archive
-            .entry(&name, |out| out.write_all(&vec![b'x'; 100_000]))
-            .unwrap();
+        archive.entry(&name, |out| out.write_all(&vec![b'x'; 100_000])).unwrap();
         archive.entry(b"empty", |_| Ok(())).unwrap();
         let bytes = archive.finish().unwrap();
         let mut read = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();

@@ -39,10 +39,7 @@ fn the_request_is_signed_byte_for_byte() {
         .rev()
         .map(|pair| pair.split_once('=').unwrap())
         .chain([("sign", "x"), ("empty", "")])
-        .map(|(name, value)| Field {
-            name: name.to_owned(),
-            value: value.into(),
-        })
+        .map(|(name, value)| Field { name: name.to_owned(), value: value.into() })
         .collect();
     let received = read_form(write_form(&fields).as_bytes());
     assert_eq!(request_text(&received), signed.as_bytes());
@@ -55,11 +52,7 @@ fn the_return_verifies_and_a_changed_amount_does_not() {
     let query = text(&vectors, "/return_query");
     let fields = read_form(query.as_bytes());
     assert!(verify(&spki, &notice_text(&fields), &sign_of(&fields)));
-    let changed = read_form(
-        query
-            .replace("total_amount=0.01", "total_amount=0.02")
-            .as_bytes(),
-    );
+    let changed = read_form(query.replace("total_amount=0.01", "total_amount=0.02").as_bytes());
     assert!(!verify(&spki, &notice_text(&changed), &sign_of(&changed)));
 }
 
@@ -79,11 +72,7 @@ fn the_notification_verifies_through_the_wire_form() {
     let received = read_form(write_form(&fields).as_bytes());
     assert_eq!(received, fields);
     assert!(verify(&spki, &notice_text(&received), &sign_of(&received)));
-    assert!(!verify(
-        &spki,
-        &request_text(&received),
-        &sign_of(&received)
-    ));
+    assert!(!verify(&spki, &request_text(&received), &sign_of(&received)));
 }
 
 #[test]

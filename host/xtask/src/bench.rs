@@ -33,9 +33,7 @@ pub fn run(name: Option<&str>, as_json: bool) -> anyhow::Result<bool> {
         build.args(["build", "--workspace", "--bin", &program]);
         build.args(["--config", "profile.dev.opt-level=3"]);
         let built = workspace.artifacts(&mut build)?;
-        let path = built
-            .get(&program)
-            .ok_or_else(|| NoSuch(format!("{program} was not built")))?;
+        let path = built.get(&program).ok_or_else(|| NoSuch(format!("{program} was not built")))?;
         let mut bench = std::process::Command::new(path);
         bench.env("TOLLGATE_PLUGINS", &folders.plugins);
         bench.env("TOLLGATE_TEST_PLUGINS", &folders.test_plugins);
@@ -76,9 +74,7 @@ fn row(figure: &Value) -> String {
         _ => "",
     };
     let (name, value, unit, goal) = (text("name"), text("value"), text("unit"), text("goal"));
-    format!("{name:48} {value:>14} {unit:16} {goal:>16}  {verdict}")
-        .trim_end()
-        .to_owned()
+    format!("{name:48} {value:>14} {unit:16} {goal:>16}  {verdict}").trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -93,10 +89,7 @@ mod tests {
         let words: Vec<String> = row(&figure).split_whitespace().map(str::to_owned).collect();
         assert_eq!(words, ["crossing", "21.5", "us", "<=", "25", "holds"]);
         assert!(show(&figure.to_string(), true));
-        assert!(!show(
-            r#"{"name":"crossing","value":30,"holds":false}"#,
-            true
-        ));
+        assert!(!show(r#"{"name":"crossing","value":30,"holds":false}"#, true));
         assert!(show(r#"{"name":"fsync","value":30,"holds":null}"#, true));
     }
 }

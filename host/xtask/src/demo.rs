@@ -23,9 +23,7 @@ enum Folder {
 impl Folder {
     fn make(target: &Path, once: bool) -> anyhow::Result<Self> {
         if once {
-            return Ok(Self::Passing(
-                tempfile::Builder::new().prefix("tollgate-demo").tempdir()?,
-            ));
+            return Ok(Self::Passing(tempfile::Builder::new().prefix("tollgate-demo").tempdir()?));
         }
         let folder = target.join("demo");
         if folder.exists() {
@@ -50,9 +48,7 @@ pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
     let folders = plugins::build(&workspace)?;
     let programs = workspace.build_programs()?;
     let program = |name: &str| {
-        programs
-            .get(name)
-            .with_context(|| format!("the workspace has no program {name}"))
+        programs.get(name).with_context(|| format!("the workspace has no program {name}"))
     };
     let folder = Folder::make(&workspace.target, once)?;
     let (simulator, simulated) = start_simulator(program("tollgate-simulator")?, folder.path())?;
@@ -60,19 +56,12 @@ pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
         start_gateway(program("tollgate")?, &folders.plugins, folder.path())?;
 
     let account = folder.path().join("account.json");
-    let accounts = simulated["providers"]
-        .as_array()
-        .context("the simulator named no providers")?;
+    let accounts = simulated["providers"].as_array().context("the simulator named no providers")?;
     let first = accounts.first().context("the simulator has no provider")?;
     std::fs::write(&account, serde_json::to_vec_pretty(&first["account"])?)?;
 
     let mut shop = Command::new(program("tollgate-shop")?);
-    shop.args([
-        "--url",
-        text(&ready, "url")?,
-        "--simulator",
-        text(&simulated, "url")?,
-    ]);
+    shop.args(["--url", text(&ready, "url")?, "--simulator", text(&simulated, "url")?]);
     shop.arg("--simulator-account").arg(&account);
     // The environment of a process is not for everybody to see, its arguments are.
     shop.env("TOLLGATE_API_KEY", text(&ready, "api_key")?);
@@ -86,11 +75,7 @@ pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
     }
     if !once {
         let say = |line: String| {
-            if as_json {
-                eprintln!("{line}")
-            } else {
-                println!("{line}")
-            }
+            if as_json { eprintln!("{line}") } else { println!("{line}") }
         };
         say(format!("  API        {}", text(&ready, "url")?));
         say(format!("  API key    {}", text(&ready, "api_key")?));
@@ -113,33 +98,18 @@ fn start_simulator(program: &Path, folder: &Path) -> anyhow::Result<(Server, Val
 
 fn start_gateway(program: &Path, plugins: &Path, folder: &Path) -> anyhow::Result<(Server, Value)> {
     let mut command = Command::new(program);
-    command.args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--simulators",
-        "--bills-at-once",
-    ]);
-    command
-        .arg("--data")
-        .arg(folder.join("gateway"))
-        .arg("--plugins")
-        .arg(plugins);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--simulators", "--bills-at-once"]);
+    command.arg("--data").arg(folder.join("gateway")).arg("--plugins").arg(plugins);
     Server::start("the gateway", &mut command, &folder.join("gateway.log"))
 }
 
 /// Runs the shop. Its steps are shown as they come; with JSON they go to standard error, and its last word is one object.
 fn tell(shop: &mut Command, as_json: bool) -> anyhow::Result<bool> {
     if !as_json {
-        return Ok(shop
-            .status()
-            .context("the shop could not be started")?
-            .success());
+        return Ok(shop.status().context("the shop could not be started")?.success());
     }
     let mut last = String::new();
-    let status = lines("the shop", shop.arg("--json"), |line| {
-        line.clone_into(&mut last)
-    })?;
+    let status = lines("the shop", shop.arg("--json"), |line| line.clone_into(&mut last))?;
     let summary: Value = serde_json::from_str(&last).unwrap_or_else(
         |_| json!({ "ok": false, "error": program_failed("the shop", status).to_string() }),
     );
@@ -148,7 +118,5 @@ fn tell(shop: &mut Command, as_json: bool) -> anyhow::Result<bool> {
 }
 
 fn text<'a>(object: &'a Value, name: &str) -> anyhow::Result<&'a str> {
-    object[name]
-        .as_str()
-        .with_context(|| format!("a server got ready without its {name}"))
+    object[name].as_str().with_context(|| format!("a server got ready without its {name}"))
 }

@@ -45,11 +45,7 @@ pub fn run(as_json: bool) -> anyhow::Result<bool> {
     }
     for plugin in built {
         let word = if plugin.changed { "new" } else { "as it was" };
-        println!(
-            "{:>9} bytes, {word:9}  {}",
-            plugin.bytes,
-            plugin.file.display()
-        );
+        println!("{:>9} bytes, {word:9}  {}", plugin.bytes, plugin.file.display());
     }
     Ok(true)
 }
@@ -66,11 +62,7 @@ fn build_all(workspace: &Workspace) -> anyhow::Result<(Folders, Vec<Built>)> {
         test_plugins: workspace.target.join("test-plugins"),
     };
     let mut built = build_folder(workspace, "plugins", &folders.plugins)?;
-    built.extend(build_folder(
-        workspace,
-        "tests/components",
-        &folders.test_plugins,
-    )?);
+    built.extend(build_folder(workspace, "tests/components", &folders.test_plugins)?);
     Ok((folders, built))
 }
 
@@ -83,20 +75,12 @@ fn build_folder(workspace: &Workspace, from: &str, to: &Path) -> anyhow::Result<
             .with_context(|| format!("the component {id}"))?;
         let file = to.join(format!("{id}.wasm"));
         let changed = replace(&file, &component)?;
-        built.push(Built {
-            id: id.clone(),
-            file,
-            bytes: component.len(),
-            changed,
-        });
+        built.push(Built { id: id.clone(), file, bytes: component.len(), changed });
     }
     // A plugin that is gone from the checkout must not be served from an old build.
     for entry in std::fs::read_dir(to)? {
         let path = entry?.path();
-        let stem = path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or_default();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         if path.extension().is_some_and(|ending| ending == "wasm") && !components.contains_key(stem)
         {
             std::fs::remove_file(&path)?;
@@ -107,46 +91,24 @@ fn build_folder(workspace: &Workspace, from: &str, to: &Path) -> anyhow::Result<
 
 /// One package for itself: built together with others, features that those ask for would change its bytes.
 fn build_component(workspace: &Workspace, package: &str) -> anyhow::Result<Vec<u8>> {
-    let flags = format!(
-        "target.{WASM_TARGET}.rustflags={}",
-        json!(remapped_paths(workspace)?)
-    );
+    let flags = format!("target.{WASM_TARGET}.rustflags={}", json!(remapped_paths(workspace)?));
     let mut cargo = cargo();
     // These variables would take the place of the flags in configuration files instead of joining them.
-    cargo
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    cargo.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--lib",
-        "--target",
-        WASM_TARGET,
-    ]);
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    cargo.args(["build", "--quiet", "--release", "--lib", "--target", WASM_TARGET]);
     let files = workspace.artifacts(cargo.args(["--package", package, "--config", &flags]))?;
-    let module = files
-        .into_values()
-        .find(|file| file.extension().is_some_and(|it| it == "wasm"));
+    let module = files.into_values().find(|file| file.extension().is_some_and(|it| it == "wasm"));
     let module = module.context("the build gave no wasm file")?;
     let module = std::fs::read(&module).with_context(|| format!("{}", module.display()))?;
     let mut encoder = ComponentEncoder::default();
-    encoder
-        .module(&module)
-        .context("the module carries no component types")?;
-    encoder
-        .validate(true)
-        .encode()
-        .context("the module is not a component of the contract")
+    encoder.module(&module).context("the module carries no component types")?;
+    encoder.validate(true).encode().context("the module is not a component of the contract")
 }
 
 /// Panic messages carry file names. With these flags they name no folder of the machine, and a checkout elsewhere gives the
 /// same bytes, hence the same digest. Flags in a `--config` join those of `.cargo/config.toml`.
 fn remapped_paths(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
-    let output = Command::new("rustc")
-        .args(["--print", "sysroot"])
-        .output()
-        .context("rustc")?;
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().context("rustc")?;
     let sysroot = PathBuf::from(String::from_utf8(output.stdout)?.trim());
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
@@ -158,10 +120,7 @@ fn remapped_paths(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
         (workspace.root.clone(), "tollgate"),
         (workspace.target.clone(), "target"),
     ];
-    pairs
-        .iter()
-        .map(|(from, to)| Ok(format!("--remap-path-prefix={}={to}", text(from)?)))
-        .collect()
+    pairs.iter().map(|(from, to)| Ok(format!("--remap-path-prefix={}={to}", text(from)?))).collect()
 }
 
 /// Writes a file by rename, so that nobody reads half of it, and leaves it alone when it is the same already.

@@ -16,9 +16,8 @@ const NODE_MAJOR_MIN: u32 = 20;
 
 /// Sees to it that plugins can be built.
 pub fn wasm_target() -> anyhow::Result<()> {
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", WASM_TARGET])
-        .output();
+    let output =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]).output();
     let installed = output.is_ok_and(|output| {
         let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         output.status.success() && Path::new(&folder).is_dir()
@@ -30,10 +29,7 @@ pub fn wasm_target() -> anyhow::Result<()> {
         bail!("missing: the Rust target {WASM_TARGET}; install it, or rustup, which does it here");
     }
     eprintln!("xtask: installing the Rust target {WASM_TARGET}");
-    process::run(
-        "rustup target add",
-        Command::new("rustup").args(["target", "add", WASM_TARGET]),
-    )
+    process::run("rustup target add", Command::new("rustup").args(["target", "add", WASM_TARGET]))
 }
 
 /// Sees to it that the interop suite can run: Node.js, npm, and the packages of its lock file.
@@ -47,12 +43,8 @@ pub fn interop(workspace: &Workspace) -> anyhow::Result<()> {
     }
     eprintln!("xtask: installing the packages of tests/interop");
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-        .current_dir(&folder);
-    process::run(
-        "npm ci in tests/interop",
-        npm.stdin(Stdio::null()).stdout(Stdio::null()),
-    )?;
+    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder);
+    process::run("npm ci in tests/interop", npm.stdin(Stdio::null()).stdout(Stdio::null()))?;
     Ok(std::fs::write(stamp, lock)?)
 }
 
@@ -66,13 +58,7 @@ fn node() -> anyhow::Result<()> {
         let mut update = Command::new("apt-get");
         process::run("apt-get update", update.arg("update").stdout(Stdio::null()))?;
         let mut install = Command::new("apt-get");
-        install.args([
-            "install",
-            "--yes",
-            "--no-install-recommends",
-            "nodejs",
-            "npm",
-        ]);
+        install.args(["install", "--yes", "--no-install-recommends", "nodejs", "npm"]);
         process::run("apt-get install", install.stdout(Stdio::null()))?;
     }
     if node_major().is_none_or(|major| major < NODE_MAJOR_MIN) || !answers("npm", &["--version"]) {
@@ -84,13 +70,7 @@ fn node() -> anyhow::Result<()> {
 fn node_major() -> Option<u32> {
     let output = Command::new("node").arg("--version").output().ok()?;
     let version = String::from_utf8(output.stdout).ok()?;
-    version
-        .trim()
-        .strip_prefix('v')?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
 /// Packages are installed by root on a system that has apt, and by nobody else.
@@ -103,10 +83,6 @@ fn may_install() -> bool {
 /// Whether a program is there and works.
 pub fn answers(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

@@ -26,14 +26,8 @@ pub fn program_failed(what: &str, status: ExitStatus) -> anyhow::Error {
 
 /// Runs a program to its end, with its output shown.
 pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("{what} could not be started"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(program_failed(what, status))
-    }
+    let status = command.status().with_context(|| format!("{what} could not be started"))?;
+    if status.success() { Ok(()) } else { Err(program_failed(what, status)) }
 }
 
 /// Runs a program to its end and hands each line of its standard output over as it comes. Standard error is shown.
@@ -76,11 +70,7 @@ impl Server {
             .spawn()
             .with_context(|| format!("{name} could not be started"))?;
         let output = child.stdout.take().context("a piped output")?;
-        let mut server = Self {
-            name,
-            child,
-            log: log.to_owned(),
-        };
+        let mut server = Self { name, child, log: log.to_owned() };
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             // The pipe is read to its end: a server that writes to a closed one would stop.
@@ -116,11 +106,7 @@ impl Server {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let start = lines.len().saturating_sub(LOG_LINES_SHOWN);
-        format!(
-            "end of the log of {}:\n{}",
-            self.name,
-            lines[start..].join("\n")
-        )
+        format!("end of the log of {}:\n{}", self.name, lines[start..].join("\n"))
     }
 }
 

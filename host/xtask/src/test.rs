@@ -14,26 +14,11 @@ use crate::workspace::{Workspace, cargo};
 
 /// The suites in the order in which they run: what fails fastest comes first.
 const SUITES: [Suite; 5] = [
-    Suite {
-        name: "lint",
-        run: lint,
-    },
-    Suite {
-        name: "unit",
-        run: unit,
-    },
-    Suite {
-        name: "flow",
-        run: flow,
-    },
-    Suite {
-        name: "security",
-        run: security,
-    },
-    Suite {
-        name: "interop",
-        run: interop,
-    },
+    Suite { name: "lint", run: lint },
+    Suite { name: "unit", run: unit },
+    Suite { name: "flow", run: flow },
+    Suite { name: "security", run: security },
+    Suite { name: "interop", run: interop },
 ];
 
 struct Suite {
@@ -76,11 +61,7 @@ pub fn run(names: &[String], as_json: bool) -> anyhow::Result<bool> {
         return Err(NoSuch(format!("no suite {unknown}: there are {known}")).into());
     }
     let chosen = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
-    let mut runner = Runner {
-        workspace: Workspace::load()?,
-        variables: None,
-        to_stderr: as_json,
-    };
+    let mut runner = Runner { workspace: Workspace::load()?, variables: None, to_stderr: as_json };
     let mut sum = Counts::default();
     let mut suites = serde_json::Map::new();
     for suite in SUITES.iter().filter(chosen) {
@@ -100,14 +81,8 @@ pub fn run(names: &[String], as_json: bool) -> anyhow::Result<bool> {
     if strict && sum.skipped > 0 {
         runner.say("xtask: with CI=true a skipped test is a failure");
     }
-    let Counts {
-        passed,
-        failed,
-        skipped,
-    } = sum;
-    runner.say(&format!(
-        "{passed} passed, {failed} failed, {skipped} skipped"
-    ));
+    let Counts { passed, failed, skipped } = sum;
+    runner.say(&format!("{passed} passed, {failed} failed, {skipped} skipped"));
     if as_json {
         println!(
             "{}",
@@ -122,14 +97,7 @@ pub fn run(names: &[String], as_json: bool) -> anyhow::Result<bool> {
 fn lint(runner: &mut Runner) -> anyhow::Result<Counts> {
     let mut counts = Counts::default();
     counts.add(runner.check("cargo fmt", &["fmt", "--all", "--check"])?);
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny",
-        "warnings",
-    ];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     counts.add(runner.check("cargo clippy", &clippy)?);
     counts.add(runner.cargo_test(&["--package", "xtask", "--test", "tidy"])?);
     if prepare::answers("cargo-deny", &["--version"]) {
@@ -143,9 +111,7 @@ fn lint(runner: &mut Runner) -> anyhow::Result<Counts> {
 /// workspace, because choosing packages would choose features of what they stand on, and build all of that again.
 fn unit(runner: &mut Runner) -> anyhow::Result<Counts> {
     runner.prepare_programs()?;
-    let tests = runner
-        .workspace
-        .integration_tests(&["tollgate-tests", "xtask"]);
+    let tests = runner.workspace.integration_tests(&["tollgate-tests", "xtask"]);
     let mut own = vec!["--workspace", "--no-fail-fast", "--lib", "--bins"];
     own.extend(tests.iter().flat_map(|name| ["--test", name]));
     let mut counts = runner.cargo_test(&own)?;
@@ -170,10 +136,7 @@ fn interop(runner: &mut Runner) -> anyhow::Result<Counts> {
     runner.prepare_programs()?;
     if let Err(missing) = prepare::interop(&runner.workspace) {
         runner.say(&format!("xtask: {missing:#}"));
-        return Ok(Counts {
-            skipped: 1,
-            ..Counts::default()
-        });
+        return Ok(Counts { skipped: 1, ..Counts::default() });
     }
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=spec"])
@@ -183,11 +146,7 @@ fn interop(runner: &mut Runner) -> anyhow::Result<Counts> {
 
 impl Runner {
     fn say(&self, line: &str) {
-        if self.to_stderr {
-            eprintln!("{line}")
-        } else {
-            println!("{line}")
-        }
+        if self.to_stderr { eprintln!("{line}") } else { println!("{line}") }
     }
 
     /// Builds plugins and programs, once, and tells tests where they are.
@@ -220,19 +179,12 @@ impl Runner {
         let word = if status.success() { "ok" } else { "FAILED" };
         self.say(&format!("{what}: {word}"));
         let failed = u64::from(!status.success());
-        Ok(Counts {
-            passed: 1 - failed,
-            failed,
-            skipped: 0,
-        })
+        Ok(Counts { passed: 1 - failed, failed, skipped: 0 })
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> anyhow::Result<Counts> {
         let mut command = cargo();
-        command
-            .arg("test")
-            .args(arguments)
-            .current_dir(&self.workspace.root);
+        command.arg("test").args(arguments).current_dir(&self.workspace.root);
         self.count("cargo test", &mut command, cargo_counts)
     }
 
@@ -264,9 +216,7 @@ impl Runner {
 fn cargo_counts(line: &str) -> Option<Counts> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let number = |word: &str| {
-        let part = counts
-            .split("; ")
-            .find_map(|part| part.strip_suffix(word))?;
+        let part = counts.split("; ").find_map(|part| part.strip_suffix(word))?;
         part.trim().parse().ok()
     };
     Some(Counts {
@@ -282,18 +232,9 @@ fn node_counts(line: &str) -> Option<Counts> {
     let number = number.trim().parse().ok()?;
     let none = Counts::default();
     match word {
-        "pass" => Some(Counts {
-            passed: number,
-            ..none
-        }),
-        "fail" | "cancelled" => Some(Counts {
-            failed: number,
-            ..none
-        }),
-        "skipped" | "todo" => Some(Counts {
-            skipped: number,
-            ..none
-        }),
+        "pass" => Some(Counts { passed: number, ..none }),
+        "fail" | "cancelled" => Some(Counts { failed: number, ..none }),
+        "skipped" | "todo" => Some(Counts { skipped: number, ..none }),
         _ => None,
     }
 }

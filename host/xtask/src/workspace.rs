@@ -105,10 +105,7 @@ impl Workspace {
 
     /// The integration tests of packages, but for those of some.
     pub fn integration_tests(&self, except: &[&str]) -> BTreeSet<&str> {
-        let packages = self
-            .packages
-            .iter()
-            .filter(|it| !except.contains(&it.name.as_str()));
+        let packages = self.packages.iter().filter(|it| !except.contains(&it.name.as_str()));
         let targets = packages.flat_map(|package| &package.targets);
         let tests = targets.filter(|target| target.kind.iter().any(|kind| kind == "test"));
         tests.map(|target| target.name.as_str()).collect()
@@ -126,23 +123,14 @@ impl Workspace {
             return Err(program_failed("cargo build", output.status));
         }
         let mut built = BTreeMap::new();
-        for line in output
-            .stdout
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-        {
+        for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let message: Message = serde_json::from_slice(line).context("what cargo build said")?;
-            let Some(target) = message
-                .target
-                .filter(|_| message.reason == "compiler-artifact")
+            let Some(target) = message.target.filter(|_| message.reason == "compiler-artifact")
             else {
                 continue;
             };
             let wasm = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "wasm");
-            if let Some(path) = message
-                .executable
-                .as_ref()
-                .or(message.filenames.iter().find(wasm))
+            if let Some(path) = message.executable.as_ref().or(message.filenames.iter().find(wasm))
             {
                 built.insert(target.name, path.clone());
             }
@@ -165,12 +153,7 @@ pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
-        let of_package = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_BIN_",
-            "CARGO_CRATE_",
-        ];
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
         if of_package.iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(name);
         }
@@ -181,6 +164,5 @@ pub fn cargo() -> Command {
 
 /// The path as an argument for cargo.
 pub fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str()
-        .with_context(|| format!("{} is not UTF-8", path.display()))
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }

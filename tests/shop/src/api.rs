@@ -20,27 +20,18 @@ pub struct Gateway {
 impl Gateway {
     /// Talks to the gateway at a URL.
     pub fn new(url: Url, key: String) -> anyhow::Result<Self> {
-        let client = Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(30))
-            .build()?;
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         Ok(Self { client, url, key })
     }
 
     /// Reads one thing, or a page of a list.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.answer("GET", path, self.client.get(self.url.join(path)?))
-            .await
+        self.answer("GET", path, self.client.get(self.url.join(path)?)).await
     }
 
     /// Makes something.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.answer(
-            "POST",
-            path,
-            self.client.post(self.url.join(path)?).json(body),
-        )
-        .await
+        self.answer("POST", path, self.client.post(self.url.join(path)?).json(body)).await
     }
 
     /// The whole of a list, page by page.

@@ -37,10 +37,7 @@ impl Browser {
             .redirect(redirect::Policy::none())
             .timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Self {
-            client,
-            known: places.iter().map(|url| url.origin()).collect(),
-        })
+        Ok(Self { client, known: places.iter().map(|url| url.origin()).collect() })
     }
 
     /// Opens an address.
@@ -80,19 +77,11 @@ impl Browser {
         form: &Form,
         button: Option<usize>,
     ) -> anyhow::Result<(Url, RequestBuilder)> {
-        let url = page
-            .url
-            .join(&form.action)
-            .with_context(|| format!("form to {}", form.action))?;
+        let url =
+            page.url.join(&form.action).with_context(|| format!("form to {}", form.action))?;
         let mut fields = form.fields.clone();
         if let Some(button) = button {
-            fields.extend(
-                form.buttons
-                    .get(button)
-                    .context("no such button")?
-                    .field
-                    .clone(),
-            );
+            fields.extend(form.buttons.get(button).context("no such button")?.field.clone());
         }
         let request = if form.post {
             self.client.post(url.clone()).form(&fields)
@@ -107,16 +96,10 @@ impl Browser {
             let response = request.send().await.with_context(|| format!("{url}"))?;
             let status = response.status();
             if status.is_redirection() {
-                let to = response
-                    .headers()
-                    .get("location")
-                    .context("a redirect to nowhere")?;
+                let to = response.headers().get("location").context("a redirect to nowhere")?;
                 url = url.join(to.to_str()?)?;
                 if !self.known.contains(&url.origin()) {
-                    return Ok(Page {
-                        url,
-                        html: String::new(),
-                    });
+                    return Ok(Page { url, html: String::new() });
                 }
                 request = self.client.get(url.clone());
                 continue;

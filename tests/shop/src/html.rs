@@ -32,18 +32,12 @@ struct Tag {
 
 impl Tag {
     fn get(&self, name: &str) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     fn field(&self) -> Option<(String, String)> {
         let name = self.get("name").filter(|name| !name.is_empty())?;
-        Some((
-            name.to_owned(),
-            self.get("value").unwrap_or_default().to_owned(),
-        ))
+        Some((name.to_owned(), self.get("value").unwrap_or_default().to_owned()))
     }
 }
 
@@ -56,15 +50,9 @@ pub fn forms(page: &str) -> Vec<Form> {
         match tag.name.as_str() {
             "form" => {
                 open = true;
-                let post = tag
-                    .get("method")
-                    .is_some_and(|it| it.eq_ignore_ascii_case("post"));
+                let post = tag.get("method").is_some_and(|it| it.eq_ignore_ascii_case("post"));
                 let action = tag.get("action").unwrap_or_default().to_owned();
-                forms.push(Form {
-                    action,
-                    post,
-                    ..Form::default()
-                });
+                forms.push(Form { action, post, ..Form::default() });
             }
             "/form" => open = false,
             "/button" => in_button = false,
@@ -77,17 +65,13 @@ pub fn forms(page: &str) -> Vec<Form> {
             "input" => input(form, &tag),
             "button" => {
                 in_button = true;
-                form.buttons.push(Button {
-                    field: tag.field(),
-                    label: tag.text.trim().to_owned(),
-                });
+                form.buttons.push(Button { field: tag.field(), label: tag.text.trim().to_owned() });
             }
             // A label may be more than one element: <button><img><span>Pay</span></button>.
             _ if in_button => {
                 if let Some(button) = form.buttons.last_mut() {
-                    button.label = format!("{} {}", button.label, tag.text.trim())
-                        .trim()
-                        .to_owned();
+                    button.label =
+                        format!("{} {}", button.label, tag.text.trim()).trim().to_owned();
                 }
             }
             _ => {}
@@ -105,10 +89,7 @@ fn input(form: &mut Form, tag: &Tag) {
         return;
     };
     match tag.get("type").unwrap_or("text") {
-        "submit" => form.buttons.push(Button {
-            label: value.clone(),
-            field: Some((name, value)),
-        }),
+        "submit" => form.buttons.push(Button { label: value.clone(), field: Some((name, value)) }),
         "radio" => {
             let chosen = form.fields.iter_mut().find(|(known, _)| *known == name);
             match chosen {
@@ -156,14 +137,7 @@ fn tag(text: &str) -> Option<(Tag, &str)> {
     loop {
         rest = rest.trim_start().trim_start_matches('/');
         if let Some(after) = rest.strip_prefix('>') {
-            return Some((
-                Tag {
-                    name,
-                    attributes,
-                    text: String::new(),
-                },
-                after,
-            ));
+            return Some((Tag { name, attributes, text: String::new() }, after));
         }
         let name_end =
             rest.find(|letter: char| letter.is_whitespace() || "=>/".contains(letter))?;
@@ -197,9 +171,8 @@ fn unescape(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let known = rest[1..]
-            .split_once(';')
-            .and_then(|(name, after)| Some((entity(name)?, after)));
+        let known =
+            rest[1..].split_once(';').and_then(|(name, after)| Some((entity(name)?, after)));
         match known {
             Some((letter, after)) => {
                 out.push(letter);
@@ -252,10 +225,7 @@ mod tests {
         assert_eq!(forms[0].action, "/pay?a=1&b=2");
         assert!(forms[0].post && !forms[1].post);
         let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(
-            forms[0].fields,
-            [field("content", r#"{"n":"1"}"#), field("way", "two")]
-        );
+        assert_eq!(forms[0].fields, [field("content", r#"{"n":"1"}"#), field("way", "two")]);
         assert_eq!(forms[0].buttons[0].field, Some(field("act", "pay")));
         assert_eq!(forms[0].buttons[0].label, "Pay now");
         assert_eq!(forms[0].buttons[1].label, "Cancel");
@@ -276,9 +246,6 @@ mod tests {
         ] {
             assert!(forms(page).len() <= 1, "{page}");
         }
-        assert_eq!(
-            unescape("a & b &unknown; &amp;amp;"),
-            "a & b &unknown; &amp;"
-        );
+        assert_eq!(unescape("a & b &unknown; &amp;amp;"), "a & b &unknown; &amp;");
     }
 }

@@ -17,18 +17,14 @@ pub struct Provider {
 impl Provider {
     /// Talks to the simulator at a URL.
     pub fn new(url: Url) -> anyhow::Result<Self> {
-        let client = Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(30))
-            .build()?;
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         Ok(Self { client, url })
     }
 
     /// From now on notifications get lost on their way, or arrive again. What was lost stays lost.
     pub async fn lose_notifications(&self, lose: bool) -> anyhow::Result<()> {
         let mode = if lose { "lose" } else { "send" };
-        self.control("control/alipay/settings", &json!({ "notifications": mode }))
-            .await
+        self.control("control/alipay/settings", &json!({ "notifications": mode })).await
     }
 
     /// Makes the bill tell another amount for a payment than what was paid.
@@ -38,12 +34,7 @@ impl Provider {
     }
 
     async fn control(&self, path: &str, body: &Value) -> anyhow::Result<()> {
-        let response = self
-            .client
-            .post(self.url.join(path)?)
-            .json(body)
-            .send()
-            .await?;
+        let response = self.client.post(self.url.join(path)?).json(body).send().await?;
         let status = response.status();
         if !status.is_success() {
             bail!("{path} answers {status}: {}", response.text().await?);

@@ -66,10 +66,7 @@ async fn paid_and_notified(
     let (browser, chosen) = checkout(gateway, provider, &order, teller).await?;
     let (form, button) = chosen.payer_page.button("pay")?;
     let result = browser.submit(&chosen.payer_page, &form, button).await?;
-    teller.step(&format!(
-        "the payer paid and came back to {}",
-        result.url.path()
-    ));
+    teller.step(&format!("the payer paid and came back to {}", result.url.path()));
     let order = wait_until_paid(gateway, &chosen).await?;
     teller.step(&format!(
         "the order is {}, {} taken",
@@ -94,9 +91,7 @@ async fn paid_and_found(
     let (browser, chosen) = checkout(gateway, provider, &order, teller).await?;
     provider.lose_notifications(true).await?;
     let (form, button) = chosen.payer_page.button("pay")?;
-    browser
-        .submit_and_leave(&chosen.payer_page, &form, button)
-        .await?;
+    browser.submit_and_leave(&chosen.payer_page, &form, button).await?;
     teller.step("the payer paid and closed the window; the notification of it is lost");
     let order = wait_until_paid(gateway, &chosen).await?;
     provider.lose_notifications(false).await?;
@@ -118,75 +113,41 @@ async fn checkout(
 ) -> anyhow::Result<(Browser, Chosen)> {
     let order = gateway.post("v1/orders", order).await?;
     let id = text(&order, "id")?;
-    teller.step(&format!(
-        "{id}: order {} of {}",
-        word(&order["number"]),
-        money(&order, "amount")?
-    ));
+    teller.step(&format!("{id}: order {} of {}", word(&order["number"]), money(&order, "amount")?));
 
     let cashier_url = text(&order, "cashier_url")?.parse()?;
     let browser = Browser::new(&[&cashier_url, &provider.url])?;
     let cashier = browser.open(&cashier_url).await?;
     let forms = cashier.forms();
-    let form = forms
-        .iter()
-        .find(|form| form.post)
-        .context("the cashier offers no method")?;
+    let form = forms.iter().find(|form| form.post).context("the cashier offers no method")?;
     let button = (!form.buttons.is_empty()).then_some(0);
-    let label = form
-        .buttons
-        .first()
-        .map_or("the only method", |button| &button.label);
-    teller.step(&format!(
-        "the payer opened the cashier and chooses {label:?}"
-    ));
+    let label = form.buttons.first().map_or("the only method", |button| &button.label);
+    teller.step(&format!("the payer opened the cashier and chooses {label:?}"));
 
     let mut page = browser.submit(&cashier, form, button).await?;
     // A form that is posted to the provider is submitted by the page itself, where scripts run.
     if page.url.origin() != provider.url.origin() {
         let forms = page.forms();
-        let form = forms
-            .first()
-            .context("the cashier does not lead to the provider")?;
+        let form = forms.first().context("the cashier does not lead to the provider")?;
         page = browser.submit(&page, form, None).await?;
     }
-    ensure!(
-        page.url.origin() == provider.url.origin(),
-        "{} is not the provider",
-        page.url
-    );
+    ensure!(page.url.origin() == provider.url.origin(), "{} is not the provider", page.url);
     let order = gateway.get(&format!("v1/orders/{id}")).await?;
-    let payment = order["payments"]
-        .get(0)
-        .context("the order has no payment")?
-        .clone();
+    let payment = order["payments"].get(0).context("the order has no payment")?.clone();
     let (name, reference) = (text(&payment, "id")?, text(&payment, "reference")?);
-    teller.step(&format!(
-        "{name}: the payer is at the provider, which knows it as {reference}"
-    ));
-    Ok((
-        browser,
-        Chosen {
-            payment,
-            payer_page: page,
-        },
-    ))
+    teller.step(&format!("{name}: the payer is at the provider, which knows it as {reference}"));
+    Ok((browser, Chosen { payment, payer_page: page }))
 }
 
 async fn wait_until_paid(gateway: &Gateway, chosen: &Chosen) -> anyhow::Result<Value> {
     let path = format!("v1/orders/{}", text(&chosen.payment, "order_id")?);
-    gateway
-        .wait(&path, PATIENCE, |order| order["state"] == "paid")
-        .await
+    gateway.wait(&path, PATIENCE, |order| order["state"] == "paid").await
 }
 
 async fn tell_events(gateway: &Gateway, order: &Value, teller: &mut Teller) -> anyhow::Result<()> {
     let path = format!("v1/events?order_id={}", text(order, "id")?);
     let events = gateway.list(&path).await?;
-    let kinds: Vec<&str> = events
-        .iter()
-        .filter_map(|event| event["kind"].as_str())
-        .collect();
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["kind"].as_str()).collect();
     teller.step(&format!("its events: {}", kinds.join(", ")));
     Ok(())
 }
@@ -198,9 +159,7 @@ async fn refunded_in_part(
     teller: &mut Teller,
 ) -> anyhow::Result<()> {
     teller.chapter("A tea cup was broken");
-    let payment = order["payments"]
-        .get(0)
-        .context("the order has no payment")?;
+    let payment = order["payments"].get(0).context("the order has no payment")?;
     let refund = json!({
         "payment_id": payment["id"], "number": "SHOP-1001-R1", "amount": 2_000, "reason": "one cup broken",
     });
@@ -212,12 +171,8 @@ async fn refunded_in_part(
         word(&refund["state"])
     ));
     let path = format!("v1/refunds/{id}");
-    let refund = gateway
-        .wait(&path, PATIENCE, |refund| refund["state"] == "succeeded")
-        .await?;
-    let order = gateway
-        .get(&format!("v1/orders/{}", text(order, "id")?))
-        .await?;
+    let refund = gateway.wait(&path, PATIENCE, |refund| refund["state"] == "succeeded").await?;
+    let order = gateway.get(&format!("v1/orders/{}", text(order, "id")?)).await?;
     teller.step(&format!(
         "the refund is {}, the order {}: {} of {} given back",
         word(&refund["state"]),
@@ -237,26 +192,16 @@ async fn reconciled(
     teller: &mut Teller,
 ) -> anyhow::Result<Value> {
     teller.chapter("The day's bill");
-    let payment = second["payments"]
-        .get(0)
-        .context("the order has no payment")?;
-    provider
-        .falsify_bill(text(payment, "reference")?, "45.00")
-        .await?;
+    let payment = second["payments"].get(0).context("the order has no payment")?;
+    provider.falsify_bill(text(payment, "reference")?, "45.00").await?;
     teller.step("one row of the provider's bill will be wrong: 45.00 for a payment of 45.50");
 
     let period = today_in_china();
     let wanted = json!({ "account_id": account_id, "period": period });
     let bill = gateway.post("v1/bills", &wanted).await?;
     let path = format!("v1/bills/{}", text(&bill, "id")?);
-    let bill = gateway
-        .wait(&path, PATIENCE, |bill| bill["state"] == "ready")
-        .await?;
-    teller.step(&format!(
-        "{}: the bill of {period} has {} rows",
-        word(&bill["id"]),
-        bill["rows"]
-    ));
+    let bill = gateway.wait(&path, PATIENCE, |bill| bill["state"] == "ready").await?;
+    teller.step(&format!("{}: the bill of {period} has {} rows", word(&bill["id"]), bill["rows"]));
 
     let reconciliation = gateway.post("v1/reconciliations", &wanted).await?;
     let path = format!("v1/reconciliations/{}", text(&reconciliation, "id")?);
@@ -270,14 +215,9 @@ async fn reconciled(
     ));
     let path = format!("{path}/discrepancies");
     for found in gateway.list(&path).await? {
-        let (ours, theirs) = (
-            money(&found["ours"], "amount")?,
-            money(&found["theirs"], "amount")?,
-        );
+        let (ours, theirs) = (money(&found["ours"], "amount")?, money(&found["theirs"], "amount")?);
         let (kind, line) = (text(&found, "kind")?, &found["line"]);
-        teller.step(&format!(
-            "line {line}, {kind}: ours {ours}, theirs {theirs}"
-        ));
+        teller.step(&format!("line {line}, {kind}: ours {ours}, theirs {theirs}"));
     }
     Ok(reconciliation)
 }
@@ -285,10 +225,7 @@ async fn reconciled(
 /// The provider's day is that of China, which has had one zone without daylight saving since 1991.
 fn today_in_china() -> String {
     let zone = TimeZone::fixed(Offset::constant(8));
-    Timestamp::now()
-        .to_zoned(zone)
-        .strftime("%Y-%m-%d")
-        .to_string()
+    Timestamp::now().to_zoned(zone).strftime("%Y-%m-%d").to_string()
 }
 
 /// Counts what the API lists, and says whether the story ended as it should.
@@ -302,20 +239,10 @@ async fn summary(
     let refunds = gateway.list("v1/refunds").await?;
     let mut payments = 0;
     for order in &orders {
-        let order = gateway
-            .get(&format!("v1/orders/{}", text(order, "id")?))
-            .await?;
+        let order = gateway.get(&format!("v1/orders/{}", text(order, "id")?)).await?;
         payments += order["payments"].as_array().map_or(0, Vec::len);
-        let end = if order["reconciled"] == true {
-            "reconciled"
-        } else {
-            "not reconciled"
-        };
-        teller.step(&format!(
-            "order {}: {}, {end}",
-            word(&order["number"]),
-            word(&order["state"])
-        ));
+        let end = if order["reconciled"] == true { "reconciled" } else { "not reconciled" };
+        teller.step(&format!("order {}: {}, {end}", word(&order["number"]), word(&order["state"])));
     }
     let plugins: Vec<Value> = gateway
         .list("v1/plugins")
@@ -326,15 +253,9 @@ async fn summary(
         })
         .collect();
     for plugin in &plugins {
-        let imports = plugin["imports"]
-            .as_array()
-            .context("a plugin without imports")?;
+        let imports = plugin["imports"].as_array().context("a plugin without imports")?;
         let imports: Vec<String> = imports.iter().map(word).collect();
-        teller.step(&format!(
-            "plugin {} imports {}",
-            word(&plugin["id"]),
-            imports.join(", ")
-        ));
+        teller.step(&format!("plugin {} imports {}", word(&plugin["id"]), imports.join(", ")));
     }
     let (matched, discrepancies) = (&reconciliation["matched"], &reconciliation["discrepancies"]);
     // The first payment and its refund are as billed; the second payment is not.
@@ -365,22 +286,17 @@ pub async fn leave_open(gateway: &Gateway, teller: &Teller) -> anyhow::Result<()
 
 /// A member as people read it: a text without its quotes.
 fn word(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn text<'a>(object: &'a Value, name: &str) -> anyhow::Result<&'a str> {
-    object[name]
-        .as_str()
-        .with_context(|| format!("the API gave no {name}: {object}"))
+    object[name].as_str().with_context(|| format!("the API gave no {name}: {object}"))
 }
 
 /// An amount as people write it. The yuan has two decimals.
 fn money(object: &Value, name: &str) -> anyhow::Result<String> {
-    let minor = object[name]
-        .as_i64()
-        .with_context(|| format!("the API gave no {name}: {object}"))?;
+    let minor =
+        object[name].as_i64().with_context(|| format!("the API gave no {name}: {object}"))?;
     let currency = text(object, "currency")?;
     Ok(format!("{currency} {}.{:02}", minor / 100, minor % 100))
 }

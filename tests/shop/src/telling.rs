@@ -15,11 +15,7 @@ impl Teller {
     /// With `json`, the steps go to standard error and the summary to standard output.
     pub fn new(json: bool) -> Self {
         let now = Instant::now();
-        Self {
-            began: now,
-            step_began: now,
-            json,
-        }
+        Self { began: now, step_began: now, json }
     }
 
     /// A heading.
@@ -55,10 +51,6 @@ impl Teller {
 
     /// A line that is no step.
     pub fn say(&self, line: &str) {
-        if self.json {
-            eprintln!("{line}")
-        } else {
-            println!("{line}")
-        }
+        if self.json { eprintln!("{line}") } else { println!("{line}") }
     }
 }

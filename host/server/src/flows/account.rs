@@ -63,10 +63,14 @@ pub async fn open(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flo
 /// An account, open: from the cache if its plugin is still the same.
 pub fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
     let plugin = gateway.plugins.get(&row.plugin).ok_or_else(|| {
-        FlowError::Unavailable(format!("the plugin {} of account {} is not loaded", row.plugin, row.id))
+        FlowError::Unavailable(format!(
+            "the plugin {} of account {} is not loaded",
+            row.plugin, row.id
+        ))
     })?;
     let place = (row.id, plugin.digest().to_owned());
-    let cached = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+    let cached =
+        gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
     if let Some(account) = cached {
         return Ok(account);
     }
@@ -98,7 +102,8 @@ pub(super) fn assemble(
         .into_iter()
         .map(|(slot, texts)| (slot, texts.into_iter().map(SecretString::from).collect()))
         .collect();
-    let keys = Keys::parse(plugin.manifest(), &secrets)
-        .map_err(|error| FlowError::invalid(format!("secrets.{}", error.slot), error.rule.clone()))?;
+    let keys = Keys::parse(plugin.manifest(), &secrets).map_err(|error| {
+        FlowError::invalid(format!("secrets.{}", error.slot), error.rule.clone())
+    })?;
     Ok(Account { row, plugin, keys: Arc::new(keys), grant, origins })
 }

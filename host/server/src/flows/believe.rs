@@ -6,7 +6,9 @@ use tollgate_domain::ids::{MerchantId, NotificationId};
 use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
 use tollgate_domain::refund::RefundCommand;
 use tollgate_domain::time::Moment;
-use tollgate_plugin::contract::{Authority, Channel, Event, Fact, PaymentStatus, RefundNews, Subject};
+use tollgate_plugin::contract::{
+    Authority, Channel, Event, Fact, PaymentStatus, RefundNews, Subject,
+};
 
 use super::account::Account;
 use super::learn::{self, Particulars};
@@ -14,10 +16,10 @@ use super::query::{self, Asked};
 use super::{Flow, facts};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
+use crate::store::Tx;
 use crate::store::notifications::{self, Settled};
 use crate::store::payments::{self, PaymentRow};
 use crate::store::refunds::{self, RefundRow};
-use crate::store::Tx;
 
 /// A message that a plugin has read.
 pub struct Message<'a> {
@@ -53,16 +55,20 @@ pub enum Believed {
 pub async fn event(gateway: &Gateway, message: &Message<'_>, event: &Event) -> Flow<Believed> {
     match &event.fact.about {
         Subject::Payment(status) => {
-            let Some(row) = find(gateway, message, &event.fact).await? else { return Ok(unknown()) };
+            let Some(row) = find(gateway, message, &event.fact).await? else {
+                return Ok(unknown());
+            };
             payment(gateway, message, event, &row, *status).await
         }
         Subject::Refund(news) => {
-            let Some(row) = find(gateway, message, &event.fact).await? else { return Ok(unknown()) };
+            let Some(row) = find(gateway, message, &event.fact).await? else {
+                return Ok(unknown());
+            };
             refund(gateway, message, event, &row, news).await
         }
-        Subject::Other(word) if word == "refused" => {
-            Ok(Believed::Rejected(event.fact.reason.clone().unwrap_or_else(|| "refused".to_owned())))
-        }
+        Subject::Other(word) if word == "refused" => Ok(Believed::Rejected(
+            event.fact.reason.clone().unwrap_or_else(|| "refused".to_owned()),
+        )),
         Subject::Dispute(_) | Subject::Bill(_) | Subject::Other(_) => Ok(Believed::Ignored),
     }
 }
@@ -99,7 +105,9 @@ async fn payment(
     let told = match facts::of_payment(message.account, row, &event.fact, status) {
         Ok(told) => told,
         // A return says no amount: it is a reason to ask, and proves nothing.
-        Err(mismatch) if mismatch.theirs == facts::NOT_SAID && !proves(message, event) => Told::Unknown,
+        Err(mismatch) if mismatch.theirs == facts::NOT_SAID && !proves(message, event) => {
+            Told::Unknown
+        }
         Err(mismatch) => return disbelieve(gateway, message, row, &mismatch).await,
     };
     let more_refunded = event.fact.refunded.as_ref().is_some_and(|sum| sum.minor > row.refunded);
@@ -110,7 +118,9 @@ async fn payment(
         return confirm(gateway, message, event, row, told, more_refunded).await;
     }
     if !proves(message, event) {
-        return Ok(Believed::Rejected("it proves nothing, and the provider cannot be asked".to_owned()));
+        return Ok(Believed::Rejected(
+            "it proves nothing, and the provider cannot be asked".to_owned(),
+        ));
     }
     write_payment(gateway, message, event, row, PaymentCommand::Learn(told)).await?;
     Ok(Believed::Applied)
@@ -143,7 +153,9 @@ async fn confirm(
     let enough = |now: &PaymentRow| tells_nothing(now, told) && !more_refunded;
     let before = row.version;
     match query::ask_payment(gateway, row.merchant_id, row.id, limit, enough).await? {
-        Asked::NoAnswer(failure) => Ok(Believed::Waits(format!("not confirmed: {}", failure.message))),
+        Asked::NoAnswer(failure) => {
+            Ok(Believed::Waits(format!("not confirmed: {}", failure.message)))
+        }
         Asked::Answered(now) => {
             let claimed = matches!(told, Told::Succeeded(_)) && proves(message, event);
             if claimed && now.state != PaymentState::Succeeded {
@@ -178,7 +190,9 @@ async fn refund(
     if message.account.ability("query-refund").is_some() {
         let limit = gateway.settings.confirm_limit;
         return Ok(match query::ask_refund(gateway, row.merchant_id, row.id, limit).await? {
-            Asked::NoAnswer(failure) => Believed::Waits(format!("not confirmed: {}", failure.message)),
+            Asked::NoAnswer(failure) => {
+                Believed::Waits(format!("not confirmed: {}", failure.message))
+            }
             Asked::Answered(now) => {
                 note(gateway, message, event, payment).await?;
                 if now.state == row.state { Believed::Duplicate } else { Believed::Applied }
@@ -186,7 +200,9 @@ async fn refund(
         });
     }
     if !proves(message, event) {
-        return Ok(Believed::Rejected("it proves nothing, and the provider cannot be asked".to_owned()));
+        return Ok(Believed::Rejected(
+            "it proves nothing, and the provider cannot be asked".to_owned(),
+        ));
     }
     let (particulars, row) = (&facts::particulars(&event.fact), &row);
     gateway
@@ -203,7 +219,11 @@ async fn refund(
         .await
 }
 
-async fn find_refund(gateway: &Gateway, payment: &PaymentRow, news: &RefundNews) -> Flow<Option<RefundRow>> {
+async fn find_refund(
+    gateway: &Gateway,
+    payment: &PaymentRow,
+    news: &RefundNews,
+) -> Flow<Option<RefundRow>> {
     let mut sql = gateway.store.read().await?;
     let of_payment = refunds::of_payment(&mut sql, payment.merchant_id, payment.id).await?;
     Ok(of_payment.into_iter().find(|refund| match (&news.refund_ref, &news.provider_refund_ref) {
@@ -225,7 +245,8 @@ async fn write_payment(
         .write(move |tx| {
             Box::pin(async move {
                 let now = payments::must(tx.sql(), row.merchant_id, row.id).await?;
-                let after = learn::payment(tx, gateway, message.account, now, command, particulars).await?;
+                let after =
+                    learn::payment(tx, gateway, message.account, now, command, particulars).await?;
                 query::ask_about_refunds(tx, gateway, &after, &event.fact).await?;
                 settle_applied(tx, gateway, message, event, row).await
             })
@@ -234,7 +255,12 @@ async fn write_payment(
 }
 
 /// Notes that a message was confirmed by the provider's own answer, which is written already.
-async fn note(gateway: &Gateway, message: &Message<'_>, event: &Event, row: &PaymentRow) -> Flow<()> {
+async fn note(
+    gateway: &Gateway,
+    message: &Message<'_>,
+    event: &Event,
+    row: &PaymentRow,
+) -> Flow<()> {
     gateway
         .store
         .write(move |tx| {
@@ -260,7 +286,8 @@ async fn settle_applied(
         dedupe_key: Some(&event.dedupe_key),
     };
     let now = gateway.store.now();
-    Ok(notifications::settle(tx.sql(), row.merchant_id, message.notification, &settled, now).await?)
+    Ok(notifications::settle(tx.sql(), row.merchant_id, message.notification, &settled, now)
+        .await?)
 }
 
 /// A message that disagrees with what we know changes nothing. If its signature held, somebody who holds the keys
@@ -282,7 +309,15 @@ async fn disbelieve(
             .write(move |tx| {
                 Box::pin(async move {
                     let (merchant, order) = (row.merchant_id, Some(row.order_id));
-                    learn::announce(tx, gateway, merchant, order, "notification.mismatch", data.clone()).await
+                    learn::announce(
+                        tx,
+                        gateway,
+                        merchant,
+                        order,
+                        "notification.mismatch",
+                        data.clone(),
+                    )
+                    .await
                 })
             })
             .await?;
@@ -291,7 +326,12 @@ async fn disbelieve(
 }
 
 /// Reads a kept message again soon.
-pub async fn read_later(tx: &mut Tx<'_>, gateway: &Gateway, merchant: MerchantId, id: NotificationId) -> Flow<()> {
+pub async fn read_later(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: NotificationId,
+) -> Flow<()> {
     let due = gateway.store.now().plus_millis(2_000);
     learn::put_job(tx, gateway, merchant, Kind::ReadNotice, &id.to_string(), due).await
 }

@@ -94,12 +94,21 @@ async fn perform(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
     let Ok(kind) = job.kind.parse::<Kind>() else {
         return Err(FlowError::Internal(format!("job kind {:?} is unknown", job.kind)));
     };
-    let broken = || FlowError::Internal(format!("job subject {:?} is no id of its kind", job.subject_id));
+    let broken =
+        || FlowError::Internal(format!("job subject {:?} is no id of its kind", job.subject_id));
     match kind {
-        Kind::QueryPayment => query_payment(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
-        Kind::QueryRefund => query_refund(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
-        Kind::EndOrder => end_order(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
-        Kind::ReadNotice => read_notice(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await,
+        Kind::QueryPayment => {
+            query_payment(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await
+        }
+        Kind::QueryRefund => {
+            query_refund(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await
+        }
+        Kind::EndOrder => {
+            end_order(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await
+        }
+        Kind::ReadNotice => {
+            read_notice(gateway, job, job.subject_id.parse().map_err(|_| broken())?).await
+        }
         Kind::DailyBills => {
             let account = job.subject_id.parse().map_err(|_| broken())?;
             let due = bills::daily(gateway, job.merchant_id, account).await?;

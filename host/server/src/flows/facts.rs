@@ -107,7 +107,10 @@ fn check(account: &Account, row: &PaymentRow, amount: Money, fact: &Fact) -> Res
     known.check(&Claim {
         reference: fact.payment_ref.as_deref(),
         provider_reference: fact.provider_ref.as_deref(),
-        amount: fact.amount.as_ref().map(|money| (money.minor, money.currency.as_str(), money.exponent)),
+        amount: fact
+            .amount
+            .as_ref()
+            .map(|money| (money.minor, money.currency.as_str(), money.exponent)),
         live: fact.live,
         seen: &fact.seen,
     })

@@ -6,7 +6,9 @@
 use serde_json::{Value, json};
 use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_domain::order::OrderEffect;
-use tollgate_domain::payment::{Payment, PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState};
+use tollgate_domain::payment::{
+    Payment, PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState,
+};
 use tollgate_domain::refund::{RefundCommand, RefundEffect, RefundState};
 use tollgate_domain::schedule::next_gap_ms;
 use tollgate_domain::time::Moment;
@@ -71,7 +73,8 @@ pub async fn payment(
     for effect in effects {
         match effect {
             PaymentEffect::Announce(kind) => {
-                announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_payment(&row)).await?;
+                announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_payment(&row))
+                    .await?;
             }
             PaymentEffect::DeriveOrder => {
                 derive_order(tx, gateway, row.merchant_id, row.order_id).await?;
@@ -83,7 +86,8 @@ pub async fn payment(
         }
     }
     if !row.state.is_alive() && !may_be_paid_yet(&row) {
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryPayment.as_str(), &row.id.to_string()).await?;
+        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryPayment.as_str(), &row.id.to_string())
+            .await?;
     }
     Ok(row)
 }
@@ -124,13 +128,16 @@ pub async fn refund(
     for effect in effects {
         match effect {
             RefundEffect::Announce(kind) => {
-                announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_refund(&row)).await?;
+                announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_refund(&row))
+                    .await?;
             }
             RefundEffect::SettleReserve(minor) => {
-                change_payment_of(tx, gateway, account, &row, PaymentCommand::Refund(minor)).await?;
+                change_payment_of(tx, gateway, account, &row, PaymentCommand::Refund(minor))
+                    .await?;
             }
             RefundEffect::ReleaseReserve(minor) => {
-                change_payment_of(tx, gateway, account, &row, PaymentCommand::Release(minor)).await?;
+                change_payment_of(tx, gateway, account, &row, PaymentCommand::Release(minor))
+                    .await?;
             }
             RefundEffect::SettleUnreserved(minor) => {
                 settle_unreserved(tx, gateway, account, &row, minor).await?;
@@ -139,7 +146,8 @@ pub async fn refund(
         }
     }
     if was_open && !row.state.is_open() {
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryRefund.as_str(), &row.id.to_string()).await?;
+        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryRefund.as_str(), &row.id.to_string())
+            .await?;
     }
     Ok(row)
 }
@@ -150,7 +158,8 @@ async fn tell_if_paid_twice(tx: &mut Tx<'_>, gateway: &Gateway, row: &PaymentRow
     let attempts = payments::of_order(tx.sql(), row.merchant_id, row.order_id).await?;
     if attempts.iter().any(|other| other.id != row.id && other.taken > 0) {
         let (merchant, order) = (row.merchant_id, Some(row.order_id));
-        announce(tx, gateway, merchant, order, "payment.duplicate_success", of_payment(row)).await?;
+        announce(tx, gateway, merchant, order, "payment.duplicate_success", of_payment(row))
+            .await?;
     }
     Ok(())
 }
@@ -178,13 +187,26 @@ async fn settle_unreserved(
 ) -> Flow<()> {
     let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
     if minor <= paid.rules().refundable() {
-        return change_payment_of(tx, gateway, account, row, PaymentCommand::RefundUnreserved(minor)).await;
+        return change_payment_of(
+            tx,
+            gateway,
+            account,
+            row,
+            PaymentCommand::RefundUnreserved(minor),
+        )
+        .await;
     }
-    announce(tx, gateway, row.merchant_id, Some(row.order_id), "refund.conflict", of_refund(row)).await
+    announce(tx, gateway, row.merchant_id, Some(row.order_id), "refund.conflict", of_refund(row))
+        .await
 }
 
 /// Makes the order what its payments make it, and tells the merchant if that is something new.
-async fn derive_order(tx: &mut Tx<'_>, gateway: &Gateway, merchant: MerchantId, id: OrderId) -> Flow<()> {
+async fn derive_order(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: OrderId,
+) -> Flow<()> {
     let row = orders::must(tx.sql(), merchant, id).await?;
     let attempts: Vec<Payment> =
         payments::of_order(tx.sql(), merchant, id).await?.iter().map(PaymentRow::rules).collect();
@@ -202,10 +224,12 @@ pub async fn set_order(
 ) -> Flow<()> {
     if state != row.state {
         orders::set_state(tx.sql(), row, state, gateway.store.now()).await?;
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::EndOrder.as_str(), &row.id.to_string()).await?;
+        jobs::cancel(tx.sql(), row.merchant_id, Kind::EndOrder.as_str(), &row.id.to_string())
+            .await?;
     }
     for OrderEffect::Announce(kind) in effects {
-        announce(tx, gateway, row.merchant_id, Some(row.id), kind, of_order(row, state.as_str())).await?;
+        announce(tx, gateway, row.merchant_id, Some(row.id), kind, of_order(row, state.as_str()))
+            .await?;
     }
     Ok(())
 }
@@ -225,13 +249,23 @@ pub async fn announce(
 }
 
 /// Puts the next question about a payment on the provider's schedule.
-pub async fn ask_again(tx: &mut Tx<'_>, gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<()> {
+pub async fn ask_again(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    row: &PaymentRow,
+) -> Flow<()> {
     let due = next_question(gateway, account, "query-payment", row.asked);
     put_job(tx, gateway, row.merchant_id, Kind::QueryPayment, &row.id.to_string(), due).await
 }
 
 /// Puts the next question about a refund on the provider's schedule.
-pub async fn ask_refund_again(tx: &mut Tx<'_>, gateway: &Gateway, account: &Account, row: &RefundRow) -> Flow<()> {
+pub async fn ask_refund_again(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    row: &RefundRow,
+) -> Flow<()> {
     let due = next_question(gateway, account, "query-refund", row.asked);
     put_job(tx, gateway, row.merchant_id, Kind::QueryRefund, &row.id.to_string(), due).await
 }
@@ -252,7 +286,8 @@ pub async fn put_job(
     due_at: Moment,
 ) -> Flow<()> {
     let now = gateway.store.now();
-    let job = NewJob { id: gateway.chance.id(now), kind: kind.as_str(), subject, payload: "{}", due_at };
+    let job =
+        NewJob { id: gateway.chance.id(now), kind: kind.as_str(), subject, payload: "{}", due_at };
     jobs::put(tx.sql(), merchant, &job, now).await?;
     gateway.bell.notify_one();
     Ok(())

@@ -80,11 +80,15 @@ pub async fn receive(gateway: &Gateway, address: Address, message: Message) -> F
     let mut sql = gateway.store.read().await?;
     let (account, about, channel) = match address {
         Address::Account(id) => {
-            let row = account_rows::by_address(&mut sql, id).await?.ok_or(FlowError::NotFound("account"))?;
+            let row = account_rows::by_address(&mut sql, id)
+                .await?
+                .ok_or(FlowError::NotFound("account"))?;
             (row, None, Channel::Notification)
         }
         Address::Payment(id) => {
-            let about = payment_rows::by_address(&mut sql, id).await?.ok_or(FlowError::NotFound("payment"))?;
+            let about = payment_rows::by_address(&mut sql, id)
+                .await?
+                .ok_or(FlowError::NotFound("payment"))?;
             let account = account_rows::get(&mut sql, about.merchant_id, about.account_id).await?;
             (account.ok_or(FlowError::NotFound("account"))?, Some(about), Channel::BrowserReturn)
         }
@@ -125,7 +129,9 @@ pub async fn client_result(
             let reason = row.and_then(|row| row.reason).unwrap_or_else(|| "was refused".to_owned());
             Err(FlowError::invalid("result", reason))
         }
-        Verdict::Accepted | Verdict::Duplicate | Verdict::Busy => payments::get(gateway, merchant, id).await,
+        Verdict::Accepted | Verdict::Duplicate | Verdict::Busy => {
+            payments::get(gateway, merchant, id).await
+        }
     }
 }
 
@@ -167,7 +173,12 @@ async fn keep(
         method: message.method.clone(),
         url: message.url.clone(),
         query: message.query.clone(),
-        headers: message.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie")).cloned().collect(),
+        headers: message
+            .headers
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("cookie"))
+            .cloned()
+            .collect(),
     };
     let row = NotificationRow {
         merchant_id: account.row.merchant_id,
@@ -265,14 +276,19 @@ async fn read(gateway: &Gateway, kept: &Kept) -> Flow<Read> {
     let mut answer = None;
     for _ in 0..=MOST_QUESTIONS {
         let context = account.context(gateway, &key[..key.len().min(36)]);
-        let called = account.plugin.read(context, &account.keys, kept.inbound.clone(), about.clone(), answer).await;
+        let called = account
+            .plugin
+            .read(context, &account.keys, kept.inbound.clone(), about.clone(), answer)
+            .await;
         let called = match called {
             Ok(called) => called,
             Err(error) => return Ok(Read::Later(error.to_string())),
         };
         let signed = called.signature_held();
         match called.answer {
-            Ok(Reading::Events((channel, events))) => return Ok(Read::Events { channel, events, signed }),
+            Ok(Reading::Events((channel, events))) => {
+                return Ok(Read::Events { channel, events, signed });
+            }
             Ok(Reading::Ask((request, state))) => {
                 let limit = gateway.settings.confirm_limit;
                 let outgoing = match operation::admitted(account, Running::notice(), &request) {
@@ -336,7 +352,8 @@ async fn acknowledge(gateway: &Gateway, kept: &Kept, verdict: Verdict) -> Reply 
     let account = &kept.account;
     let key = kept.row.id.to_string();
     let context = account.context(gateway, &key[..key.len().min(36)]);
-    let called = account.plugin.acknowledge(context, &account.keys, kept.inbound.clone(), verdict).await;
+    let called =
+        account.plugin.acknowledge(context, &account.keys, kept.inbound.clone(), verdict).await;
     match called {
         Ok(called) => called.answer,
         Err(error) => {

@@ -30,7 +30,11 @@ pub struct Offer {
 }
 
 /// The account that the payment goes through: the one that was named, or the only one that offers the method.
-pub(super) async fn choose(gateway: &Gateway, order: &OrderRow, new: &NewPayment) -> Flow<Arc<Account>> {
+pub(super) async fn choose(
+    gateway: &Gateway,
+    order: &OrderRow,
+    new: &NewPayment,
+) -> Flow<Arc<Account>> {
     let surface = new.surface.as_deref().unwrap_or("desktop");
     if let Some(id) = new.account_id {
         let account = account::open(gateway, order.merchant_id, id).await;
@@ -49,8 +53,12 @@ pub(super) async fn choose(gateway: &Gateway, order: &OrderRow, new: &NewPayment
             check_method(&account, order, new, surface)?;
             Ok(account)
         }
-        (Some(_), Some(_)) => Err(FlowError::invalid("account_id", "several accounts offer this method: name one")),
-        (None, _) => Err(FlowError::invalid("method", "no account offers it for this order and surface")),
+        (Some(_), Some(_)) => {
+            Err(FlowError::invalid("account_id", "several accounts offer this method: name one"))
+        }
+        (None, _) => {
+            Err(FlowError::invalid("method", "no account offers it for this order and surface"))
+        }
     }
 }
 
@@ -107,7 +115,8 @@ pub async fn offers(gateway: &Gateway, order: &OrderRow, surface: &str) -> Flow<
         let Some(plugin) = gateway.plugins.get(&row.plugin) else { continue };
         let manifest = plugin.manifest();
         for method in &manifest.methods {
-            let fits = method.surfaces.iter().any(|offered| offered == surface) && takes(method, order).is_ok();
+            let fits = method.surfaces.iter().any(|offered| offered == surface)
+                && takes(method, order).is_ok();
             if fits {
                 offers.push(Offer {
                     account_id: row.id,

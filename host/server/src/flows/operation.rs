@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use tollgate_plugin::contract::{Fault, HttpRequest, HttpResponse, Operation, Outcome, Progress, Step};
+use tollgate_plugin::contract::{
+    Fault, HttpRequest, HttpResponse, Operation, Outcome, Progress, Step,
+};
 use tollgate_plugin::egress::Running;
 use tollgate_plugin::{CallError, Exchange, Outgoing, Redactor, admit};
 
@@ -148,7 +150,8 @@ async fn step(
         Err(failure) => return Ok(Next::End(Ending::Failed { failure, outcome_known: !*sent })),
     };
     let redactor = outgoing.redactor(&account.keys);
-    let mut exchange = Exchange::begin(&account.plugin, running.name, &context, &outgoing, &redactor);
+    let mut exchange =
+        Exchange::begin(&account.plugin, running.name, &context, &outgoing, &redactor);
     exchange.audit.extend(built.audit);
     exchange.build_us = micros(built.took);
     let carries_secret = outgoing.carries_secret();
@@ -164,7 +167,10 @@ async fn step(
         Err(error) => {
             exchange.unanswered(&error.to_string(), took, &redactor);
             let not_sent = matches!(error, SendError::NotSent(_));
-            Next::End(Ending::Failed { failure: of_silence(&error), outcome_known: not_sent && !*sent })
+            Next::End(Ending::Failed {
+                failure: of_silence(&error),
+                outcome_known: not_sent && !*sent,
+            })
         }
     };
     records.0.push((running.name.to_owned(), serde_json::to_string(&exchange)?));
@@ -181,7 +187,8 @@ async fn interpret(
 ) -> Next {
     let account = task.account;
     let context = account.context(gateway, task.key);
-    let read = account.plugin.interpret(context, &account.keys, task.operation, state, response).await;
+    let read =
+        account.plugin.interpret(context, &account.keys, task.operation, state, response).await;
     match read {
         Ok(called) => {
             exchange.audit.extend(called.audit);
@@ -189,7 +196,9 @@ async fn interpret(
             match called.answer {
                 Ok(Progress::Done(outcome)) => Next::End(Ending::Done(outcome)),
                 Ok(Progress::Again(state)) => Next::Again(state),
-                Ok(Progress::Wait((after_ms, state))) => Next::End(Ending::Wait { after_ms, state }),
+                Ok(Progress::Wait((after_ms, state))) => {
+                    Next::End(Ending::Wait { after_ms, state })
+                }
                 Err(fault) => {
                     exchange.faulted(&fault, redactor);
                     Next::End(faulted(&fault, true))
@@ -204,7 +213,11 @@ async fn interpret(
 }
 
 /// What a plugin wants to send, if it may.
-pub fn admitted(account: &Account, running: Running<'_>, request: &HttpRequest) -> Result<Outgoing, Failure> {
+pub fn admitted(
+    account: &Account,
+    running: Running<'_>,
+    request: &HttpRequest,
+) -> Result<Outgoing, Failure> {
     let manifest = account.plugin.manifest();
     admit(manifest, &account.grant, running, request, &account.keys).map_err(|refusal| {
         tracing::warn!(account = %account.row.id, operation = running.name, %refusal, "the plugin may not send this");

@@ -126,7 +126,11 @@ pub struct OrderView {
 }
 
 /// Makes an order; the same number and request again gives the one that is there.
-pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewOrder) -> Flow<Made<OrderRow>> {
+pub async fn create(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    new: NewOrder,
+) -> Flow<Made<OrderRow>> {
     let money = check(&new)?;
     let now = gateway.store.now();
     let fingerprint = hex::encode(digest(&SHA256, &serde_json::to_vec(&new)?));
@@ -163,7 +167,8 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewOrder) -> F
                     if there.fingerprint == row.fingerprint {
                         return Ok(Made { row: there, fresh: false });
                     }
-                    let detail = format!("order number {:?} was used for another order", row.number);
+                    let detail =
+                        format!("order number {:?} was used for another order", row.number);
                     return Err(FlowError::Conflict { code: "order-number-used", detail });
                 }
                 orders::insert(tx.sql(), row).await?;
@@ -173,7 +178,8 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewOrder) -> F
                 });
                 learn::announce(tx, gateway, merchant, Some(row.id), "order.created", data).await?;
                 let subject = row.id.to_string();
-                learn::put_job(tx, gateway, merchant, Kind::EndOrder, &subject, row.expires_at).await?;
+                learn::put_job(tx, gateway, merchant, Kind::EndOrder, &subject, row.expires_at)
+                    .await?;
                 Ok(Made { row: row.clone(), fresh: true })
             })
         })
@@ -183,8 +189,14 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewOrder) -> F
 fn check(new: &NewOrder) -> Flow<Money> {
     let mut errors = Vec::new();
     let mut text = |field: &str, value: &str, most: usize| {
-        if value.trim().is_empty() || value.chars().count() > most || value.chars().any(char::is_control) {
-            errors.push(FieldError::new(field, format!("must be one line of 1 to {most} characters")));
+        if value.trim().is_empty()
+            || value.chars().count() > most
+            || value.chars().any(char::is_control)
+        {
+            errors.push(FieldError::new(
+                field,
+                format!("must be one line of 1 to {most} characters"),
+            ));
         }
     };
     text("number", &new.number, 64);
@@ -204,9 +216,12 @@ fn check(new: &NewOrder) -> Flow<Money> {
     }
     check_numbers(new, &mut errors);
     let currency = new.currency.parse::<Currency>();
-    let money = currency.map_err(|error| FieldError::new("currency", error.to_string())).and_then(|currency| {
-        Money::positive(new.amount, currency).map_err(|error| FieldError::new("amount", error.to_string()))
-    });
+    let money = currency.map_err(|error| FieldError::new("currency", error.to_string())).and_then(
+        |currency| {
+            Money::positive(new.amount, currency)
+                .map_err(|error| FieldError::new("amount", error.to_string()))
+        },
+    );
     match money {
         Ok(money) if errors.is_empty() => Ok(money),
         Ok(_) => Err(FlowError::Invalid(errors)),
@@ -224,7 +239,11 @@ fn check_address(address: &Address, text: &mut impl FnMut(&str, &str, usize)) {
     for (index, line) in address.lines.iter().enumerate() {
         text(&format!("deliver_to.lines[{index}]"), line, 256);
     }
-    let optional = [("phone", &address.phone), ("region", &address.region), ("postal_code", &address.postal_code)];
+    let optional = [
+        ("phone", &address.phone),
+        ("region", &address.region),
+        ("postal_code", &address.postal_code),
+    ];
     for (field, value) in optional {
         if let Some(value) = value {
             text(&format!("deliver_to.{field}"), value, 64);
@@ -248,20 +267,28 @@ fn check_numbers(new: &NewOrder, errors: &mut Vec<FieldError>) {
     }
     for (index, item) in new.items.iter().enumerate() {
         if item.price < 0 || item.price.checked_mul(i64::from(item.quantity)).is_none() {
-            errors.push(FieldError::new(format!("items[{index}].price"), "must be zero or more, and not overflow"));
+            errors.push(FieldError::new(
+                format!("items[{index}].price"),
+                "must be zero or more, and not overflow",
+            ));
         }
         if item.quantity == 0 {
-            errors.push(FieldError::new(format!("items[{index}].quantity"), "must be greater than zero"));
+            errors.push(FieldError::new(
+                format!("items[{index}].quantity"),
+                "must be greater than zero",
+            ));
         }
     }
     if let Some(url) = &new.return_url {
-        let web = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+        let web = url::Url::parse(url)
+            .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
         if !web || url.len() > 2048 {
             errors.push(FieldError::new("return_url", "must be an http or https address"));
         }
     }
     if let Some(locale) = &new.locale {
-        let tag = locale.len() <= 35 && locale.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let tag = locale.len() <= 35
+            && locale.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !tag || locale.is_empty() {
             errors.push(FieldError::new("locale", "must be a language tag such as zh-CN"));
         }
@@ -286,7 +313,11 @@ pub async fn by_token(gateway: &Gateway, token: &str) -> Flow<OrderView> {
 }
 
 /// A merchant's orders, newest first.
-pub async fn list(gateway: &Gateway, merchant: MerchantId, filter: &Filter<'_>) -> Flow<Vec<OrderRow>> {
+pub async fn list(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    filter: &Filter<'_>,
+) -> Flow<Vec<OrderRow>> {
     let mut sql = gateway.store.read().await?;
     Ok(orders::list(&mut sql, merchant, filter).await?)
 }
@@ -324,7 +355,8 @@ pub async fn expire(gateway: &Gateway, merchant: MerchantId, id: OrderId) -> Flo
         return Ok(Some(reason));
     }
     let now = gateway.store.now();
-    let ended = end(gateway, merchant, id, move |order, attempts| order.expire(attempts, now)).await;
+    let ended =
+        end(gateway, merchant, id, move |order, attempts| order.expire(attempts, now)).await;
     match ended {
         // Paid while we were at it: there is nothing to end.
         Ok(()) | Err(FlowError::Conflict { code: "order-paid", .. }) => Ok(None),
@@ -341,7 +373,10 @@ async fn end_attempts(gateway: &Gateway, view: &OrderView) -> Flow<Option<String
             }
             Asked::Answered(_) => {}
             Asked::NoAnswer(failure) => {
-                return Ok(Some(format!("payment {} could not be closed: {}", payment.id, failure.message)));
+                return Ok(Some(format!(
+                    "payment {} could not be closed: {}",
+                    payment.id, failure.message
+                )));
             }
         }
     }
@@ -350,15 +385,21 @@ async fn end_attempts(gateway: &Gateway, view: &OrderView) -> Flow<Option<String
 
 async fn end<F>(gateway: &Gateway, merchant: MerchantId, id: OrderId, rule: F) -> Flow<()>
 where
-    F: Fn(Order, &[Payment]) -> Result<(Order, Vec<OrderEffect>), OrderRefusal> + Copy + Send + Sync,
+    F: Fn(Order, &[Payment]) -> Result<(Order, Vec<OrderEffect>), OrderRefusal>
+        + Copy
+        + Send
+        + Sync,
 {
     gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
                 let row = orders::must(tx.sql(), merchant, id).await?;
-                let attempts: Vec<Payment> =
-                    payments::of_order(tx.sql(), merchant, id).await?.iter().map(PaymentRow::rules).collect();
+                let attempts: Vec<Payment> = payments::of_order(tx.sql(), merchant, id)
+                    .await?
+                    .iter()
+                    .map(PaymentRow::rules)
+                    .collect();
                 let (after, effects) = rule(row.rules(), &attempts).map_err(refused)?;
                 learn::set_order(tx, gateway, &row, after.state, effects).await
             })

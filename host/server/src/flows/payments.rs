@@ -8,10 +8,10 @@ use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId};
 use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::{PaymentCommand, PaymentState};
 use tollgate_domain::time::Moment;
+use tollgate_plugin::admit_action;
 use tollgate_plugin::contract::{
     self, Item, NextAction, Operation, Outcome, PayRequest, PaymentStatus, Report, Subject,
 };
-use tollgate_plugin::admit_action;
 use tollgate_plugin::egress::Running;
 
 use super::account::{self, Account};
@@ -120,9 +120,15 @@ pub enum Action {
 }
 
 /// Starts a payment of an order and hands back what the payer does next.
-pub async fn start(gateway: &Gateway, merchant: MerchantId, order: OrderId, new: NewPayment) -> Flow<PaymentRow> {
+pub async fn start(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    order: OrderId,
+    new: NewPayment,
+) -> Flow<PaymentRow> {
     let mut sql = gateway.store.read().await?;
-    let order = orders::get(&mut sql, merchant, order).await?.ok_or(FlowError::NotFound("order"))?;
+    let order =
+        orders::get(&mut sql, merchant, order).await?.ok_or(FlowError::NotFound("order"))?;
     drop(sql);
     let account = offers::choose(gateway, &order, &new).await?;
     let row = intend(gateway, &account, &order, new).await?;
@@ -133,7 +139,8 @@ pub async fn start(gateway: &Gateway, merchant: MerchantId, order: OrderId, new:
 /// Takes a start up again that was cut off, by a crash or a lost answer: with the same reference, where the provider
 /// says that a repeat does no harm. The row is as the provider's answer to a question has just left it.
 pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
-    let cut_off = matches!(row.state, PaymentState::Created | PaymentState::Unknown) && row.action.is_none();
+    let cut_off =
+        matches!(row.state, PaymentState::Created | PaymentState::Unknown) && row.action.is_none();
     let now = gateway.store.now();
     if !cut_off || now >= row.expires_at {
         return Ok(());
@@ -156,7 +163,12 @@ pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
 }
 
 /// Has the plugin make what the payer does next.
-async fn offer(gateway: &Gateway, account: &Account, order: &OrderRow, row: &PaymentRow) -> Flow<Ran> {
+async fn offer(
+    gateway: &Gateway,
+    account: &Account,
+    order: &OrderRow,
+    row: &PaymentRow,
+) -> Flow<Ran> {
     let operation = Operation::Pay(request(gateway, account, order, row)?);
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let task = Task {
@@ -172,7 +184,12 @@ async fn offer(gateway: &Gateway, account: &Account, order: &OrderRow, row: &Pay
 
 /// Writes the payment before anybody is asked, with its first question already due: whatever happens to this
 /// process, somebody will ask.
-async fn intend(gateway: &Gateway, account: &Account, order: &OrderRow, new: NewPayment) -> Flow<PaymentRow> {
+async fn intend(
+    gateway: &Gateway,
+    account: &Account,
+    order: &OrderRow,
+    new: NewPayment,
+) -> Flow<PaymentRow> {
     let now = gateway.store.now();
     let id: PaymentId = gateway.chance.id(now);
     let choice = Choice {
@@ -230,7 +247,12 @@ async fn intend(gateway: &Gateway, account: &Account, order: &OrderRow, new: New
         .await
 }
 
-fn request(gateway: &Gateway, account: &Account, order: &OrderRow, row: &PaymentRow) -> Flow<PayRequest> {
+fn request(
+    gateway: &Gateway,
+    account: &Account,
+    order: &OrderRow,
+    row: &PaymentRow,
+) -> Flow<PayRequest> {
     let details: Details = serde_json::from_str(&order.details)?;
     let choice: Choice = serde_json::from_str(&row.request)?;
     let money = |minor| contract::Money {
@@ -291,16 +313,23 @@ pub fn to_contract(row: &PaymentRow) -> contract::Payment {
 }
 
 /// Writes what starting the payment came to, in one transaction with the record of what was sent.
-async fn conclude(gateway: &Gateway, account: &Account, row: &PaymentRow, ran: &Ran) -> Flow<PaymentRow> {
+async fn conclude(
+    gateway: &Gateway,
+    account: &Account,
+    row: &PaymentRow,
+    ran: &Ran,
+) -> Flow<PaymentRow> {
     let (command, particulars) = match &ran.ending {
         Ending::Done(Outcome::Report(report)) => started(account, row, report)?,
-        Ending::Done(Outcome::Bill(_) | Outcome::Keys(_)) => {
-            (PaymentCommand::LoseSight, failed("protocol", "the plugin gave another operation's outcome"))
-        }
+        Ending::Done(Outcome::Bill(_) | Outcome::Keys(_)) => (
+            PaymentCommand::LoseSight,
+            failed("protocol", "the plugin gave another operation's outcome"),
+        ),
         // The provider is at it; the schedule asks until it says more.
         Ending::Wait { .. } => (PaymentCommand::Offer, Particulars::default()),
         Ending::Failed { failure, outcome_known } => {
-            let command = if *outcome_known { PaymentCommand::Refuse } else { PaymentCommand::LoseSight };
+            let command =
+                if *outcome_known { PaymentCommand::Refuse } else { PaymentCommand::LoseSight };
             (command, Particulars { failure: Some(failure.clone()), ..Particulars::default() })
         }
     };
@@ -319,15 +348,25 @@ async fn conclude(gateway: &Gateway, account: &Account, row: &PaymentRow, ran: &
 
 /// What a plugin's report of a payment that was just started comes to. It is never more than pending: whether money
 /// moved is learnt from messages and queries.
-fn started(account: &Account, row: &PaymentRow, report: &Report) -> Flow<(PaymentCommand, Particulars)> {
+fn started(
+    account: &Account,
+    row: &PaymentRow,
+    report: &Report,
+) -> Flow<(PaymentCommand, Particulars)> {
     let told = match &report.fact.about {
         Subject::Payment(status) => facts::of_payment(account, row, &report.fact, *status),
-        _ => return Ok((PaymentCommand::LoseSight, failed("protocol", "the plugin reported something else"))),
+        _ => {
+            return Ok((
+                PaymentCommand::LoseSight,
+                failed("protocol", "the plugin reported something else"),
+            ));
+        }
     };
     if let Err(mismatch) = told {
         return Ok((PaymentCommand::LoseSight, failed("mismatch", &mismatch.to_string())));
     }
-    if matches!(report.fact.about, Subject::Payment(PaymentStatus::Failed | PaymentStatus::Closed)) {
+    if matches!(report.fact.about, Subject::Payment(PaymentStatus::Failed | PaymentStatus::Closed))
+    {
         let failure = Some(facts::declined(&report.fact));
         return Ok((PaymentCommand::Refuse, Particulars { failure, ..Particulars::default() }));
     }
@@ -351,9 +390,12 @@ fn action(next: &NextAction, expires_at: Option<Moment>) -> Action {
     match next.clone() {
         NextAction::None => Action::None,
         NextAction::Redirect(url) => Action::Redirect { url, expires_at },
-        NextAction::PostForm(form) => {
-            Action::PostForm { url: form.url, charset: form.charset, fields: form.fields, expires_at }
-        }
+        NextAction::PostForm(form) => Action::PostForm {
+            url: form.url,
+            charset: form.charset,
+            fields: form.fields,
+            expires_at,
+        },
         NextAction::QrCode(content) => Action::QrCode { content, expires_at },
         NextAction::DeepLink(url) => Action::DeepLink { url, expires_at },
         NextAction::Instructions(content) => Action::Instructions { content, expires_at },

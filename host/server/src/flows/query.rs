@@ -34,7 +34,9 @@ pub async fn sync(gateway: &Gateway, merchant: MerchantId, id: PaymentId) -> Flo
     payments::get(gateway, merchant, id).await?;
     match ask_payment(gateway, merchant, id, gateway.settings.call_limit, |_| false).await? {
         Asked::Answered(row) => Ok(row),
-        Asked::NoAnswer(failure) => Err(FlowError::Unavailable(format!("no answer: {}", failure.message))),
+        Asked::NoAnswer(failure) => {
+            Err(FlowError::Unavailable(format!("no answer: {}", failure.message)))
+        }
     }
 }
 
@@ -69,7 +71,11 @@ pub async fn ask_payment(
 
 /// Ends a payment that has taken nothing. One that the provider never saw is ended here; one that turns out to be
 /// paid is paid.
-pub async fn close_payment(gateway: &Gateway, merchant: MerchantId, id: PaymentId) -> Flow<Asked<PaymentRow>> {
+pub async fn close_payment(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: PaymentId,
+) -> Flow<Asked<PaymentRow>> {
     let limit = gateway.settings.call_limit;
     let row = payments::get(gateway, merchant, id).await?;
     let account = account::open(gateway, merchant, row.account_id).await?;
@@ -106,7 +112,9 @@ async fn ask(
     let task = Task { account, subject: &subject, key: &key, operation, state: Vec::new(), limit };
     let ran = operation::run(gateway, &task).await?;
     let read = match &ran.ending {
-        Ending::Done(Outcome::Report(report)) => judge(account, row, &report.fact, report.keep.clone(), closing),
+        Ending::Done(Outcome::Report(report)) => {
+            judge(account, row, &report.fact, report.keep.clone(), closing)
+        }
         Ending::Done(_) => Err(no_answer("the plugin gave another operation's outcome")),
         Ending::Wait { .. } => Err(no_answer("the provider needs more time")),
         Ending::Failed { failure, .. } => Err(failure.clone()),
@@ -120,7 +128,9 @@ async fn ask(
                 match read {
                     Ok((command, particulars, fact)) => {
                         let now = store::payments::must(tx.sql(), row.merchant_id, row.id).await?;
-                        let after = learn::payment(tx, gateway, account, now, *command, particulars).await?;
+                        let after =
+                            learn::payment(tx, gateway, account, now, *command, particulars)
+                                .await?;
                         ask_about_refunds(tx, gateway, &after, fact).await?;
                         Ok(Asked::Answered(after))
                     }
@@ -185,14 +195,19 @@ pub async fn ask_refund(
 }
 
 /// Asks what became of a refund, and sends one that never arrived again, where a repeat does no harm.
-pub async fn pursue_refund(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<Asked<RefundRow>> {
+pub async fn pursue_refund(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: RefundId,
+) -> Flow<Asked<RefundRow>> {
     let limit = gateway.settings.call_limit;
     let row = refunds::get(gateway, merchant, id).await?;
     let (asked, told) = question_refund(gateway, &row, limit).await?;
     let account = account::open(gateway, merchant, row.account_id).await?;
     let age_ms = gateway.store.now().millis_since(row.created_at);
     let repeatable = account.ability("refund").and_then(|ability| ability.repeat_ms);
-    let harmless = repeatable.is_some_and(|within| u64::try_from(age_ms).is_ok_and(|age| age < within));
+    let harmless =
+        repeatable.is_some_and(|within| u64::try_from(age_ms).is_ok_and(|age| age < within));
     // While its first sending may still be under way, nobody sends it beside that one.
     let at_rest = row.state != RefundState::Requested
         || i128::from(age_ms) > i128::try_from(2 * limit.as_millis()).unwrap_or(i128::MAX);
@@ -214,7 +229,10 @@ async fn question_refund(
     let payment = payments::get(gateway, row.merchant_id, row.payment_id).await?;
     let account = account::open(gateway, row.merchant_id, row.account_id).await?;
     if account.ability("query-refund").is_none() {
-        return Ok((Asked::NoAnswer(no_answer("the provider cannot be asked about a refund")), None));
+        return Ok((
+            Asked::NoAnswer(no_answer("the provider cannot be asked about a refund")),
+            None,
+        ));
     }
     let operation = Operation::QueryRefund(refunds::to_contract(row, &payment));
     let (subject, key) = (row.id.to_string(), row.reference.clone());
@@ -248,7 +266,8 @@ async fn note_refund(
                     Ok((told, particulars)) => {
                         let now = store::refunds::must(tx.sql(), row.merchant_id, row.id).await?;
                         let command = RefundCommand::Learn(*told);
-                        let after = learn::refund(tx, gateway, account, now, command, particulars).await?;
+                        let after =
+                            learn::refund(tx, gateway, account, now, command, particulars).await?;
                         Ok(Asked::Answered(after))
                     }
                     Err(failure) => Ok(Asked::NoAnswer(failure.clone())),

@@ -36,12 +36,17 @@ pub struct NewRefund {
 
 /// Reserves the amount, asks the provider, and says how it stands; the same number and request again gives the one
 /// that is there.
-pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewRefund) -> Flow<Made<RefundRow>> {
+pub async fn create(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    new: NewRefund,
+) -> Flow<Made<RefundRow>> {
     check(&new)?;
-    let payment = payments::get(gateway, merchant, new.payment_id).await.map_err(|error| match error {
-        FlowError::NotFound(_) => FlowError::invalid("payment_id", "is no payment of yours"),
-        other => other,
-    })?;
+    let payment =
+        payments::get(gateway, merchant, new.payment_id).await.map_err(|error| match error {
+            FlowError::NotFound(_) => FlowError::invalid("payment_id", "is no payment of yours"),
+            other => other,
+        })?;
     let account = account::open(gateway, merchant, payment.account_id).await?;
     if account.ability("refund").is_none() {
         let detail = "the provider takes no refunds".to_owned();
@@ -58,8 +63,14 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewRefund) -> 
 fn check(new: &NewRefund) -> Flow<()> {
     let mut errors = Vec::new();
     let mut text = |field: &str, value: &str, most: usize| {
-        if value.trim().is_empty() || value.chars().count() > most || value.chars().any(char::is_control) {
-            errors.push(FieldError::new(field, format!("must be one line of 1 to {most} characters")));
+        if value.trim().is_empty()
+            || value.chars().count() > most
+            || value.chars().any(char::is_control)
+        {
+            errors.push(FieldError::new(
+                field,
+                format!("must be one line of 1 to {most} characters"),
+            ));
         }
     };
     text("number", &new.number, 64);
@@ -114,10 +125,13 @@ async fn reserve(
                     if there.fingerprint == row.fingerprint {
                         return Ok(Made { row: there, fresh: false });
                     }
-                    let detail = format!("refund number {:?} was used for another refund", row.number);
+                    let detail =
+                        format!("refund number {:?} was used for another refund", row.number);
                     return Err(FlowError::Conflict { code: "refund-number-used", detail });
                 }
-                if !store::payments::reserve(tx.sql(), merchant, row.payment_id, row.amount, now).await? {
+                if !store::payments::reserve(tx.sql(), merchant, row.payment_id, row.amount, now)
+                    .await?
+                {
                     let current = store::payments::must(tx.sql(), merchant, row.payment_id).await?;
                     return Err(why_not(&current, row.amount));
                 }
@@ -127,7 +141,15 @@ async fn reserve(
                     "number": row.number, "state": row.state.as_str(), "amount": row.amount,
                     "currency": row.currency,
                 });
-                learn::announce(tx, gateway, merchant, Some(row.order_id), "refund.requested", data).await?;
+                learn::announce(
+                    tx,
+                    gateway,
+                    merchant,
+                    Some(row.order_id),
+                    "refund.requested",
+                    data,
+                )
+                .await?;
                 learn::ask_refund_again(tx, gateway, account, row).await?;
                 Ok(Made { row: row.clone(), fresh: true })
             })
@@ -178,12 +200,14 @@ pub(super) async fn send(
     let ran = operation::run(gateway, &task).await?;
     let (command, particulars) = match (judge(account, payment, row, &ran), &ran.ending) {
         (Ok((told, particulars)), _) => (RefundCommand::Learn(told), particulars),
-        (Err(failure), Ending::Failed { outcome_known: true, .. }) => {
-            (RefundCommand::Refuse, Particulars { failure: Some(failure), ..Particulars::default() })
-        }
-        (Err(failure), _) => {
-            (RefundCommand::LoseSight, Particulars { failure: Some(failure), ..Particulars::default() })
-        }
+        (Err(failure), Ending::Failed { outcome_known: true, .. }) => (
+            RefundCommand::Refuse,
+            Particulars { failure: Some(failure), ..Particulars::default() },
+        ),
+        (Err(failure), _) => (
+            RefundCommand::LoseSight,
+            Particulars { failure: Some(failure), ..Particulars::default() },
+        ),
     };
     let (ran, particulars) = (&ran, &particulars);
     gateway
@@ -253,7 +277,11 @@ pub async fn get(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<
 }
 
 /// A merchant's refunds, newest first.
-pub async fn list(gateway: &Gateway, merchant: MerchantId, filter: &Filter<'_>) -> Flow<Vec<RefundRow>> {
+pub async fn list(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    filter: &Filter<'_>,
+) -> Flow<Vec<RefundRow>> {
     let mut sql = gateway.store.read().await?;
     Ok(refunds::list(&mut sql, merchant, filter).await?)
 }

@@ -63,17 +63,31 @@ pub async fn insert(sql: &mut AnyConnection, row: &AccountRow) -> Result<(), Sto
 }
 
 /// A merchant's account.
-pub async fn get(sql: &mut AnyConnection, merchant: MerchantId, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
-    Ok(sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string()).fetch_optional(sql).await?)
+pub async fn get(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: AccountId,
+) -> Result<Option<AccountRow>, StoreError> {
+    Ok(sqlx::query_as(GET)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(sql)
+        .await?)
 }
 
 /// The account that a provider's message is addressed to, whoever owns it.
-pub async fn by_address(sql: &mut AnyConnection, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
+pub async fn by_address(
+    sql: &mut AnyConnection,
+    id: AccountId,
+) -> Result<Option<AccountRow>, StoreError> {
     Ok(sqlx::query_as(BY_ADDRESS).bind(id.to_string()).fetch_optional(sql).await?)
 }
 
 /// All accounts of a merchant, oldest first.
-pub async fn list(sql: &mut AnyConnection, merchant: MerchantId) -> Result<Vec<AccountRow>, StoreError> {
+pub async fn list(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+) -> Result<Vec<AccountRow>, StoreError> {
     Ok(sqlx::query_as(LIST).bind(merchant.to_string()).fetch_all(sql).await?)
 }
 

@@ -47,7 +47,12 @@ impl Store {
         migrate(&mut connection).await?;
         drop(connection);
         let readers = pool(READERS).connect(&url).await?;
-        Ok(Store { readers, writers, shared: Arc::new(tokio::sync::Mutex::new(Shared::default())), clock })
+        Ok(Store {
+            readers,
+            writers,
+            shared: Arc::new(tokio::sync::Mutex::new(Shared::default())),
+            clock,
+        })
     }
 }
 

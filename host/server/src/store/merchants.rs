@@ -27,8 +27,17 @@ pub struct NewMerchant<'a> {
 }
 
 /// Writes a merchant with its first key.
-pub async fn insert(sql: &mut AnyConnection, new: &NewMerchant<'_>, now: Moment) -> Result<(), StoreError> {
-    sqlx::query(INSERT).bind(new.id.to_string()).bind(new.name).bind(now.0).execute(&mut *sql).await?;
+pub async fn insert(
+    sql: &mut AnyConnection,
+    new: &NewMerchant<'_>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    sqlx::query(INSERT)
+        .bind(new.id.to_string())
+        .bind(new.name)
+        .bind(now.0)
+        .execute(&mut *sql)
+        .await?;
     sqlx::query(INSERT_KEY)
         .bind(new.key_id.to_string())
         .bind(new.id.to_string())
@@ -47,11 +56,18 @@ pub async fn first(sql: &mut AnyConnection) -> Result<Option<MerchantId>, StoreE
 }
 
 /// Whose key has this hash.
-pub async fn by_key_hash(sql: &mut AnyConnection, hash: &str) -> Result<Option<MerchantId>, StoreError> {
+pub async fn by_key_hash(
+    sql: &mut AnyConnection,
+    hash: &str,
+) -> Result<Option<MerchantId>, StoreError> {
     let row: Option<(String,)> = sqlx::query_as(BY_KEY).bind(hash).fetch_optional(sql).await?;
     row.map(|(id,)| parse(&id)).transpose()
 }
 
 fn parse(id: &str) -> Result<MerchantId, StoreError> {
-    id.parse().map_err(|_| StoreError::Inconsistent { table: "merchants", column: "id", row: id.to_owned() })
+    id.parse().map_err(|_| StoreError::Inconsistent {
+        table: "merchants",
+        column: "id",
+        row: id.to_owned(),
+    })
 }

@@ -62,7 +62,11 @@ pub async fn get(
     merchant: MerchantId,
     id: NotificationId,
 ) -> Result<Option<NotificationRow>, StoreError> {
-    Ok(sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string()).fetch_optional(sql).await?)
+    Ok(sqlx::query_as(GET)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(sql)
+        .await?)
 }
 
 /// What became of a message.

@@ -16,9 +16,9 @@ const BY_NUMBER: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND number 
 const BY_TOKEN: &str = "SELECT * FROM orders WHERE token = $1";
 const LIST: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR number = $3) \
      AND ($4 = '' OR state = $4) ORDER BY id DESC LIMIT $5";
-const SET_STATE: &str =
-    "UPDATE orders SET state = $3, updated_at = $4 WHERE merchant_id = $1 AND id = $2 AND state = $5";
-const NEXT_SEQUENCE: &str = "UPDATE orders SET event_seq = event_seq + 1 WHERE merchant_id = $1 AND id = $2";
+const SET_STATE: &str = "UPDATE orders SET state = $3, updated_at = $4 WHERE merchant_id = $1 AND id = $2 AND state = $5";
+const NEXT_SEQUENCE: &str =
+    "UPDATE orders SET event_seq = event_seq + 1 WHERE merchant_id = $1 AND id = $2";
 const SEQUENCE: &str = "SELECT event_seq FROM orders WHERE merchant_id = $1 AND id = $2";
 
 /// A row of `orders`.
@@ -64,7 +64,11 @@ pub struct OrderRow {
 impl OrderRow {
     /// What the rules need to know of it.
     pub fn rules(&self) -> Order {
-        Order { state: self.state, amount: Money::new(self.amount, self.currency), expires: self.expires_at }
+        Order {
+            state: self.state,
+            amount: Money::new(self.amount, self.currency),
+            expires: self.expires_at,
+        }
     }
 }
 
@@ -89,12 +93,24 @@ pub async fn insert(sql: &mut AnyConnection, row: &OrderRow) -> Result<(), Store
 }
 
 /// A merchant's order.
-pub async fn get(sql: &mut AnyConnection, merchant: MerchantId, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
-    Ok(sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string()).fetch_optional(sql).await?)
+pub async fn get(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: OrderId,
+) -> Result<Option<OrderRow>, StoreError> {
+    Ok(sqlx::query_as(GET)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(sql)
+        .await?)
 }
 
 /// A merchant's order that must be there, because another row names it.
-pub async fn must(sql: &mut AnyConnection, merchant: MerchantId, id: OrderId) -> Result<OrderRow, StoreError> {
+pub async fn must(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: OrderId,
+) -> Result<OrderRow, StoreError> {
     get(sql, merchant, id).await?.ok_or(StoreError::Inconsistent {
         table: "orders",
         column: "id",
@@ -108,11 +124,18 @@ pub async fn by_number(
     merchant: MerchantId,
     number: &str,
 ) -> Result<Option<OrderRow>, StoreError> {
-    Ok(sqlx::query_as(BY_NUMBER).bind(merchant.to_string()).bind(number).fetch_optional(sql).await?)
+    Ok(sqlx::query_as(BY_NUMBER)
+        .bind(merchant.to_string())
+        .bind(number)
+        .fetch_optional(sql)
+        .await?)
 }
 
 /// The order that a cashier page belongs to.
-pub async fn by_token(sql: &mut AnyConnection, token: &str) -> Result<Option<OrderRow>, StoreError> {
+pub async fn by_token(
+    sql: &mut AnyConnection,
+    token: &str,
+) -> Result<Option<OrderRow>, StoreError> {
     Ok(sqlx::query_as(BY_TOKEN).bind(token).fetch_optional(sql).await?)
 }
 
@@ -171,8 +194,15 @@ pub(super) async fn next_sequence(
     merchant: MerchantId,
     id: OrderId,
 ) -> Result<i64, StoreError> {
-    sqlx::query(NEXT_SEQUENCE).bind(merchant.to_string()).bind(id.to_string()).execute(&mut *sql).await?;
-    let (sequence,): (i64,) =
-        sqlx::query_as(SEQUENCE).bind(merchant.to_string()).bind(id.to_string()).fetch_one(sql).await?;
+    sqlx::query(NEXT_SEQUENCE)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .execute(&mut *sql)
+        .await?;
+    let (sequence,): (i64,) = sqlx::query_as(SEQUENCE)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .fetch_one(sql)
+        .await?;
     Ok(sequence)
 }

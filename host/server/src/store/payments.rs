@@ -13,10 +13,11 @@ const INSERT: &str = "INSERT INTO payments (merchant_id, id, order_id, account_i
      updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, $10, $11, $12, 0, 1, $13, $14, $14)";
 const GET: &str = "SELECT * FROM payments WHERE merchant_id = $1 AND id = $2";
 const BY_ADDRESS: &str = "SELECT * FROM payments WHERE id = $1";
-const BY_REFERENCE: &str = "SELECT * FROM payments WHERE merchant_id = $1 AND account_id = $2 AND reference = $3";
-const BY_PROVIDER_REF: &str =
-    "SELECT * FROM payments WHERE merchant_id = $1 AND account_id = $2 AND provider_ref = $3 LIMIT 1";
-const OF_ORDER: &str = "SELECT * FROM payments WHERE merchant_id = $1 AND order_id = $2 ORDER BY id";
+const BY_REFERENCE: &str =
+    "SELECT * FROM payments WHERE merchant_id = $1 AND account_id = $2 AND reference = $3";
+const BY_PROVIDER_REF: &str = "SELECT * FROM payments WHERE merchant_id = $1 AND account_id = $2 AND provider_ref = $3 LIMIT 1";
+const OF_ORDER: &str =
+    "SELECT * FROM payments WHERE merchant_id = $1 AND order_id = $2 ORDER BY id";
 const UPDATE: &str = "UPDATE payments SET state = $4, taken = $5, reserved = $6, refunded = $7, provider_ref = $8, \
      kept = $9, action = $10, failure = $11, asked = $12, succeeded_at = $13, updated_at = $14, \
      version = version + 1 WHERE merchant_id = $1 AND id = $2 AND version = $3";
@@ -143,11 +144,19 @@ pub async fn get(
     merchant: MerchantId,
     id: PaymentId,
 ) -> Result<Option<PaymentRow>, StoreError> {
-    Ok(sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string()).fetch_optional(sql).await?)
+    Ok(sqlx::query_as(GET)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(sql)
+        .await?)
 }
 
 /// A merchant's payment that must be there, because another row names it.
-pub async fn must(sql: &mut AnyConnection, merchant: MerchantId, id: PaymentId) -> Result<PaymentRow, StoreError> {
+pub async fn must(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: PaymentId,
+) -> Result<PaymentRow, StoreError> {
     get(sql, merchant, id).await?.ok_or(StoreError::Inconsistent {
         table: "payments",
         column: "id",
@@ -156,7 +165,10 @@ pub async fn must(sql: &mut AnyConnection, merchant: MerchantId, id: PaymentId) 
 }
 
 /// The payment that a return address belongs to, whoever owns it.
-pub async fn by_address(sql: &mut AnyConnection, id: PaymentId) -> Result<Option<PaymentRow>, StoreError> {
+pub async fn by_address(
+    sql: &mut AnyConnection,
+    id: PaymentId,
+) -> Result<Option<PaymentRow>, StoreError> {
     Ok(sqlx::query_as(BY_ADDRESS).bind(id.to_string()).fetch_optional(sql).await?)
 }
 
@@ -196,7 +208,11 @@ pub async fn of_order(
     merchant: MerchantId,
     order: OrderId,
 ) -> Result<Vec<PaymentRow>, StoreError> {
-    Ok(sqlx::query_as(OF_ORDER).bind(merchant.to_string()).bind(order.to_string()).fetch_all(sql).await?)
+    Ok(sqlx::query_as(OF_ORDER)
+        .bind(merchant.to_string())
+        .bind(order.to_string())
+        .fetch_all(sql)
+        .await?)
 }
 
 /// Writes a changed row over the version that was read.

@@ -13,8 +13,10 @@ const INSERT: &str = "INSERT INTO refunds (merchant_id, id, payment_id, order_id
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 1, $14, $14)";
 const GET: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND id = $2";
 const BY_NUMBER: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND number = $2";
-const BY_REFERENCE: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND account_id = $2 AND reference = $3";
-const OF_PAYMENT: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND payment_id = $2 ORDER BY id";
+const BY_REFERENCE: &str =
+    "SELECT * FROM refunds WHERE merchant_id = $1 AND account_id = $2 AND reference = $3";
+const OF_PAYMENT: &str =
+    "SELECT * FROM refunds WHERE merchant_id = $1 AND payment_id = $2 ORDER BY id";
 const OF_ORDER: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND order_id = $2 ORDER BY id";
 const LIST: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR payment_id = $3) \
      AND ($4 = '' OR order_id = $4) ORDER BY id DESC LIMIT $5";
@@ -118,12 +120,24 @@ pub async fn insert(sql: &mut AnyConnection, row: &RefundRow) -> Result<(), Stor
 }
 
 /// A merchant's refund.
-pub async fn get(sql: &mut AnyConnection, merchant: MerchantId, id: RefundId) -> Result<Option<RefundRow>, StoreError> {
-    Ok(sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string()).fetch_optional(sql).await?)
+pub async fn get(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: RefundId,
+) -> Result<Option<RefundRow>, StoreError> {
+    Ok(sqlx::query_as(GET)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(sql)
+        .await?)
 }
 
 /// A merchant's refund that must be there.
-pub async fn must(sql: &mut AnyConnection, merchant: MerchantId, id: RefundId) -> Result<RefundRow, StoreError> {
+pub async fn must(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: RefundId,
+) -> Result<RefundRow, StoreError> {
     get(sql, merchant, id).await?.ok_or(StoreError::Inconsistent {
         table: "refunds",
         column: "id",
@@ -137,7 +151,11 @@ pub async fn by_number(
     merchant: MerchantId,
     number: &str,
 ) -> Result<Option<RefundRow>, StoreError> {
-    Ok(sqlx::query_as(BY_NUMBER).bind(merchant.to_string()).bind(number).fetch_optional(sql).await?)
+    Ok(sqlx::query_as(BY_NUMBER)
+        .bind(merchant.to_string())
+        .bind(number)
+        .fetch_optional(sql)
+        .await?)
 }
 
 /// An account's refund by our reference at the provider.
@@ -161,7 +179,11 @@ pub async fn of_payment(
     merchant: MerchantId,
     payment: PaymentId,
 ) -> Result<Vec<RefundRow>, StoreError> {
-    Ok(sqlx::query_as(OF_PAYMENT).bind(merchant.to_string()).bind(payment.to_string()).fetch_all(sql).await?)
+    Ok(sqlx::query_as(OF_PAYMENT)
+        .bind(merchant.to_string())
+        .bind(payment.to_string())
+        .fetch_all(sql)
+        .await?)
 }
 
 /// An order's refunds, oldest first.
@@ -170,7 +192,11 @@ pub async fn of_order(
     merchant: MerchantId,
     order: OrderId,
 ) -> Result<Vec<RefundRow>, StoreError> {
-    Ok(sqlx::query_as(OF_ORDER).bind(merchant.to_string()).bind(order.to_string()).fetch_all(sql).await?)
+    Ok(sqlx::query_as(OF_ORDER)
+        .bind(merchant.to_string())
+        .bind(order.to_string())
+        .fetch_all(sql)
+        .await?)
 }
 
 /// Which refunds to list. Empty texts match all.

@@ -120,20 +120,9 @@ impl Bill {
             let key = |row: &Row| (row.completed_at, row.out_trade_no.clone());
             key(one).cmp(&key(other))
         });
-        let blocks = blocks
-            .iter()
-            .filter(|block| period.has(block.from))
-            .cloned()
-            .collect();
+        let blocks = blocks.iter().filter(|block| period.has(block.from)).cloned().collect();
         let account = account.to_owned();
-        Bill {
-            account,
-            period,
-            exported_at,
-            rows,
-            blocks,
-            edits: edits.to_vec(),
-        }
+        Bill { account, period, exported_at, rows, blocks, edits: edits.to_vec() }
     }
 
     /// Rows as they are written, made one at a time.
@@ -146,24 +135,13 @@ impl Bill {
             }
             rows
         });
-        bent.chain(
-            self.edits
-                .iter()
-                .filter_map(|edit| edit.added(&self.period)),
-        )
+        bent.chain(self.edits.iter().filter_map(|edit| edit.added(&self.period)))
     }
 
     /// File name of the detail or the summary, in GBK.
     pub fn name(&self, summary: bool) -> Vec<u8> {
-        let kind = if summary {
-            "业务明细(汇总)"
-        } else {
-            "业务明细"
-        };
-        Charset::Gbk.encode(&format!(
-            "{}0156_{}_{kind}.csv",
-            self.account, self.period.label
-        ))
+        let kind = if summary { "业务明细(汇总)" } else { "业务明细" };
+        Charset::Gbk.encode(&format!("{}0156_{}_{kind}.csv", self.account, self.period.label))
     }
 
     /// Writes the detail file and gives its totals.
@@ -272,10 +250,7 @@ fn rows_of(trade: &Trade) -> Vec<Row> {
         amount: opening.amount,
         request_no: String::new(),
         fee: payment_fee(opening.amount),
-        remark: opening
-            .body
-            .clone()
-            .unwrap_or_else(|| opening.subject.clone()),
+        remark: opening.body.clone().unwrap_or_else(|| opening.subject.clone()),
     };
     let refunds = trade.refunds.iter().map(|refund| Row {
         kind: REFUND.to_owned(),

@@ -53,16 +53,10 @@ impl Edit {
             Op::ChangeStatus => value.is_some(),
             Op::ShiftTime => value.is_some_and(|value| value.parse::<i64>().is_ok()),
         };
-        let day_is_fine = self
-            .day
-            .as_deref()
-            .is_none_or(|day| Period::parse(day).is_some());
+        let day_is_fine = self.day.as_deref().is_none_or(|day| Period::parse(day).is_some());
         match (fine, day_is_fine) {
             (true, true) => Ok(()),
-            (false, _) => Err(format!(
-                "value: {:?} does not fit {:?}",
-                self.value, self.op
-            )),
+            (false, _) => Err(format!("value: {:?} does not fit {:?}", self.value, self.op)),
             (_, false) => Err("day: not yyyy-MM-dd".to_owned()),
         }
     }

@@ -27,21 +27,14 @@ fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
     let opened = at("2019-09-16 10:55:16");
     let number = "2019091622001458860515315453".to_owned();
-    ledger
-        .prepare(opening("service_1568601259302", 1), number, opened)
-        .unwrap();
+    ledger.prepare(opening("service_1568601259302", 1), number, opened).unwrap();
     ledger.open("service_1568601259302", opened).unwrap();
-    ledger
-        .pay("service_1568601259302", at("2019-09-16 10:55:23"))
-        .unwrap();
+    ledger.pay("service_1568601259302", at("2019-09-16 10:55:23")).unwrap();
     ledger
 }
 
 fn detail(ledger: &Ledger, day: &str, edits: &[&str]) -> String {
-    let edits: Vec<Edit> = edits
-        .iter()
-        .map(|text| serde_json::from_str(text).unwrap())
-        .collect();
+    let edits: Vec<Edit> = edits.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     for edit in &edits {
         edit.check().unwrap();
     }
@@ -64,26 +57,11 @@ fn the_detail_file_has_the_published_layout() {
 #[test]
 fn a_refund_is_a_negative_row_on_its_own_day() {
     let mut ledger = Ledger::default();
-    ledger
-        .prepare(
-            opening("A", 10_000),
-            "T".to_owned(),
-            at("2019-09-16 23:00:00"),
-        )
-        .unwrap();
+    ledger.prepare(opening("A", 10_000), "T".to_owned(), at("2019-09-16 23:00:00")).unwrap();
     ledger.pay("A", at("2019-09-16 23:59:59")).unwrap();
-    let refunded = ledger.refund(
-        "A",
-        Some("R1"),
-        Amount(2_500),
-        None,
-        at("2019-09-17 00:00:00"),
-    );
+    let refunded = ledger.refund("A", Some("R1"), Amount(2_500), None, at("2019-09-17 00:00:00"));
     assert_eq!(refunded, Ok(true));
-    let (first, second) = (
-        detail(&ledger, "2019-09-16", &[]),
-        detail(&ledger, "2019-09-17", &[]),
-    );
+    let (first, second) = (detail(&ledger, "2019-09-16", &[]), detail(&ledger, "2019-09-17", &[]));
     assert!(first.contains("T\t,A\t,交易\t,") && first.contains(",100.00,100.00,"));
     assert!(first.contains(",\t,-0.60,0.00,"), "{first}");
     assert!(
@@ -107,10 +85,7 @@ fn each_edit_plants_its_difference() {
     let row = |op: &str, value: &str| {
         let edit = format!(r#"{{"op":"{op}","out_trade_no":"{one}","value":"{value}"}}"#);
         let text = detail(&ledger(), "2019-09-16", &[&edit]);
-        let rows = text
-            .lines()
-            .filter(|line| line.contains(one))
-            .map(str::to_owned);
+        let rows = text.lines().filter(|line| line.contains(one)).map(str::to_owned);
         rows.collect::<Vec<_>>()
     };
     assert_eq!(row("drop_row", "").len(), 0);
@@ -135,10 +110,7 @@ fn cells_that_would_break_the_line_are_quoted() {
 #[test]
 fn periods_are_days_or_months() {
     let month = Period::parse("2019-12").unwrap();
-    assert_eq!(
-        (month.label.as_str(), month.to),
-        ("201912", at("2020-01-01 00:00:00"))
-    );
+    assert_eq!((month.label.as_str(), month.to), ("201912", at("2020-01-01 00:00:00")));
     for text in ["2019-13", "2019-9-1", "20190916", ""] {
         assert_eq!(Period::parse(text), None, "{text}");
     }

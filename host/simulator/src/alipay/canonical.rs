@@ -61,9 +61,7 @@ impl Charset {
 
     /// Bytes to text, or `None` when they are not in this charset.
     pub fn decode(self, bytes: &[u8]) -> Option<String> {
-        let text = self
-            .encoding()
-            .decode_without_bom_handling_and_without_replacement(bytes)?;
+        let text = self.encoding().decode_without_bom_handling_and_without_replacement(bytes)?;
         Some(text.into_owned())
     }
 }
@@ -73,10 +71,7 @@ pub fn read_form(raw: &[u8]) -> Vec<Field> {
     raw.split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
-            let split = pair
-                .iter()
-                .position(|byte| *byte == b'=')
-                .unwrap_or(pair.len());
+            let split = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             let value = pair.get(split + 1..).unwrap_or_default();
             let name = percent_decode(&pair[..split]);
             Field {
@@ -88,10 +83,7 @@ pub fn read_form(raw: &[u8]) -> Vec<Field> {
 }
 
 fn percent_decode(raw: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> = raw
-        .iter()
-        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-        .collect();
+    let spaced: Vec<u8> = raw.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     percent_encoding::percent_decode(&spaced).collect()
 }
 
@@ -141,32 +133,18 @@ mod tests {
     #[test]
     fn forms_are_decoded_exactly_once() {
         let fields = read_form(b"a=1%2B1&b=x+y%20z&c=%2525&d&=e&a=2");
-        let shown: Vec<(&str, &[u8])> = fields
-            .iter()
-            .map(|field| (field.name.as_str(), field.value.as_slice()))
-            .collect();
-        let expected: [(&str, &[u8]); 6] = [
-            ("a", b"1+1"),
-            ("b", b"x y z"),
-            ("c", b"%25"),
-            ("d", b""),
-            ("", b"e"),
-            ("a", b"2"),
-        ];
+        let shown: Vec<(&str, &[u8])> =
+            fields.iter().map(|field| (field.name.as_str(), field.value.as_slice())).collect();
+        let expected: [(&str, &[u8]); 6] =
+            [("a", b"1+1"), ("b", b"x y z"), ("c", b"%25"), ("d", b""), ("", b"e"), ("a", b"2")];
         assert_eq!(shown, expected);
     }
 
     #[test]
     fn a_form_survives_writing_and_reading() {
         let fields = vec![
-            Field {
-                name: "subject".to_owned(),
-                value: Charset::Gbk.encode("红茶 + 1%&="),
-            },
-            Field {
-                name: "empty".to_owned(),
-                value: Vec::new(),
-            },
+            Field { name: "subject".to_owned(), value: Charset::Gbk.encode("红茶 + 1%&=") },
+            Field { name: "empty".to_owned(), value: Vec::new() },
         ];
         assert_eq!(read_form(write_form(&fields).as_bytes()), fields);
     }

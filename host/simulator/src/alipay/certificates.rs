@@ -46,9 +46,7 @@ impl Certificates {
         let root_key = rcgen_key(root)?;
         let mut root_params = params(&ROOT_NAME, ROOT_SERIAL)?;
         root_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root_certificate = root_params
-            .self_signed(&root_key)
-            .context("root certificate")?;
+        let root_certificate = root_params.self_signed(&root_key).context("root certificate")?;
         let issuer = Issuer::from_params(&root_params, &root_key);
         let leaf = |name: &str, serial: u64, key: &SigningKey| -> anyhow::Result<Certificate> {
             let subject = [("CN", name), ("O", "Tollgate Simulator"), ("C", "CN")];
@@ -72,10 +70,7 @@ pub fn serial_number(issuer: &str, serial: &str) -> String {
 }
 
 fn issuer_text(name: &[(&str, &str)]) -> String {
-    let parts: Vec<String> = name
-        .iter()
-        .map(|(kind, value)| format!("{kind}={value}"))
-        .collect();
+    let parts: Vec<String> = name.iter().map(|(kind, value)| format!("{kind}={value}")).collect();
     parts.join(",")
 }
 

@@ -16,9 +16,7 @@ impl Chance {
     }
 
     fn digits(&mut self, count: usize) -> String {
-        (0..count)
-            .map(|_| char::from(b'0' + self.0.random_range(0..10_u8)))
-            .collect()
+        (0..count).map(|_| char::from(b'0' + self.0.random_range(0..10_u8))).collect()
     }
 
     /// A trade number: 28 digits that start with the day in China.
@@ -30,19 +28,15 @@ impl Chance {
     /// A notification's number: 34 digits, day and time inside.
     pub fn notify_id(&mut self, now: Timestamp) -> String {
         let wall = in_china(now);
-        let (day, time) = (
-            wall.strftime("%Y%m%d").to_string(),
-            wall.strftime("%H%M%S").to_string(),
-        );
+        let (day, time) =
+            (wall.strftime("%Y%m%d").to_string(), wall.strftime("%H%M%S").to_string());
         format!("{day}01222{time}{}", self.digits(15))
     }
 
     /// A token that cannot be guessed by counting: 24 letters and digits.
     pub fn token(&mut self) -> String {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-        (0..24)
-            .map(|_| char::from(LETTERS[self.0.random_range(0..LETTERS.len())]))
-            .collect()
+        (0..24).map(|_| char::from(LETTERS[self.0.random_range(0..LETTERS.len())])).collect()
     }
 
     /// Trace id of a reply: 32 hex digits.

@@ -30,19 +30,10 @@ pub fn routes() -> Router<Arc<Alipay>> {
         .route("/control/alipay/trades", get(trades))
         .route("/control/alipay/trades/{out_trade_no}", get(trade))
         .route("/control/alipay/trades/{out_trade_no}/{act}", post(act))
-        .route(
-            "/control/alipay/faults",
-            get(faults).post(add_fault).delete(clear_faults),
-        )
-        .route(
-            "/control/alipay/notifications",
-            get(notifications).post(send::send),
-        )
+        .route("/control/alipay/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/control/alipay/notifications", get(notifications).post(send::send))
         .route("/control/alipay/settings", get(settings).post(set))
-        .route(
-            "/control/alipay/bill-edits",
-            get(edits).post(add_edit).delete(clear_edits),
-        )
+        .route("/control/alipay/bill-edits", get(edits).post(add_edit).delete(clear_edits))
         .route("/control/alipay/calls", get(calls).delete(clear_calls))
         .route("/control/alipay/seed", post(seed))
 }
@@ -107,17 +98,11 @@ async fn act(State(alipay): Owner, Path((reference, act)): Path<(String, String)
         "close" => plain(alipay.book().ledger.close(&reference, now)),
         "finish" => plain(alipay.book().ledger.finish(&reference)),
         _ => {
-            return no(
-                StatusCode::NOT_FOUND,
-                "acts are open, pay, cancel, close, finish",
-            );
+            return no(StatusCode::NOT_FOUND, "acts are open, pay, cancel, close, finish");
         }
     };
     if alipay.publish().is_err() {
-        return no(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the notification could not be signed",
-        );
+        return no(StatusCode::INTERNAL_SERVER_ERROR, "the notification could not be signed");
     }
     if let Err(reason) = done {
         return no(StatusCode::CONFLICT, reason);
@@ -137,10 +122,7 @@ fn plain(done: Result<&Trade, Refusal>) -> Result<(), String> {
 }
 
 async fn faults(State(alipay): Owner) -> Json<Value> {
-    let faults = alipay
-        .faults
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let faults = alipay.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     Json(json!({ "faults": faults.rules() }))
 }
 
@@ -167,20 +149,12 @@ async fn add_fault(State(alipay): Owner, Json(rule): Json<Rule>) -> Response {
         let text = format!("on: {:?} is none of {}", rule.on, POINTS.join(", "));
         return no(StatusCode::UNPROCESSABLE_ENTITY, text);
     }
-    alipay
-        .faults
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .add(rule);
+    alipay.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(rule);
     StatusCode::NO_CONTENT.into_response()
 }
 
 async fn clear_faults(State(alipay): Owner) -> StatusCode {
-    alipay
-        .faults
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .clear();
+    alipay.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
     StatusCode::NO_CONTENT
 }
 
@@ -241,13 +215,7 @@ async fn calls(State(alipay): Owner, Query(of): Query<Of>) -> Json<Value> {
     let book = alipay.book();
     Json(match &of.out_trade_no {
         None => json!(book.calls.all),
-        Some(reference) => json!(
-            book.calls
-                .by_trade
-                .get(reference)
-                .cloned()
-                .unwrap_or_default()
-        ),
+        Some(reference) => json!(book.calls.by_trade.get(reference).cloned().unwrap_or_default()),
     })
 }
 
@@ -297,11 +265,8 @@ fn plant(alipay: &Alipay, seed: Seed) -> Result<Value, String> {
         Amount::parse(text).ok_or_else(|| format!("amount: {text:?} is not a decimal amount"))
     };
     let amount = read(seed.amount.as_deref().unwrap_or("1.00"))?;
-    let amounts: Result<Vec<Amount>, String> = seed
-        .trades
-        .iter()
-        .map(|trade| read(&trade.amount))
-        .collect();
+    let amounts: Result<Vec<Amount>, String> =
+        seed.trades.iter().map(|trade| read(&trade.amount)).collect();
     let amounts = amounts?;
     let mut book = alipay.book();
     let count = seed.trades.len();
@@ -319,12 +284,7 @@ fn plant(alipay: &Alipay, seed: Seed) -> Result<Value, String> {
     book.ledger.take_events();
     if seed.count > 0 {
         let prefix = seed.prefix.unwrap_or_else(|| "SEED".to_owned());
-        book.blocks.push(Block {
-            from,
-            count: seed.count,
-            prefix,
-            amount,
-        });
+        book.blocks.push(Block { from, count: seed.count, prefix, amount });
     }
     Ok(json!({ "day": day.to_string(), "rows": seed.count, "trades": count }))
 }

@@ -51,10 +51,7 @@ pub fn link(alipay: &Alipay, request: &Request, hit: &Hit) -> Result<Members, Ga
         return Err(GatewayError::business("BILL_NOT_EXIST", "账单不存在"));
     }
     let token = book.chance.token();
-    let link = Link {
-        period,
-        good_until: later(now, LINK_LIFE),
-    };
+    let link = Link { period, good_until: later(now, LINK_LIFE) };
     book.links.retain(|_, link| link.good_until > now);
     book.links.insert(token.clone(), link);
     let address = match hit.get(Verb::ForeignHost) {
@@ -76,30 +73,16 @@ pub async fn file(State(alipay): State<Arc<Alipay>>, Path(token): Path<String>) 
         return response;
     }
     if let Some(rule) = hit.get(Verb::Redirect) {
-        let to = rule
-            .value
-            .as_deref()
-            .unwrap_or("http://bill.example.net/elsewhere");
+        let to = rule.value.as_deref().unwrap_or("http://bill.example.net/elsewhere");
         return Redirect::temporary(to).into_response();
     }
     let now = alipay.now();
     let bill = {
         let book = alipay.book();
-        let link = book
-            .links
-            .get(&token)
-            .filter(|link| link.good_until > now)
-            .cloned();
+        let link = book.links.get(&token).filter(|link| link.good_until > now).cloned();
         link.map(|link| {
             let seller = &alipay.credentials.seller_id;
-            Bill::of(
-                seller,
-                link.period,
-                now,
-                &book.ledger,
-                &book.blocks,
-                &book.edits,
-            )
+            Bill::of(seller, link.period, now, &book.ledger, &book.blocks, &book.edits)
         })
     };
     let Some(bill) = bill else {
@@ -119,30 +102,21 @@ fn stream(bill: Bill, hit: Hit) -> Body {
     let failures = sender.clone();
     let truncate = hit.has(Verb::Truncate);
     tokio::task::spawn_blocking(move || {
-        let pipe = Pipe {
-            sender,
-            buffer: Vec::with_capacity(CHUNK),
-            truncate,
-        };
+        let pipe = Pipe { sender, buffer: Vec::with_capacity(CHUNK), truncate };
         if let Err(error) = write(&bill, &hit, pipe) {
             // A reader that went away needs no error.
             let _ = failures.blocking_send(Err(error));
         }
     });
-    Body::from_stream(futures::stream::unfold(
-        receiver,
-        |mut receiver| async move { receiver.recv().await.map(|chunk| (chunk, receiver)) },
-    ))
+    Body::from_stream(futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    }))
 }
 
 fn write(bill: &Bill, hit: &Hit, pipe: Pipe) -> io::Result<()> {
     let mut archive = ZipStream::new(pipe);
     if let Some(rule) = hit.get(Verb::ZipBomb) {
-        let mib = rule
-            .value
-            .as_deref()
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(BOMB_MIB);
+        let mib = rule.value.as_deref().and_then(|value| value.parse().ok()).unwrap_or(BOMB_MIB);
         archive.entry(&bill.name(false), |out| {
             let zeros = vec![b'0'; 1024 * 1024];
             (0..mib).try_for_each(|_| out.write_all(&zeros))
@@ -159,9 +133,7 @@ fn write(bill: &Bill, hit: &Hit, pipe: Pipe) -> io::Result<()> {
         Ok(())
     })?;
     let totals = totals.unwrap_or_default();
-    archive.entry(&climb(bill.name(true)), |out| {
-        bill.write_summary(out, &totals)
-    })?;
+    archive.entry(&climb(bill.name(true)), |out| bill.write_summary(out, &totals))?;
     archive.finish()?.close()
 }
 
@@ -175,9 +147,7 @@ struct Pipe {
 impl Pipe {
     fn pass(&mut self, bytes: Vec<u8>) -> io::Result<()> {
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.sender
-            .blocking_send(Ok(Bytes::from(bytes)))
-            .map_err(gone)
+        self.sender.blocking_send(Ok(Bytes::from(bytes))).map_err(gone)
     }
 
     /// Sends what is left; a truncated file ends in the middle with a broken connection.

@@ -39,10 +39,7 @@ pub async fn call(
     let request = match request::read(query.as_bytes(), &body, &alipay.credentials) {
         Ok(request) => request,
         Err((method, error)) => {
-            alipay
-                .book()
-                .calls
-                .count(method.as_deref().unwrap_or("unknown"), None);
+            alipay.book().calls.count(method.as_deref().unwrap_or("unknown"), None);
             let known = method.as_deref().filter(|name| operation(name).is_some());
             return if known.is_some_and(|name| operation(name) == Some("pay")) {
                 pay::error_page(&error)
@@ -52,10 +49,7 @@ pub async fn call(
         }
     };
     let reference = request.text("out_trade_no");
-    alipay
-        .book()
-        .calls
-        .count(&request.method, reference.as_deref());
+    alipay.book().calls.count(&request.method, reference.as_deref());
     let Some(operation) = operation(&request.method) else {
         let error = GatewayError::invalid("isv.invalid-method", "不存在的方法名");
         return refuse(&alipay, None, error);
@@ -121,10 +115,7 @@ fn outcome(
     hit: &Hit,
 ) -> Result<Members, GatewayError> {
     if let Some(rule) = hit.get(Verb::Refuse) {
-        let sub_code = rule
-            .value
-            .as_deref()
-            .unwrap_or("ACQ.SELLER_BALANCE_NOT_ENOUGH");
+        let sub_code = rule.value.as_deref().unwrap_or("ACQ.SELLER_BALANCE_NOT_ENOUGH");
         return Err(GatewayError::business(sub_code, "业务处理失败"));
     }
     if let Some(rule) = hit.get(Verb::SystemError) {
@@ -156,11 +147,7 @@ fn work(
 }
 
 fn refuse(alipay: &Alipay, method: Option<&str>, error: GatewayError) -> Response {
-    let frame = Frame {
-        method,
-        charset: Charset::Utf8,
-        certificates: false,
-    };
+    let frame = Frame { method, charset: Charset::Utf8, certificates: false };
     let key = Some(&alipay.credentials.provider);
     let body = reply::render(frame, &Err(error), &alipay.credentials, key);
     reply::answer(Charset::Utf8, alipay.book().chance.trace_id(), body)

@@ -40,10 +40,8 @@ impl SigningKey {
 
     fn around(pair: RsaKeyPair) -> anyhow::Result<SigningKey> {
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| anyhow!("no PKCS#8 of the key"))?;
-        let spki: PublicKeyX509Der<'_> = pair
-            .public_key()
-            .as_der()
-            .map_err(|_| anyhow!("no SPKI of the key"))?;
+        let spki: PublicKeyX509Der<'_> =
+            pair.public_key().as_der().map_err(|_| anyhow!("no SPKI of the key"))?;
         let (pkcs8, spki) = (pkcs8.as_ref().to_vec(), spki.as_ref().to_vec());
         Ok(SigningKey { pair, pkcs8, spki })
     }
@@ -52,10 +50,7 @@ impl SigningKey {
     pub fn sign(&self, text: &[u8]) -> String {
         let mut bytes = vec![0; self.pair.public_modulus_len()];
         let random = SystemRandom::new();
-        match self
-            .pair
-            .sign(&signature::RSA_PKCS1_SHA256, &random, text, &mut bytes)
-        {
+        match self.pair.sign(&signature::RSA_PKCS1_SHA256, &random, text, &mut bytes) {
             Ok(()) => STANDARD.encode(bytes),
             // Signing fails only without memory; an empty signature is refused by every reader.
             Err(_) => String::new(),
@@ -131,9 +126,7 @@ fn key(folder: Option<&Path>, name: &str) -> anyhow::Result<SigningKey> {
     let path = folder.join(name);
     if path.exists() {
         let text = std::fs::read_to_string(&path).context("key file")?;
-        let der = STANDARD
-            .decode(text.trim())
-            .context("key file is not base64")?;
+        let der = STANDARD.decode(text.trim()).context("key file is not base64")?;
         return SigningKey::from_der(&der);
     }
     let key = SigningKey::generate()?;
@@ -147,12 +140,7 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
-    options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(text.as_bytes())
+    options.write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
 #[cfg(not(unix))]

@@ -65,10 +65,7 @@ pub fn trade_status(standing: Standing) -> &'static str {
 
 /// `fund_bill_list`: the whole amount from the payer's balance.
 pub fn fund_bill_list(amount: Amount) -> String {
-    format!(
-        "[{{\"amount\":\"{}\",\"fundChannel\":\"ALIPAYACCOUNT\"}}]",
-        amount.decimal()
-    )
+    format!("[{{\"amount\":\"{}\",\"fundChannel\":\"ALIPAYACCOUNT\"}}]", amount.decimal())
 }
 
 impl Notice {
@@ -78,12 +75,7 @@ impl Notice {
         let opening = &trade.opening;
         let charset = Charset::named(&opening.charset).unwrap_or(Charset::Utf8);
         let amount = opening.amount.decimal();
-        let mut notice = Notice {
-            charset,
-            fields: Vec::new(),
-            seal: Seal::V1,
-            doubled: None,
-        };
+        let mut notice = Notice { charset, fields: Vec::new(), seal: Seal::V1, doubled: None };
         let created = trade.opened_at.unwrap_or(trade.prepared_at);
         notice.put("gmt_create", china_text(created));
         notice.put("charset", charset.name());
@@ -134,10 +126,7 @@ impl Notice {
         self.put("out_biz_no", request_no);
         if let Some(refund) = trade.refund(request_no) {
             let wall = in_china(refund.at);
-            self.put(
-                "gmt_refund",
-                wall.strftime("%Y-%m-%d %H:%M:%S.%3f").to_string(),
-            );
+            self.put("gmt_refund", wall.strftime("%Y-%m-%d %H:%M:%S.%3f").to_string());
         }
     }
 
@@ -157,10 +146,7 @@ impl Notice {
 
     /// A field's value.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Chooses who signs.
@@ -175,12 +161,7 @@ impl Notice {
 
     /// Makes all amounts of the payment `value`, or one minor unit more than they are.
     pub fn lie_about_amount(&mut self, value: Option<&str>) {
-        for name in [
-            "total_amount",
-            "receipt_amount",
-            "invoice_amount",
-            "buyer_pay_amount",
-        ] {
+        for name in ["total_amount", "receipt_amount", "invoice_amount", "buyer_pay_amount"] {
             if let Some(truth) = self.get(name).and_then(Amount::parse) {
                 let lie = value.map_or_else(|| Amount(truth.0 + 1).decimal(), str::to_owned);
                 self.put(name, lie);
@@ -194,10 +175,7 @@ impl Notice {
             self.lie_about_amount(rule.value.as_deref());
         }
         if let Some(rule) = hit.get(Verb::LieStatus) {
-            self.put(
-                "trade_status",
-                rule.value.as_deref().unwrap_or("TRADE_CLOSED"),
-            );
+            self.put("trade_status", rule.value.as_deref().unwrap_or("TRADE_CLOSED"));
         }
         if let Some(rule) = hit.get(Verb::Set) {
             for (name, value) in &rule.set {
@@ -218,10 +196,7 @@ impl Notice {
         let mut fields: Vec<Field> = self
             .fields
             .iter()
-            .map(|(name, value)| Field {
-                name: name.clone(),
-                value: self.charset.encode(value),
-            })
+            .map(|(name, value)| Field { name: name.clone(), value: self.charset.encode(value) })
             .collect();
         let signature = match self.seal {
             Seal::V1 => credentials.provider.sign(&canonical::notice_text(&fields)),
@@ -230,16 +205,10 @@ impl Notice {
             Seal::Unsigned => String::new(),
         };
         if self.seal != Seal::Unsigned {
-            fields.push(Field {
-                name: "sign".to_owned(),
-                value: signature.into_bytes(),
-            });
+            fields.push(Field { name: "sign".to_owned(), value: signature.into_bytes() });
         }
         if let Some((name, value)) = &self.doubled {
-            fields.push(Field {
-                name: name.clone(),
-                value: value.clone().into_bytes(),
-            });
+            fields.push(Field { name: name.clone(), value: value.clone().into_bytes() });
         }
         Ok(canonical::write_form(&fields))
     }
@@ -256,12 +225,7 @@ pub fn return_address(
         return Ok(None);
     };
     let charset = Charset::named(&trade.opening.charset).unwrap_or(Charset::Utf8);
-    let mut notice = Notice {
-        charset,
-        fields: Vec::new(),
-        seal: Seal::V1,
-        doubled: None,
-    };
+    let mut notice = Notice { charset, fields: Vec::new(), seal: Seal::V1, doubled: None };
     notice.put("charset", charset.name());
     notice.put("out_trade_no", &trade.opening.reference);
     notice.put("method", format!("{}.return", trade.opening.product));

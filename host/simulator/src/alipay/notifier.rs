@@ -144,25 +144,14 @@ impl Notifier {
             .build()
             .context("HTTP client")?;
         let time_scale = i64::try_from(time_scale.max(1)).unwrap_or(i64::MAX);
-        let desk = Desk {
-            deliveries: Vec::new(),
-            mode: Mode::Send,
-            time_scale,
-        };
-        Ok(Notifier {
-            desk: Arc::new(Mutex::new(desk)),
-            wake: Arc::new(Notify::new()),
-            client,
-        })
+        let desk = Desk { deliveries: Vec::new(), mode: Mode::Send, time_scale };
+        Ok(Notifier { desk: Arc::new(Mutex::new(desk)), wake: Arc::new(Notify::new()), client })
     }
 
     /// Puts a notification, and its duplicates, on the schedule.
     pub fn queue(&self, delivery: Delivery, hit: &Hit, now: Timestamp) {
         let duplicates = hit.get(Verb::Duplicate).map_or(0, |rule| {
-            rule.value
-                .as_deref()
-                .and_then(|value| value.parse().ok())
-                .unwrap_or(1)
+            rule.value.as_deref().and_then(|value| value.parse().ok()).unwrap_or(1)
         });
         let wait = SignedDuration::try_from(hit.delay()).unwrap_or(SignedDuration::ZERO);
         let mut desk = lock(&self.desk);
@@ -257,10 +246,7 @@ impl Notifier {
         if desk.mode == Mode::Hold {
             return None;
         }
-        let waiting = desk
-            .deliveries
-            .iter()
-            .filter(|delivery| delivery.state == Progress::Due);
+        let waiting = desk.deliveries.iter().filter(|delivery| delivery.state == Progress::Due);
         waiting.filter_map(|delivery| delivery.due).min()
     }
 }
@@ -288,10 +274,7 @@ async fn attempt(client: &reqwest::Client, delivery: &Delivery, now: Timestamp) 
 }
 
 async fn post(client: &reqwest::Client, url: &str, form: String, now: Timestamp) -> Attempt {
-    let request = client
-        .post(url)
-        .header("content-type", CONTENT_TYPE)
-        .body(form);
+    let request = client.post(url).header("content-type", CONTENT_TYPE).body(form);
     let failed = |error: reqwest::Error| Attempt {
         at: now,
         status: None,
@@ -306,12 +289,7 @@ async fn post(client: &reqwest::Client, url: &str, form: String, now: Timestamp)
     match response.text().await {
         Ok(body) => {
             let body = body.chars().take(ANSWER_KEPT).collect();
-            Attempt {
-                at: now,
-                status: Some(status),
-                body,
-                error: None,
-            }
+            Attempt { at: now, status: Some(status), body, error: None }
         }
         Err(error) => failed(error),
     }
@@ -320,11 +298,7 @@ async fn post(client: &reqwest::Client, url: &str, form: String, now: Timestamp)
 fn note(desk: &Mutex<Desk>, id: u64, attempt: Attempt, now: Timestamp) {
     let mut desk = lock(desk);
     let time_scale = desk.time_scale;
-    let Some(delivery) = desk
-        .deliveries
-        .iter_mut()
-        .find(|delivery| delivery.id == id)
-    else {
+    let Some(delivery) = desk.deliveries.iter_mut().find(|delivery| delivery.id == id) else {
         return;
     };
     let acknowledged = attempt.status == Some(200) && attempt.body == "success";

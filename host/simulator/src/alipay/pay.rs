@@ -39,10 +39,7 @@ pub fn present(alipay: &Alipay, request: &Request, hit: &Hit) -> Response {
 pub fn precreate(alipay: &Alipay, request: &Request) -> Result<Members, GatewayError> {
     let reference = prepare(alipay, request)?;
     let code = format!("{}/qr/{}", alipay.base, ticket(alipay, &reference));
-    Ok(members(vec![
-        ("out_trade_no", Some(reference)),
-        ("qr_code", Some(code)),
-    ]))
+    Ok(members(vec![("out_trade_no", Some(reference)), ("qr_code", Some(code))]))
 }
 
 /// Checks the business parameters and notes the trade; it exists only when a payer opens it.
@@ -94,9 +91,7 @@ fn read(request: &Request, now: Timestamp) -> Result<Opening, GatewayError> {
         charset: request.charset.name().to_owned(),
         notify_url: request.notify_url.clone(),
         return_url: request.return_url.clone(),
-        quit_url: request
-            .text("quit_url")
-            .filter(|url| url.starts_with("http")),
+        quit_url: request.text("quit_url").filter(|url| url.starts_with("http")),
         expires_at: expiry(request, now)?,
     })
 }
@@ -104,11 +99,7 @@ fn read(request: &Request, now: Timestamp) -> Result<Opening, GatewayError> {
 fn expiry(request: &Request, now: Timestamp) -> Result<Timestamp, GatewayError> {
     if let Some(text) = request.text("time_expire") {
         let at = clock::read_china_text(&text).ok_or_else(|| parameter("time_expire"))?;
-        return if at > now {
-            Ok(at)
-        } else {
-            Err(parameter("time_expire"))
-        };
+        return if at > now { Ok(at) } else { Err(parameter("time_expire")) };
     }
     let seconds = match request.text("timeout_express") {
         Some(text) => span(&text, now).ok_or_else(|| parameter("timeout_express"))?,
@@ -128,12 +119,7 @@ fn span(text: &str, now: Timestamp) -> Option<i64> {
         'd' => count.checked_mul(DAY_S)?,
         'c' if count == 1 => {
             let tomorrow = clock::in_china(now).date().tomorrow().ok()?;
-            return Some(
-                clock::start_of(tomorrow)
-                    .duration_since(now)
-                    .as_secs()
-                    .max(1),
-            );
+            return Some(clock::start_of(tomorrow).duration_since(now).as_secs().max(1));
         }
         _ => return None,
     };
@@ -142,10 +128,7 @@ fn span(text: &str, now: Timestamp) -> Option<i64> {
 
 /// What a payer's browser shows of an error.
 pub fn error_page(error: &GatewayError) -> Response {
-    let page = payer::message(
-        "The payment cannot be made",
-        &[&error.sub_code, &error.sub_msg],
-    );
+    let page = payer::message("The payment cannot be made", &[&error.sub_code, &error.sub_msg]);
     (StatusCode::BAD_REQUEST, Html(page)).into_response()
 }
 

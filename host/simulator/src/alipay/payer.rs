@@ -73,9 +73,7 @@ fn told(status: StatusCode, text: &str) -> Response {
 
 fn safe(mut response: Response) -> Response {
     let policy = header::HeaderValue::from_static(POLICY);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 
@@ -137,11 +135,7 @@ pub async fn decide(
 }
 
 fn given_up(alipay: &Alipay, reference: &str) -> Response {
-    let quit = alipay
-        .book()
-        .ledger
-        .get(reference)
-        .and_then(|trade| trade.opening.quit_url.clone());
+    let quit = alipay.book().ledger.get(reference).and_then(|trade| trade.opening.quit_url.clone());
     match quit {
         Some(address) => Redirect::to(&address).into_response(),
         None => {
@@ -157,11 +151,9 @@ pub fn paid(alipay: &Alipay, reference: &str) -> Result<(Trade, Option<String>),
     let mut book = alipay.book();
     let trade = match book.ledger.pay(reference, now) {
         Ok(trade) => trade.clone(),
-        Err(Refusal::AlreadyPaid) => book
-            .ledger
-            .get(reference)
-            .cloned()
-            .ok_or(Refusal::UnknownTrade)?,
+        Err(Refusal::AlreadyPaid) => {
+            book.ledger.get(reference).cloned().ok_or(Refusal::UnknownTrade)?
+        }
         Err(refusal) => return Err(refusal.into()),
     };
     drop(book);
@@ -190,10 +182,7 @@ pub async fn app(
         Err((_, error)) => return app_result("4000", &error.sub_msg, String::new()),
     };
     let wanted = request.text("out_trade_no");
-    alipay
-        .book()
-        .calls
-        .count(&request.method, wanted.as_deref());
+    alipay.book().calls.count(&request.method, wanted.as_deref());
     let hit = alipay.fault("app", wanted.as_deref());
     tokio::time::sleep(hit.delay()).await;
     if let Some(response) = gateway::instead(&hit) {
@@ -206,12 +195,7 @@ pub async fn app(
     });
     let response = match opened {
         Err(error) => app_result("4000", &error.sub_msg, String::new()),
-        Ok(reference) => app_acts(
-            &alipay,
-            &reference,
-            act.unwrap_or(Act::Pay),
-            request.charset,
-        ),
+        Ok(reference) => app_acts(&alipay, &reference, act.unwrap_or(Act::Pay), request.charset),
     };
     let response = published(&alipay, response);
     if hit.has(Verb::LoseReply) {
@@ -247,10 +231,7 @@ fn app_text(alipay: &Alipay, trade: &Trade, charset: Charset) -> String {
     let member = member_text(&outcome);
     let hit = alipay.fault("app_result", Some(&trade.opening.reference));
     let key = match hit.has(Verb::BadSignature) {
-        true => alipay
-            .credentials
-            .forger()
-            .unwrap_or(&alipay.credentials.merchant),
+        true => alipay.credentials.forger().unwrap_or(&alipay.credentials.merchant),
         false => &alipay.credentials.provider,
     };
     let sign = key.sign(&charset.encode(&member));

@@ -16,31 +16,17 @@ pub fn refund(alipay: &Alipay, request: &Request) -> Result<Members, GatewayErro
     let reason = request.text("refund_reason");
     let mut book = alipay.book();
     let reference = target(&book, request)?;
-    let moved = book
-        .ledger
-        .refund(&reference, number.as_deref(), amount, reason, now)?;
+    let moved = book.ledger.refund(&reference, number.as_deref(), amount, reason, now)?;
     let trade = book.ledger.get(&reference).ok_or(Refusal::UnknownTrade)?;
-    let at = trade
-        .refund(number.as_deref().unwrap_or(&reference))
-        .map(|refund| refund.at);
+    let at = trade.refund(number.as_deref().unwrap_or(&reference)).map(|refund| refund.at);
     Ok(members(vec![
         ("buyer_logon_id", Some(BUYER_LOGON_ID.to_owned())),
         ("buyer_user_id", Some(BUYER_ID.to_owned())),
-        (
-            "fund_change",
-            Some(if moved { "Y" } else { "N" }.to_owned()),
-        ),
+        ("fund_change", Some(if moved { "Y" } else { "N" }.to_owned())),
         ("gmt_refund_pay", at.map(china_text)),
         ("out_trade_no", Some(reference.clone())),
         ("refund_fee", Some(trade.refunded().decimal())),
-        (
-            "send_back_fee",
-            Some(if moved {
-                amount.decimal()
-            } else {
-                "0.00".to_owned()
-            }),
-        ),
+        ("send_back_fee", Some(if moved { amount.decimal() } else { "0.00".to_owned() })),
         ("trade_no", Some(trade.provider_reference.clone())),
     ]))
 }
@@ -55,10 +41,7 @@ pub fn query(alipay: &Alipay, request: &Request) -> Result<Members, GatewayError
     let Some(refund) = trade.refund(&number) else {
         return Ok(Members::new());
     };
-    let options = request
-        .business
-        .get("query_options")
-        .and_then(|options| options.as_array());
+    let options = request.business.get("query_options").and_then(|options| options.as_array());
     let wanted = |name: &str| options.is_some_and(|list| list.iter().any(|item| item == name));
     Ok(members(vec![
         ("out_request_no", Some(number.clone())),
@@ -68,9 +51,6 @@ pub fn query(alipay: &Alipay, request: &Request) -> Result<Members, GatewayError
         ("refund_status", Some("REFUND_SUCCESS".to_owned())),
         ("total_amount", Some(trade.opening.amount.decimal())),
         ("trade_no", Some(trade.provider_reference.clone())),
-        (
-            "gmt_refund_pay",
-            wanted("gmt_refund_pay").then(|| china_text(refund.at)),
-        ),
+        ("gmt_refund_pay", wanted("gmt_refund_pay").then(|| china_text(refund.at))),
     ]))
 }

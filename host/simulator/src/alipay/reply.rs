@@ -13,13 +13,8 @@ use crate::money::Amount;
 pub type Members = Map<String, Value>;
 
 /// Amounts that a lie about amounts touches.
-const AMOUNTS: [&str; 5] = [
-    "total_amount",
-    "buyer_pay_amount",
-    "receipt_amount",
-    "refund_fee",
-    "refund_amount",
-];
+const AMOUNTS: [&str; 5] =
+    ["total_amount", "buyer_pay_amount", "receipt_amount", "refund_fee", "refund_amount"];
 
 /// What surrounds the signed member.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +29,8 @@ pub struct Frame<'a> {
 
 /// Builds members from a list, leaving out those without a value.
 pub fn members(pairs: Vec<(&str, Option<String>)>) -> Members {
-    let kept = pairs
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
-    kept.map(|(name, value)| (name.to_owned(), Value::String(value)))
-        .collect()
+    let kept = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    kept.map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
 }
 
 /// Text of an outcome: code and message lead, slashes are escaped as the provider escapes them.
@@ -70,29 +62,17 @@ pub fn distort(outcome: &mut Result<Members, GatewayError>, hit: &Hit) {
     };
     if let Some(rule) = hit.get(Verb::WrongAmount) {
         for name in AMOUNTS {
-            let truth = members
-                .get(name)
-                .and_then(Value::as_str)
-                .and_then(Amount::parse);
+            let truth = members.get(name).and_then(Value::as_str).and_then(Amount::parse);
             if let Some(truth) = truth {
-                let lie = rule
-                    .value
-                    .clone()
-                    .unwrap_or_else(|| Amount(truth.0 + 1).decimal());
+                let lie = rule.value.clone().unwrap_or_else(|| Amount(truth.0 + 1).decimal());
                 members.insert(name.to_owned(), Value::String(lie));
             }
         }
     }
     if let Some(rule) = hit.get(Verb::LieStatus) {
-        let name = if members.contains_key("refund_status") {
-            "refund_status"
-        } else {
-            "trade_status"
-        };
-        let lie = rule
-            .value
-            .clone()
-            .unwrap_or_else(|| "TRADE_SUCCESS".to_owned());
+        let name =
+            if members.contains_key("refund_status") { "refund_status" } else { "trade_status" };
+        let lie = rule.value.clone().unwrap_or_else(|| "TRADE_SUCCESS".to_owned());
         members.insert(name.to_owned(), Value::String(lie));
     }
     if let Some(rule) = hit.get(Verb::Set) {
@@ -131,9 +111,6 @@ pub fn render(
 /// An HTTP answer: always 200, as the gateway tells errors inside the text.
 pub fn answer(charset: Charset, trace_id: String, body: Vec<u8>) -> Response {
     let kind = format!("text/html;charset={}", charset.name());
-    let headers = [
-        (header::CONTENT_TYPE.as_str(), kind),
-        ("trace_id", trace_id),
-    ];
+    let headers = [(header::CONTENT_TYPE.as_str(), kind), ("trace_id", trace_id)];
     (StatusCode::OK, headers, body).into_response()
 }

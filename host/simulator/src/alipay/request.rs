@@ -85,10 +85,7 @@ impl GatewayError {
     }
 
     fn unsigned(self) -> GatewayError {
-        GatewayError {
-            signed: false,
-            ..self
-        }
+        GatewayError { signed: false, ..self }
     }
 }
 
@@ -156,10 +153,7 @@ fn check(
         return Err(GatewayError::invalid("isv.invalid-signature", text).unsigned());
     }
     if clock::read_china_text(&need("timestamp", "isv.missing-timestamp")?).is_none() {
-        return Err(GatewayError::invalid(
-            "isv.invalid-timestamp",
-            "非法的时间戳参数",
-        ));
+        return Err(GatewayError::invalid("isv.invalid-timestamp", "非法的时间戳参数"));
     }
     if need("version", "isv.missing-version")? != "1.0" {
         return Err(GatewayError::invalid("isv.invalid-version", "版本参数无效"));
@@ -203,11 +197,7 @@ fn business(fields: &[Field], charset: Charset) -> Result<Value, GatewayError> {
     let error = || GatewayError::invalid("isv.invalid-parameter", "biz_content 格式错误");
     let text = charset.decode(raw).ok_or_else(error)?;
     let value: Value = serde_json::from_str(&text).map_err(|_| error())?;
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(error())
-    }
+    if value.is_object() { Ok(value) } else { Err(error()) }
 }
 
 fn address(fields: &[Field], name: &str) -> Result<Option<String>, GatewayError> {
@@ -216,10 +206,7 @@ fn address(fields: &[Field], name: &str) -> Result<Option<String>, GatewayError>
     };
     match url::Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(text)),
-        _ => Err(GatewayError::invalid(
-            "isv.invalid-parameter",
-            &format!("{name} 无效"),
-        )),
+        _ => Err(GatewayError::invalid("isv.invalid-parameter", &format!("{name} 无效"))),
     }
 }
 
@@ -247,11 +234,7 @@ impl Request {
     pub fn amount(&self, name: &str) -> Result<Amount, GatewayError> {
         let amount = Amount::parse(&self.required(name)?).ok_or_else(|| parameter(name))?;
         let allowed = 1..=10_000_000_000;
-        if allowed.contains(&amount.0) {
-            Ok(amount)
-        } else {
-            Err(parameter(name))
-        }
+        if allowed.contains(&amount.0) { Ok(amount) } else { Err(parameter(name)) }
     }
 }
 

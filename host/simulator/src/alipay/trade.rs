@@ -12,15 +12,10 @@ use crate::ledger::{Cancelled, Refusal};
 /// The merchant's number of the trade that a request means; the provider's number wins.
 pub fn target(book: &Book, request: &Request) -> Result<String, GatewayError> {
     if let Some(trade_no) = request.text("trade_no") {
-        let reference = book
-            .ledger
-            .reference_of(&trade_no)
-            .ok_or(Refusal::UnknownTrade)?;
+        let reference = book.ledger.reference_of(&trade_no).ok_or(Refusal::UnknownTrade)?;
         return Ok(reference.to_owned());
     }
-    request
-        .text("out_trade_no")
-        .ok_or_else(|| parameter("out_trade_no"))
+    request.text("out_trade_no").ok_or_else(|| parameter("out_trade_no"))
 }
 
 /// `alipay.trade.query`
@@ -33,33 +28,18 @@ pub fn query(alipay: &Alipay, request: &Request) -> Result<Members, GatewayError
     let when_paid = |text: String| trade.paid_at.map(|_| text);
     Ok(members(vec![
         ("buyer_logon_id", Some(BUYER_LOGON_ID.to_owned())),
-        (
-            "buyer_pay_amount",
-            Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned())),
-        ),
+        ("buyer_pay_amount", Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned()))),
         ("buyer_user_id", Some(BUYER_ID.to_owned())),
-        (
-            "fund_bill_list",
-            when_paid(fund_bill_list(trade.opening.amount)),
-        ),
-        (
-            "invoice_amount",
-            Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned())),
-        ),
+        ("fund_bill_list", when_paid(fund_bill_list(trade.opening.amount))),
+        ("invoice_amount", Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned()))),
         ("out_trade_no", Some(reference)),
         ("passback_params", trade.opening.passback.clone()),
         ("point_amount", Some("0.00".to_owned())),
-        (
-            "receipt_amount",
-            Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned())),
-        ),
+        ("receipt_amount", Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned()))),
         ("send_pay_date", trade.paid_at.map(china_text)),
         ("total_amount", Some(amount)),
         ("trade_no", Some(trade.provider_reference.clone())),
-        (
-            "trade_status",
-            Some(trade_status(trade.standing).to_owned()),
-        ),
+        ("trade_status", Some(trade_status(trade.standing).to_owned())),
     ]))
 }
 
@@ -85,10 +65,7 @@ pub fn cancel(alipay: &Alipay, request: &Request) -> Result<Members, GatewayErro
         Cancelled::Closed => Some("close".to_owned()),
         Cancelled::Refunded => Some("refund".to_owned()),
     };
-    let trade_no = book
-        .ledger
-        .get(&reference)
-        .map(|trade| trade.provider_reference.clone());
+    let trade_no = book.ledger.get(&reference).map(|trade| trade.provider_reference.clone());
     Ok(members(vec![
         ("out_trade_no", Some(reference)),
         ("trade_no", trade_no),

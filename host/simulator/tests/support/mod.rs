@@ -35,12 +35,7 @@ pub struct Reply {
 
 impl Merchant {
     pub async fn new() -> Merchant {
-        Merchant::with(Config {
-            seed: Some(7),
-            time_scale: 10_000,
-            ..Config::default()
-        })
-        .await
+        Merchant::with(Config { seed: Some(7), time_scale: 10_000, ..Config::default() }).await
     }
 
     pub async fn with(config: Config) -> Merchant {
@@ -66,12 +61,7 @@ impl Merchant {
     pub fn sign(&self, text: &str) -> String {
         let mut bytes = vec![0; self.key.public_modulus_len()];
         self.key
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                text.as_bytes(),
-                &mut bytes,
-            )
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut bytes)
             .unwrap();
         STANDARD.encode(bytes)
     }
@@ -101,56 +91,33 @@ impl Merchant {
         ];
         params.extend_from_slice(extra);
         params.sort_unstable();
-        let text: Vec<String> = params
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let text: Vec<String> =
+            params.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let sign = self.sign(&text.join("&"));
         params.push(("sign", &sign));
-        params
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     pub async fn post(&self, params: &[(String, String)]) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}/gateway.do?charset=utf-8", self.gateway);
-        let form: Vec<_> = params
-            .iter()
-            .filter(|(name, _)| name != "charset")
-            .collect();
+        let form: Vec<_> = params.iter().filter(|(name, _)| name != "charset").collect();
         self.client.post(url).form(&form).send().await
     }
 
     pub async fn call(&self, method: &str, biz: Value) -> Reply {
-        Reply::read(
-            self.post(&self.params(method, &biz, &[]))
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap(),
-        )
+        Reply::read(self.post(&self.params(method, &biz, &[])).await.unwrap().text().await.unwrap())
     }
 
     /// A call whose reply must be signed.
     pub async fn ask(&self, method: &str, biz: Value) -> Value {
         let reply = self.call(method, biz).await;
-        let sign = reply
-            .sign
-            .as_ref()
-            .unwrap_or_else(|| panic!("unsigned: {}", reply.raw));
-        assert!(
-            self.provider_signed(reply.member.as_bytes(), sign),
-            "{}",
-            reply.raw
-        );
+        let sign = reply.sign.as_ref().unwrap_or_else(|| panic!("unsigned: {}", reply.raw));
+        assert!(self.provider_signed(reply.member.as_bytes(), sign), "{}", reply.raw);
         reply.json
     }
 
     pub async fn query(&self, reference: &str) -> Value {
-        self.ask("alipay.trade.query", json!({ "out_trade_no": reference }))
-            .await
+        self.ask("alipay.trade.query", json!({ "out_trade_no": reference })).await
     }
 
     /// Opens a page payment as the payer's browser would; gives the page.
@@ -164,17 +131,14 @@ impl Merchant {
         if let Some(url) = &notify {
             extra.push(("notify_url", url));
         }
-        let response = self
-            .post(&self.params("alipay.trade.page.pay", &biz, &extra))
-            .await
-            .unwrap();
+        let response =
+            self.post(&self.params("alipay.trade.page.pay", &biz, &extra)).await.unwrap();
         assert_eq!(response.status(), 200);
         response.text().await.unwrap()
     }
 
     pub async fn pay(&self, reference: &str) -> Value {
-        self.control_post(&format!("trades/{reference}/pay"), json!({}))
-            .await
+        self.control_post(&format!("trades/{reference}/pay"), json!({})).await
     }
 
     pub async fn paid(&self, reference: &str, yuan: &str, shop: Option<&Shop>) -> Value {
@@ -184,14 +148,7 @@ impl Merchant {
 
     pub async fn control_get(&self, path: &str) -> Value {
         let url = format!("{}/control/alipay/{path}", self.simulator.url);
-        self.client
-            .get(url)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap()
+        self.client.get(url).send().await.unwrap().json().await.unwrap()
     }
 
     pub async fn control_post(&self, path: &str, body: Value) -> Value {
@@ -200,11 +157,7 @@ impl Merchant {
         let status = response.status();
         let text = response.text().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {text}");
-        if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text).unwrap()
-        }
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
     }
 
     pub async fn fault(&self, rule: Value) {
@@ -259,11 +212,7 @@ impl Shop {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/notify", listener.local_addr().unwrap());
         let answers = answers.iter().rev().copied().collect();
-        let shop = Shop {
-            url,
-            heard: Arc::default(),
-            answers: Arc::new(Mutex::new(answers)),
-        };
+        let shop = Shop { url, heard: Arc::default(), answers: Arc::new(Mutex::new(answers)) };
         let ear = shop.clone();
         let routes = Router::new().route(
             "/notify",
@@ -296,9 +245,7 @@ impl Shop {
 
 /// A form's fields, decoded by another reader than the simulator's.
 pub fn form(body: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(body.as_bytes())
-        .into_owned()
-        .collect()
+    url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
 pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {

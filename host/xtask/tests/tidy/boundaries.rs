@@ -7,35 +7,21 @@ use crate::{SourceFile, assert_none, files, is_this_test};
 const GATEWAY: [&str; 3] = ["host/domain/", "host/plugin/", "host/server/"];
 
 /// What the domain may stand on: nothing that does I/O, waits, or knows what time it is.
-const DOMAIN_DEPENDENCIES: [&str; 6] = [
-    "iso_currency",
-    "jiff",
-    "serde",
-    "serde_json",
-    "thiserror",
-    "uuid",
-];
+const DOMAIN_DEPENDENCIES: [&str; 6] =
+    ["iso_currency", "jiff", "serde", "serde_json", "thiserror", "uuid"];
 
 /// The only sources that may switch the lint `unsafe_code` off: the loader of precompiled code, the generated bindings, and
 /// components for tests, which reach for what they must not have.
-const UNSAFE_PLACES: [&str; 3] = [
-    "host/plugin/src/cache",
-    "plugins/sdk/src/lib.rs",
-    "tests/components/",
-];
+const UNSAFE_PLACES: [&str; 3] =
+    ["host/plugin/src/cache", "plugins/sdk/src/lib.rs", "tests/components/"];
 
 #[test]
 fn the_gateway_names_no_provider() {
     let providers = ["alipay", "wechat", "unionpay", "stripe", "paypal"];
     let mut broken = Vec::new();
-    for file in files()
-        .iter()
-        .filter(|file| file.is_in(&GATEWAY) && !file.path.contains("/tests/"))
+    for file in files().iter().filter(|file| file.is_in(&GATEWAY) && !file.path.contains("/tests/"))
     {
-        let lower = SourceFile {
-            path: file.path.clone(),
-            text: file.text.to_lowercase(),
-        };
+        let lower = SourceFile { path: file.path.clone(), text: file.text.to_lowercase() };
         for provider in providers {
             broken.extend(hits(&lower, provider).map(|hit| format!("{hit}: {provider}")));
         }
@@ -49,16 +35,11 @@ fn one_crate_names_the_engine() {
     let elsewhere = |file: &&SourceFile| !file.is_in(&["host/plugin/"]) && !is_this_test(file);
     for file in files().iter().filter(elsewhere) {
         if file.is_rust() {
-            broken.extend(
-                ["wasmtime::", "wasmtime_wasi::"]
-                    .iter()
-                    .flat_map(|word| hits(file, word)),
-            );
+            broken
+                .extend(["wasmtime::", "wasmtime_wasi::"].iter().flat_map(|word| hits(file, word)));
         } else if file.path.ends_with("/Cargo.toml") {
             broken.extend(
-                dependencies(file, "")
-                    .into_iter()
-                    .filter(|name| name.contains("wasmtime")),
+                dependencies(file, "").into_iter().filter(|name| name.contains("wasmtime")),
             );
         }
     }
@@ -68,35 +49,16 @@ fn one_crate_names_the_engine() {
 #[test]
 fn the_domain_is_pure() {
     let files = files();
-    let manifest = files
-        .iter()
-        .find(|file| file.path == "host/domain/Cargo.toml")
-        .unwrap();
+    let manifest = files.iter().find(|file| file.path == "host/domain/Cargo.toml").unwrap();
     let mut broken = dependencies(manifest, "[dependencies]");
-    assert!(
-        !broken.is_empty(),
-        "the dependencies of the domain were not found"
-    );
+    assert!(!broken.is_empty(), "the dependencies of the domain were not found");
     broken.retain(|name| !DOMAIN_DEPENDENCIES.contains(&name.as_str()));
-    let impure = [
-        "std::time::",
-        "::now()",
-        "now_v7",
-        "std::fs",
-        "std::net",
-        "std::thread",
-        "async fn",
-    ];
-    for file in files
-        .iter()
-        .filter(|file| file.is_in(&["host/domain/src/"]))
-    {
+    let impure =
+        ["std::time::", "::now()", "now_v7", "std::fs", "std::net", "std::thread", "async fn"];
+    for file in files.iter().filter(|file| file.is_in(&["host/domain/src/"])) {
         broken.extend(impure.iter().flat_map(|word| hits(file, word)));
     }
-    assert_none(
-        &broken,
-        "the domain has no I/O, clock or chance; they are arguments:",
-    );
+    assert_none(&broken, "the domain has no I/O, clock or chance; they are arguments:");
 }
 
 /// The names in a section of a manifest, or in all of its dependency sections.
@@ -105,11 +67,8 @@ fn dependencies(manifest: &SourceFile, section: &str) -> Vec<String> {
     let mut names = Vec::new();
     for line in manifest.text.lines() {
         if line.starts_with('[') {
-            inside = if section.is_empty() {
-                line.contains("dependencies")
-            } else {
-                line == section
-            };
+            inside =
+                if section.is_empty() { line.contains("dependencies") } else { line == section };
         } else if inside && let Some((name, _)) = line.split_once(['=', '.', ' ']) {
             names.push(name.trim().to_owned());
         }
@@ -120,27 +79,18 @@ fn dependencies(manifest: &SourceFile, section: &str) -> Vec<String> {
 #[test]
 fn unsafe_code_stays_in_its_places() {
     let mut broken = Vec::new();
-    for file in files()
-        .iter()
-        .filter(|file| file.is_rust() && !is_this_test(file))
-    {
+    for file in files().iter().filter(|file| file.is_rust() && !is_this_test(file)) {
         if !file.is_in(&UNSAFE_PLACES) {
             broken.extend(hits(file, "allow(unsafe_code"));
         }
     }
-    assert_none(
-        &broken,
-        "unsafe code needs a reason that holds, and one of the known places:",
-    );
+    assert_none(&broken, "unsafe code needs a reason that holds, and one of the known places:");
 }
 
 #[test]
 fn rows_are_written_by_flows_through_the_store_alone() {
     let mut broken = Vec::new();
-    for file in files()
-        .iter()
-        .filter(|file| file.is_in(&["host/server/src/"]))
-    {
+    for file in files().iter().filter(|file| file.is_in(&["host/server/src/"])) {
         // A test may set up rows that no flow would write.
         let is_test = file.path.ends_with("tests.rs");
         if !is_test && !file.is_in(&["host/server/src/store"]) {
@@ -150,11 +100,7 @@ fn rows_are_written_by_flows_through_the_store_alone() {
                 );
             }
         }
-        let face = [
-            "host/server/src/api",
-            "host/server/src/cashier",
-            "host/server/src/jobs",
-        ];
+        let face = ["host/server/src/api", "host/server/src/cashier", "host/server/src/jobs"];
         if file.is_in(&face) {
             broken.extend(hits(file, "store.write").map(|hit| format!("{hit}: call a flow")));
         }
@@ -174,10 +120,7 @@ fn flows_get_time_and_chance_as_arguments() {
         "sleep(",
     ];
     let mut broken = Vec::new();
-    for file in files()
-        .iter()
-        .filter(|file| file.is_in(&["host/server/src/flows"]))
-    {
+    for file in files().iter().filter(|file| file.is_in(&["host/server/src/flows"])) {
         for word in impure {
             broken.extend(hits(file, word).map(|hit| format!("{hit}: {word}")));
         }
@@ -188,16 +131,8 @@ fn flows_get_time_and_chance_as_arguments() {
 #[test]
 fn a_simulator_shares_no_code_with_a_plugin() {
     let mut broken = Vec::new();
-    for file in files()
-        .iter()
-        .filter(|file| file.is_in(&["host/simulator/"]))
-    {
-        for word in [
-            "tollgate-sdk",
-            "tollgate_sdk",
-            "tollgate-alipay",
-            "tollgate_alipay",
-        ] {
+    for file in files().iter().filter(|file| file.is_in(&["host/simulator/"])) {
+        for word in ["tollgate-sdk", "tollgate_sdk", "tollgate-alipay", "tollgate_alipay"] {
             broken.extend(hits(file, word));
         }
     }

@@ -13,18 +13,9 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Packages that must not be there, and why.
 const BANNED: [(&str, &str); 4] = [
-    (
-        "rsa",
-        "its private-key operations leak timing; aws-lc-rs does RSA",
-    ),
-    (
-        "openssl",
-        "rustls and aws-lc-rs do it without a system library",
-    ),
-    (
-        "openssl-sys",
-        "rustls and aws-lc-rs do it without a system library",
-    ),
+    ("rsa", "its private-key operations leak timing; aws-lc-rs does RSA"),
+    ("openssl", "rustls and aws-lc-rs do it without a system library"),
+    ("openssl-sys", "rustls and aws-lc-rs do it without a system library"),
     ("native-tls", "rustls does TLS on every system alike"),
 ];
 
@@ -53,9 +44,8 @@ fn packages_come_from_the_registry_and_none_is_banned() {
     let mut broken = Vec::new();
     for package in lock.split("[[package]]").skip(1) {
         let value = |key: &str| {
-            let line = package
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \""));
+            let line =
+                package.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \""));
             line.map(|rest| rest.trim_end_matches('"'))
         };
         let name = value("name").unwrap();
@@ -75,55 +65,31 @@ fn packages_come_from_the_registry_and_none_is_banned() {
 #[test]
 fn every_licence_is_an_allowed_one() {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version=1",
-            "--locked",
-            "--filter-platform",
-            &platform(),
-        ])
+        .args(["metadata", "--format-version=1", "--locked", "--filter-platform", &platform()])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    assert!(
-        packages.len() > 100,
-        "cargo names {} packages only",
-        packages.len()
-    );
+    assert!(packages.len() > 100, "cargo names {} packages only", packages.len());
     let broken: BTreeSet<String> = packages
         .iter()
         .filter(|package| !package["license"].as_str().is_some_and(allowed))
         .map(|package| format!("{}: {}", package["name"], package["license"]))
         .collect();
-    assert_none(
-        &broken.into_iter().collect::<Vec<_>>(),
-        "licences that the product cannot carry:",
-    );
+    assert_none(&broken.into_iter().collect::<Vec<_>>(), "licences that the product cannot carry:");
 }
 
 fn platform() -> String {
     let output = Command::new("rustc").arg("-vV").output().unwrap();
     let version = String::from_utf8(output.stdout).unwrap();
-    version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .unwrap()
-        .to_owned()
+    version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
 }
 
 /// Whether an SPDX expression can be met with allowed licences. `/` is how old manifests write OR.
 fn allowed(expression: &str) -> bool {
-    let spaced = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
+    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut rest = words.as_slice();
     let met = any(&mut rest);
@@ -183,17 +149,11 @@ fn licence_expressions_are_read() {
         "MIT ISC",
     ];
     assert_none(
-        &yes.iter()
-            .filter(|it| !allowed(it))
-            .map(|it| it.to_string())
-            .collect::<Vec<_>>(),
+        &yes.iter().filter(|it| !allowed(it)).map(|it| it.to_string()).collect::<Vec<_>>(),
         "met:",
     );
     assert_none(
-        &no.iter()
-            .filter(|it| allowed(it))
-            .map(|it| it.to_string())
-            .collect::<Vec<_>>(),
+        &no.iter().filter(|it| allowed(it)).map(|it| it.to_string()).collect::<Vec<_>>(),
         "not met:",
     );
 }

@@ -29,30 +29,17 @@ impl SourceFile {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 /// The paths that git tracks, or would if they were added.
 fn paths() -> Vec<String> {
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--deduplicate",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "git ls-files failed: the tidy test reads a checkout"
-    );
+    assert!(output.status.success(), "git ls-files failed: the tidy test reads a checkout");
     let paths = String::from_utf8(output.stdout).unwrap();
     let paths: Vec<String> = paths.split_terminator('\0').map(str::to_owned).collect();
     assert!(!paths.is_empty(), "git knows no files");

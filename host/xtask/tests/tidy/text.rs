@@ -41,26 +41,17 @@ const UNFINISHED: [(&str, &str); 7] = [
 
 #[test]
 fn the_root_holds_only_what_belongs_there() {
-    let mut entries: Vec<String> = paths()
-        .iter()
-        .filter_map(|path| path.split('/').next().map(str::to_owned))
-        .collect();
+    let mut entries: Vec<String> =
+        paths().iter().filter_map(|path| path.split('/').next().map(str::to_owned)).collect();
     entries.dedup();
     entries.retain(|entry| entry != "examples" && !TOP_LEVEL.contains(&entry.as_str()));
-    assert_none(
-        &entries,
-        "these belong into a folder of the layout in host/ARCHITECTURE.md:",
-    );
+    assert_none(&entries, "these belong into a folder of the layout in host/ARCHITECTURE.md:");
 }
 
 #[test]
 fn every_rust_file_says_what_lives_there() {
     let silent = |file: &SourceFile| file.is_rust() && !file.text.starts_with("//! ");
-    let broken: Vec<String> = files()
-        .into_iter()
-        .filter(silent)
-        .map(|file| file.path)
-        .collect();
+    let broken: Vec<String> = files().into_iter().filter(silent).map(|file| file.path).collect();
     assert_none(&broken, "start these files with a `//!` line:");
 }
 
@@ -72,10 +63,7 @@ fn files_are_short() {
         .filter(|file| file.text.lines().count() > FILE_LINES_MAX)
         .map(|file| format!("{}: {} lines", file.path, file.text.lines().count()))
         .collect();
-    assert_none(
-        &broken,
-        &format!("split these files, {FILE_LINES_MAX} lines are the most:"),
-    );
+    assert_none(&broken, &format!("split these files, {FILE_LINES_MAX} lines are the most:"));
 }
 
 #[test]
@@ -83,14 +71,8 @@ fn functions_are_short() {
     let mut broken = Vec::new();
     for file in files().iter().filter(|file| file.is_rust()) {
         let in_test = file.path.contains("tests");
-        let max = if in_test {
-            TEST_LINES_MAX
-        } else {
-            FUNCTION_LINES_MAX
-        };
-        let long = functions(&file.text)
-            .into_iter()
-            .filter(|(_, _, n)| *n > max);
+        let max = if in_test { TEST_LINES_MAX } else { FUNCTION_LINES_MAX };
+        let long = functions(&file.text).into_iter().filter(|(_, _, n)| *n > max);
         broken
             .extend(long.map(|(name, line, n)| format!("{}:{line} {name}: {n} lines", file.path)));
     }
@@ -121,9 +103,7 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         if !has_body(lines[start + opening]) {
             continue;
         }
-        let length = lines[start + opening..]
-            .iter()
-            .position(|line| line.trim_end() == closing);
+        let length = lines[start + opening..].iter().position(|line| line.trim_end() == closing);
         if let Some(length) = length {
             found.push((name.to_owned(), start + 1, opening + length + 1));
         }
@@ -134,16 +114,7 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
 fn function_name(line: &str) -> Option<&str> {
     let code = line.trim_start();
     let (before, after) = code.split_once("fn ")?;
-    let words = [
-        "pub",
-        "pub(crate)",
-        "pub(super)",
-        "async",
-        "const",
-        "unsafe",
-        "extern",
-        "\"C\"",
-    ];
+    let words = ["pub", "pub(crate)", "pub(super)", "async", "const", "unsafe", "extern", "\"C\""];
     let all_known = before.split_whitespace().all(|word| words.contains(&word));
     let end = after.find(|letter: char| !letter.is_alphanumeric() && letter != '_')?;
     (all_known && end > 0).then(|| &after[..end])
@@ -152,20 +123,15 @@ fn function_name(line: &str) -> Option<&str> {
 #[test]
 fn a_function_is_measured_from_its_name_to_its_brace() {
     let text = "impl A {\n    fn one(\n        a: u8,\n    ) {\n        if a {\n        }\n    }\n    fn two(&self);\n}\npub async fn three() {\n}\n";
-    let measured: Vec<_> = functions(text)
-        .into_iter()
-        .map(|(name, _, lines)| (name, lines))
-        .collect();
+    let measured: Vec<_> =
+        functions(text).into_iter().map(|(name, _, lines)| (name, lines)).collect();
     assert_eq!(measured, [("one".to_owned(), 6), ("three".to_owned(), 2)]);
 }
 
 #[test]
 fn nothing_is_left_unfinished() {
     let mut broken = Vec::new();
-    for file in files()
-        .iter()
-        .filter(|file| file.is_rust() && !is_this_test(file))
-    {
+    for file in files().iter().filter(|file| file.is_rust() && !is_this_test(file)) {
         for (word, advice) in UNFINISHED {
             broken.extend(hits(file, word).map(|hit| format!("{hit}: {word}: {advice}")));
         }
@@ -176,23 +142,15 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn nothing_names_this_machine_or_a_registry() {
     let folders = ["/work/", "/home/", "/root/", "/Users/"];
-    let hosts = [
-        "registry.npmjs.org",
-        "static.crates.io",
-        "index.crates.io",
-        "pypi.org",
-        "deb.debian.org",
-    ];
+    let hosts =
+        ["registry.npmjs.org", "static.crates.io", "index.crates.io", "pypi.org", "deb.debian.org"];
     let mut broken = Vec::new();
     for file in files().iter().filter(|file| !is_this_test(file)) {
         for word in folders.iter().chain(&hosts) {
             broken.extend(hits(file, word).map(|hit| format!("{hit}: {word}")));
         }
     }
-    assert_none(
-        &broken,
-        "a checkout elsewhere has neither these folders nor these hosts:",
-    );
+    assert_none(&broken, "a checkout elsewhere has neither these folders nor these hosts:");
 }
 
 /// `path:line` of each line that holds a word.

@@ -30,10 +30,7 @@ pub trait Behaviour: 'static {
     /// As the contract says.
     fn build(context: &Context, keys: &Keyring, operation: &Operation) -> Result<Step, Fault> {
         let _ = keys;
-        Ok(Step::Send((
-            request(context, "/pay")?,
-            payment(operation)?.payment_ref.into(),
-        )))
+        Ok(Step::Send((request(context, "/pay")?, payment(operation)?.payment_ref.into())))
     }
 
     /// `requests.interpret`.
@@ -41,10 +38,7 @@ pub trait Behaviour: 'static {
     /// # Errors
     /// As the contract says.
     fn interpret(operation: &Operation) -> Result<Outcome, Fault> {
-        Ok(report(
-            fact(payment(operation)?, PaymentStatus::Pending, None),
-            NextAction::None,
-        ))
+        Ok(report(fact(payment(operation)?, PaymentStatus::Pending, None), NextAction::None))
     }
 
     /// The events of `notices.read`.
@@ -103,12 +97,7 @@ pub fn fact(payment: Payment, status: PaymentStatus, amount: Option<Money>) -> F
 
 /// A report of a fact.
 pub fn report(fact: Fact, action: NextAction) -> Outcome {
-    Outcome::Report(Report {
-        fact,
-        action,
-        action_expires_ms: None,
-        keep: None,
-    })
+    Outcome::Report(Report { fact, action, action_expires_ms: None, keep: None })
 }
 
 /// The component of a behaviour, as `tollgate_sdk::export!` takes it.
@@ -149,10 +138,7 @@ impl<B: Behaviour> notices::Guest for Component<B> {
         _about: Option<Payment>,
         _answer: Option<(Vec<u8>, HttpResponse)>,
     ) -> Result<notices::Reading, Fault> {
-        Ok(notices::Reading::Events((
-            message.channel,
-            B::read(&message)?,
-        )))
+        Ok(notices::Reading::Events((message.channel, B::read(&message)?)))
     }
 
     fn acknowledge(
@@ -161,16 +147,9 @@ impl<B: Behaviour> notices::Guest for Component<B> {
         _message: Inbound,
         verdict: notices::Verdict,
     ) -> notices::Reply {
-        let is_taken = matches!(
-            verdict,
-            notices::Verdict::Accepted | notices::Verdict::Duplicate
-        );
+        let is_taken = matches!(verdict, notices::Verdict::Accepted | notices::Verdict::Duplicate);
         let status = if is_taken { 200 } else { 400 };
-        notices::Reply {
-            status,
-            headers: Fields::new(),
-            body: Vec::new(),
-        }
+        notices::Reply { status, headers: Fields::new(), body: Vec::new() }
     }
 }
 

@@ -19,16 +19,10 @@ impl Behaviour for Liar {
     fn interpret(operation: &Operation) -> Result<Outcome, Fault> {
         let about = payment(operation)?;
         if matches!(operation, Operation::Pay(_)) {
-            return Ok(report(
-                fact(about, PaymentStatus::Pending, None),
-                NextAction::None,
-            ));
+            return Ok(report(fact(about, PaymentStatus::Pending, None), NextAction::None));
         }
         let more = about.amount.minor.saturating_add(1);
-        let amount = Money {
-            minor: more,
-            ..about.amount.clone()
-        };
+        let amount = Money { minor: more, ..about.amount.clone() };
         let lie = fact(about, PaymentStatus::Succeeded, Some(amount));
         Ok(report(lie, NextAction::None))
     }
@@ -39,11 +33,7 @@ impl Behaviour for Liar {
         let need = |name: &str| form.filled(name).ok_or_else(|| fault::protocol(name));
         let minor = decimal::to_minor(need("amount")?, 0);
         let minor = minor.map_err(|error| fault::protocol(error.to_string()))?;
-        let amount = Money {
-            minor,
-            currency: "CNY".to_owned(),
-            exponent: 2,
-        };
+        let amount = Money { minor, currency: "CNY".to_owned(), exponent: 2 };
         let about = Payment {
             payment_ref: need("payment_ref")?.to_owned(),
             provider_ref: None,
@@ -54,11 +44,7 @@ impl Behaviour for Liar {
         };
         let dedupe_key = format!("lie:{}:{minor}", about.payment_ref);
         let fact = fact(about, PaymentStatus::Succeeded, Some(amount));
-        Ok(vec![Event {
-            fact,
-            authority: Authority::Authoritative,
-            dedupe_key,
-        }])
+        Ok(vec![Event { fact, authority: Authority::Authoritative, dedupe_key }])
     }
 }
 

@@ -33,12 +33,7 @@ impl Behaviour for Steal {
         let about = payment(operation)?;
         let honest = request(context, "/pay")?;
         let step = |request| Ok(Step::Send((request, Vec::new())));
-        let to = |url: String| {
-            step(HttpRequest {
-                url,
-                ..honest.clone()
-            })
-        };
+        let to = |url: String| step(HttpRequest { url, ..honest.clone() });
         let pending = fact(about.clone(), PaymentStatus::Pending, None);
         let stolen = match about.method.as_str() {
             "algorithm" => sign(keys, "key", "rsa-pkcs1-sha1", Piece::Text(b"text".to_vec())),
@@ -48,10 +43,7 @@ impl Behaviour for Steal {
             "look-alike" => return to(honest.url.replacen("://", "://thief.invalid@", 1)),
             "path" => return to(honest.url.replace("/pay", "/transfer")),
             "verb" => {
-                return step(HttpRequest {
-                    method: "PUT".to_owned(),
-                    ..honest
-                });
+                return step(HttpRequest { method: "PUT".to_owned(), ..honest });
             }
             "secret-header" => return step(with_secret(honest)),
             "redirect" => {
@@ -78,19 +70,12 @@ impl Behaviour for Steal {
 fn sign(keys: &Keyring, slot: &str, algorithm: &str, piece: Piece) -> Result<Vec<u8>, Fault> {
     let refused = |what: String| fault::config(format!("the host refused: {what}"));
     let key = keys.slot(slot).map_err(|error| refused(error.code))?;
-    key.sign(algorithm, &[piece])
-        .map_err(|error| refused(error.code))
+    key.sign(algorithm, &[piece]).map_err(|error| refused(error.code))
 }
 
 fn with_secret(mut request: HttpRequest) -> HttpRequest {
-    let secret = SecretRef {
-        slot: "key".to_owned(),
-        form: "raw".to_owned(),
-        user: None,
-    };
-    request
-        .headers
-        .push(("x-key".to_owned(), Value::Secret(secret)));
+    let secret = SecretRef { slot: "key".to_owned(), form: "raw".to_owned(), user: None };
+    request.headers.push(("x-key".to_owned(), Value::Secret(secret)));
     request
 }
 

@@ -97,10 +97,7 @@ pub async fn send(
     Json(order): Json<Order>,
 ) -> Response {
     if order.times == 0 || order.times > MOST {
-        return no(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            format!("times: 1 to {MOST}"),
-        );
+        return no(StatusCode::UNPROCESSABLE_ENTITY, format!("times: 1 to {MOST}"));
     }
     let trade = alipay.book().ledger.get(&order.out_trade_no).cloned();
     let Some(trade) = trade else {
@@ -110,10 +107,7 @@ pub async fn send(
         Ok(form) => form,
         Err(response) => return *response,
     };
-    let url = order
-        .notify_url
-        .clone()
-        .or_else(|| trade.opening.notify_url.clone());
+    let url = order.notify_url.clone().or_else(|| trade.opening.notify_url.clone());
     if how.dry_run.is_some_and(|value| value != "false") {
         let answer = json!({ "url": url, "content_type": CONTENT_TYPE, "form": form });
         return Json(answer).into_response();
@@ -153,16 +147,12 @@ fn form(alipay: &Alipay, trade: &Trade, order: &Order) -> Result<String, Box<Res
     let fail = |status, text: &str| Box::new(no(status, text));
     if order.kind == Kind::Duplicate {
         let log = alipay.notifier.log(Some(&order.out_trade_no));
-        let newest = log
-            .last()
-            .ok_or_else(|| fail(StatusCode::CONFLICT, "nothing was sent yet"))?;
+        let newest =
+            log.last().ok_or_else(|| fail(StatusCode::CONFLICT, "nothing was sent yet"))?;
         return Ok(newest.form().to_owned());
     }
     let now = alipay.now();
-    let refund = trade
-        .refunds
-        .last()
-        .map(|refund| EventKind::Refunded(refund.request_no.clone()));
+    let refund = trade.refunds.last().map(|refund| EventKind::Refunded(refund.request_no.clone()));
     let kind = match (order.kind, refund) {
         (Kind::RefundNotice, None) => return Err(fail(StatusCode::CONFLICT, "nothing refunded")),
         (Kind::RefundNotice | Kind::Truth, Some(refund)) => refund,
@@ -170,13 +160,7 @@ fn form(alipay: &Alipay, trade: &Trade, order: &Order) -> Result<String, Box<Res
     };
     let notify_id = alipay.book().chance.notify_id(now);
     let credentials = &alipay.credentials;
-    let mut notice = Notice::of(&Truth {
-        trade,
-        kind: &kind,
-        credentials,
-        notify_id,
-        now,
-    });
+    let mut notice = Notice::of(&Truth { trade, kind: &kind, credentials, notify_id, now });
     bend(&mut notice, order, now);
     for (name, value) in &order.set {
         notice.put(name, value);
@@ -207,14 +191,7 @@ fn bend(notice: &mut Notice, order: &Order, now: jiff::Timestamp) {
         Kind::DuplicateField => notice.double("total_amount", value.unwrap_or("0.01")),
         Kind::Finished | Kind::Success => {
             let finished = order.kind == Kind::Finished;
-            notice.put(
-                "trade_status",
-                if finished {
-                    "TRADE_FINISHED"
-                } else {
-                    "TRADE_SUCCESS"
-                },
-            );
+            notice.put("trade_status", if finished { "TRADE_FINISHED" } else { "TRADE_SUCCESS" });
             if notice.get("gmt_payment").is_none() {
                 notice.put("gmt_payment", china_text(now));
             }
