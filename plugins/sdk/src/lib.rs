@@ -5,8 +5,6 @@
 // The contract's fault is a record, and each call returns at most one.
 #![allow(clippy::result_large_err)]
 
-#[cfg(target_family = "wasm")]
-mod arena;
 pub mod bills;
 #[allow(unsafe_code, missing_docs, clippy::all)]
 // Generated: crossing the component boundary reads and writes linear memory by address. Nothing is written here by hand.

@@ -9,6 +9,7 @@
 //!   that operation on both sides, and takes the median call: a difference of two large means would drown in noise.
 //! - A gateway whose memory or latency is measured is a process of its own, this program started again; so is the
 //!   provider. Load comes from here.
+#![allow(clippy::result_large_err, reason = "the contract's fault is as large as it is")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on stops where it stands")]
 
 mod beside;

@@ -1,6 +1,6 @@
 //! Gateway and provider as processes of their own: this program, started again, which ends when its input does.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -45,7 +45,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 }
 
 async fn until_told(ready: &Value) {
-    writeln!(std::io::stdout(), "{ready}").unwrap();
+    println!("{ready}");
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     ended.await.unwrap().unwrap();
 }
