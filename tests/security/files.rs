@@ -76,7 +76,10 @@ fn one_line(text: String) -> String {
 async fn a_database_without_its_key_opens_nothing() {
     let (world, account, needles) = loot().await;
     fs::remove_file(world.data().join("sealing.key")).unwrap();
-    needles.absent("the answer", tries(&world, &account).await);
+    let said = tries(&world, &account).await;
+    assert!(said.contains("sealing key") && said.contains("is missing"), "{said}");
+    assert!(!world.data().join("sealing.key").exists(), "no other key takes its place");
+    needles.absent("the answer", said);
     for (name, bytes) in canary::files(&world) {
         needles.absent(&name, bytes);
     }
@@ -87,6 +90,7 @@ async fn another_key_opens_nothing_and_says_so() {
     let (world, account, needles) = loot().await;
     fs::write(world.data().join("sealing.key"), "5a".repeat(32)).unwrap();
     let said = tries(&world, &account).await;
+    assert!(said.contains("sealing key") && said.contains("not the one"), "{said}");
     needles.absent("the answer", &said);
     assert!(!said.contains("5a5a5a"), "{said}");
 }

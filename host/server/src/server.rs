@@ -31,7 +31,8 @@ use crate::flows::merchants;
 use crate::gateway::{Gateway, Settings};
 use crate::jobs;
 use crate::net::Net;
-use crate::store::{self, Store, SystemClock};
+
+use crate::store::{self, Store, SystemClock, accounts};
 
 /// The largest request body that is taken where no configuration says otherwise, in bytes.
 pub const BODY_BYTES: usize = 1 << 20;
@@ -66,8 +67,9 @@ pub async fn start(config: Config) -> Result<Running> {
         make_private(plugins).with_context(|| format!("plugins: {}", plugins.display()))?;
     }
     let chance = Chance::of_the_machine();
-    let sealer = key::sealer(&config.key, &chance)?;
     let store = Store::open_sqlite(&data.join("tollgate.db"), Arc::new(SystemClock)).await?;
+    let sealed = accounts::all(&mut *store.read().await?).await?.into_iter().next();
+    let sealer = key::sealer(&config.key, sealed.as_ref(), &chance)?;
     let plugins = open_plugins(&config).await?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("listen: {}", config.listen))?;

@@ -9,9 +9,30 @@ use zeroize::Zeroizing;
 use crate::chance::Chance;
 use crate::config::KeySource;
 use crate::sealing::Sealer;
+use crate::store::accounts::AccountRow;
 
-/// Reads the key. What it is is in no error.
-pub fn sealer(source: &KeySource, chance: &Chance) -> Result<Sealer> {
+/// Reads the key, or makes one where nothing is `sealed` yet; one that does not open what is there is refused. What it
+/// is is in no error.
+pub fn sealer(source: &KeySource, sealed: Option<&AccountRow>, chance: &Chance) -> Result<Sealer> {
+    if let (KeySource::File(file), Some(_)) = (source, sealed)
+        && !file.exists()
+    {
+        bail!(
+            "sealing key: {} is missing, and the database holds accounts sealed with it",
+            file.display()
+        );
+    }
+    let sealer = read(source, chance)?;
+    if let Some(row) = sealed {
+        let opened = sealer.open(&row.id.to_string(), &row.secrets);
+        opened.context(
+            "sealing key: it is not the one that the database's accounts were sealed with",
+        )?;
+    }
+    Ok(sealer)
+}
+
+fn read(source: &KeySource, chance: &Chance) -> Result<Sealer> {
     match source {
         KeySource::File(file) => Ok(Sealer::from_file(file, chance)?),
         KeySource::Given(digits) => from_digits("TOLLGATE_SEALING_KEY", digits.expose_secret()),
@@ -46,7 +67,7 @@ mod tests {
     use super::*;
 
     fn opened(source: KeySource) -> Result<Sealer> {
-        sealer(&source, &Chance::seeded(1))
+        sealer(&source, None, &Chance::seeded(1))
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn rows_are_written_by_flows_through_the_store_alone() {
             }
         }
         let face = ["host/server/src/api", "host/server/src/cashier", "host/server/src/jobs"];
-        if file.is_in(&face) {
+        if !is_test && file.is_in(&face) {
             broken.extend(hits(file, "store.write").map(|hit| format!("{hit}: call a flow")));
         }
     }
