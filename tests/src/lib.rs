@@ -1,7 +1,7 @@
 //! What the integration tests stand on: a gateway and a simulated provider in one process, over real sockets, files and
 //! components, with a verb for everything that a shop, a payer, a provider or an operator does.
 //!
-//! ```ignore
+//! ```text
 //! let world = World::start().await;
 //! world.account().await;
 //! let order = world.order(1250).await;
