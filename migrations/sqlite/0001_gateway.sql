@@ -26,6 +26,7 @@ CREATE TABLE accounts (
     origins     TEXT   NOT NULL,         -- JSON, name to base address: what a simulator account has instead of the provider's
     secrets     BLOB   NOT NULL,         -- sealed: AES-256-GCM under the gateway's key
     slots       TEXT   NOT NULL,         -- JSON, slot to number of keys
+    granted     TEXT   NOT NULL,         -- JSON, what the plugin may do with them: the lines of its permissions
     created_at  BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, id),
     UNIQUE (merchant_id, name)

@@ -175,3 +175,26 @@ async fn one_merchants_things_are_not_there_for_another() {
     // Numbers are each merchant's own.
     world.post("/v1/accounts", world.credentials("account")).await.ok();
 }
+
+/// A file that is replaced by one that asks for more is not trusted with keys that were given to the one before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_asks_for_more_than_was_granted_does_nothing_until_it_is_granted() {
+    let mut world = World::start().await;
+    let account = world.account().await;
+    let granted = account["granted"].as_array().unwrap().clone();
+    let transfer = "key app-private-key may sign rsa-pkcs1-sha256";
+    assert!(granted.contains(&json!(transfer)), "{granted:?}");
+    // What an account looks like whose owner granted less than the plugin asks for now.
+    let less: Vec<&Value> = granted.iter().filter(|line| **line != json!(transfer)).collect();
+    let less = serde_json::to_string(&less).unwrap();
+    world.write(&format!("UPDATE accounts SET granted = '{less}'")).await;
+    world.restart().await;
+    let order = world.order(1250).await;
+    let refused = world.try_pay(&order, "page").await.refused(503, "unavailable");
+    let detail = text(&refused, "detail");
+    assert!(detail.contains("more than") && detail.contains(transfer), "{detail}");
+    let again =
+        world.post(&format!("/v1/accounts/{}/grant", text(&account, "id")), json!({})).await;
+    assert_eq!(again.ok()["granted"], json!(granted));
+    assert_eq!(world.pay(&order, "page").await["state"], "pending");
+}

@@ -50,6 +50,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(refunds::get))
         .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(accounts::get))
+        .routes(routes!(accounts::grant))
         .routes(routes!(plugins::list))
         .routes(routes!(bills::create, bills::list))
         .routes(routes!(bills::get))

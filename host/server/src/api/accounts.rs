@@ -88,6 +88,9 @@ pub struct Account {
     slots: Vec<Slot>,
     /// What payers can choose; empty while the plugin is not loaded.
     methods: Vec<AccountMethod>,
+    /// What the plugin may do on the account's behalf. One whose file is replaced and asks for more does nothing until
+    /// that is granted.
+    granted: Vec<String>,
     /// Where the provider sends its notifications.
     notify_url: String,
     /// What the provider takes of each payment, if you told.
@@ -138,6 +141,7 @@ impl Account {
             settings: serde_json::from_str(&row.settings)?,
             slots: slots.into_iter().map(|(name, keys)| Slot { name, keys }).collect(),
             methods: plugin.map(|plugin| AccountMethod::of(plugin.manifest())).unwrap_or_default(),
+            granted: serde_json::from_str(&row.granted)?,
             notify_url: format!("{}/notify/{}", gateway.settings.public_url, row.id),
             fee: fee.map(|FeeTerms { rate_ppm, fixed }| Fee { rate_ppm, fixed }),
             id: row.id.to_string(),
@@ -220,6 +224,23 @@ pub async fn get(
 ) -> Result<Json<Account>, Problem> {
     finish(async move {
         let row = accounts::get(&gateway, merchant, id).await?;
+        Account::render(&gateway, row).await.map(Json)
+    })
+    .await
+}
+
+/// Grant the account's plugin what it asks for now, after its file was replaced by one that asks for more.
+#[utoipa::path(post, path = "/v1/accounts/{id}/grant", tag = "accounts", operation_id = "grantAccount",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Account),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn grant(
+    State(gateway): State<Shared>,
+    Caller(merchant): Caller,
+    Named(id): Named<kind::Account>,
+) -> Result<Json<Account>, Problem> {
+    finish(async move {
+        let row = accounts::grant(&gateway, merchant, id).await?;
         Account::render(&gateway, row).await.map(Json)
     })
     .await

@@ -1,12 +1,12 @@
 //! An account opened for use: its plugin, its parsed keys, and what it may reach.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use secrecy::SecretString;
 use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_plugin::contract::{Ability, Context};
-use tollgate_plugin::{Grant, Keys, Plugin, origins_of};
+use tollgate_plugin::{Grant, Keys, Plugin, origins_of, permissions};
 
 use super::{Flow, FlowError};
 use crate::gateway::Gateway;
@@ -74,6 +74,7 @@ pub fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
     if let Some(account) = cached {
         return Ok(account);
     }
+    check_granted(&row, &plugin)?;
     let sealed = gateway.sealer.open(&row.id.to_string(), &row.secrets)?;
     let secrets: BTreeMap<String, Vec<String>> = serde_json::from_slice(&sealed)?;
     let account = Arc::new(assemble(row, plugin, secrets)?);
@@ -81,6 +82,19 @@ pub fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
     cache.retain(|(id, _), _| *id != account.row.id);
     cache.insert(place, account.clone());
     Ok(account)
+}
+
+/// Refuses a plugin that asks for more than the account's owner granted: its file was replaced since.
+fn check_granted(row: &AccountRow, plugin: &Plugin) -> Flow<()> {
+    let granted: BTreeSet<String> = serde_json::from_str(&row.granted)?;
+    let asked = permissions(plugin.manifest());
+    match asked.difference(&granted).next() {
+        None => Ok(()),
+        Some(more) => Err(FlowError::Unavailable(format!(
+            "the plugin {} now asks for more than account {} was granted: {more}",
+            row.plugin, row.id
+        ))),
+    }
 }
 
 /// Puts a row, its plugin and its secrets together; refuses keys and addresses that break the manifest's rules.

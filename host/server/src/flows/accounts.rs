@@ -6,6 +6,7 @@ use std::fmt;
 use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_domain::matching::FeeTerms;
 use tollgate_plugin::contract::{Input, Manifest};
+use tollgate_plugin::permissions;
 use zeroize::Zeroizing;
 
 use super::{FieldError, Flow, FlowError, account, learn};
@@ -83,6 +84,7 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) ->
         settings: serde_json::to_string(&new.settings)?,
         origins: serde_json::to_string(&new.origins)?,
         slots: serde_json::to_string(&slots)?,
+        granted: serde_json::to_string(&permissions(plugin.manifest()))?,
         secrets: gateway.sealer.seal(&id.to_string(), &plain, &gateway.chance)?,
         created_at: now,
     };
@@ -185,6 +187,25 @@ pub(super) fn check_inputs(
 /// such manifests, so this is a plugin that was swapped meanwhile.
 fn fits(pattern: &str, value: &str) -> bool {
     regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(value))
+}
+
+/// Grants an account's plugin what it asks for now: after its file was replaced by one that asks for more.
+pub async fn grant(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flow<AccountRow> {
+    let row = get(gateway, merchant, id).await?;
+    let plugin = gateway.plugins.get(&row.plugin).ok_or_else(|| {
+        FlowError::Unavailable(format!("the plugin {} is not loaded", row.plugin))
+    })?;
+    let granted = serde_json::to_string(&permissions(plugin.manifest()))?;
+    let wanted = granted.as_str();
+    gateway
+        .store
+        .write::<(), FlowError, _>(move |tx| {
+            Box::pin(
+                async move { Ok(accounts::set_granted(tx.sql(), merchant, id, wanted).await?) },
+            )
+        })
+        .await?;
+    Ok(AccountRow { granted, ..row })
 }
 
 /// A merchant's account.

@@ -64,6 +64,7 @@ async fn every_documented_route_is_there_and_says_so_itself() {
         "POST /v1/accounts",
         "GET /v1/accounts",
         "GET /v1/accounts/{id}",
+        "POST /v1/accounts/{id}/grant",
         "GET /v1/plugins",
         "POST /v1/bills",
         "GET /v1/bills",

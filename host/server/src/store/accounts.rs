@@ -7,7 +7,8 @@ use tollgate_domain::time::Moment;
 use super::StoreError;
 
 const INSERT: &str = "INSERT INTO accounts (merchant_id, id, plugin, name, live, simulator, settings, origins, \
-     secrets, slots, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+     secrets, slots, granted, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const SET_GRANTED: &str = "UPDATE accounts SET granted = $3 WHERE merchant_id = $1 AND id = $2";
 const GET: &str = "SELECT * FROM accounts WHERE merchant_id = $1 AND id = $2";
 const BY_ADDRESS: &str = "SELECT * FROM accounts WHERE id = $1";
 const LIST: &str = "SELECT * FROM accounts WHERE merchant_id = $1 ORDER BY id";
@@ -38,6 +39,8 @@ pub struct AccountRow {
     pub secrets: Vec<u8>,
     /// JSON: number of keys by slot.
     pub slots: String,
+    /// JSON: what the plugin may do with them, as `tollgate_plugin::permissions` words it.
+    pub granted: String,
     /// When it was made.
     #[sqlx(try_from = "i64")]
     pub created_at: Moment,
@@ -56,7 +59,24 @@ pub async fn insert(sql: &mut AnyConnection, row: &AccountRow) -> Result<(), Sto
         .bind(row.origins.as_str())
         .bind(row.secrets.as_slice())
         .bind(row.slots.as_str())
+        .bind(row.granted.as_str())
         .bind(row.created_at.0)
+        .execute(sql)
+        .await?;
+    Ok(())
+}
+
+/// Writes what an account's plugin may do from now on.
+pub async fn set_granted(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: AccountId,
+    granted: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(SET_GRANTED)
+        .bind(merchant.to_string())
+        .bind(id.to_string())
+        .bind(granted)
         .execute(sql)
         .await?;
     Ok(())

@@ -83,7 +83,7 @@ impl Bench {
         bench
             .run(format!(
                 "INSERT INTO merchants VALUES ('{merchant}', 'shop', 0);
-                 INSERT INTO accounts VALUES ('{merchant}', '{account}', 'p', 'a', 0, 0, '{{}}', '{{}}', x'', '{{}}', 0);
+                 INSERT INTO accounts VALUES ('{merchant}', '{account}', 'p', 'a', 0, 0, '{{}}', '{{}}', x'', '{{}}', '[]', 0);
                  INSERT INTO orders (merchant_id, id, number, state, amount, currency, subject, details, fingerprint,
                    token, event_seq, expires_at, created_at, updated_at) VALUES
                    ('{merchant}', '{order}', 'A-1', 'paid', 100, 'CNY', 's', '{{}}', 'f', 't', 0, 0, 0, 0)"
