@@ -270,3 +270,23 @@ async fn the_provider_sends_again_until_it_hears_success() {
     assert_eq!(statuses, [503, 503, 200], "{log}");
     assert_eq!(world.events(&payment).await, ONCE);
 }
+
+/// The first sending of a payment got lost on its way back; the second one is refused. That says nothing of the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_that_comes_to_nothing_does_not_fail_what_may_have_arrived() {
+    let world = World::with(impatient()).await;
+    world.lose_notifications().await;
+    world.account().await;
+    world.fault("precreate", "lose_reply", json!({})).await;
+    let payment = world.pay(&world.order(1250).await, "qr").await;
+    assert_eq!(payment["state"], "unknown");
+    let refused = json!({ "value": "ACQ.ACCESS_FORBIDDEN" });
+    world.fault("precreate", "refuse", refused).await;
+    world.make_due("query_payment").await;
+    world.idle().await;
+    assert_eq!(world.payment(&payment).await["state"], "unknown");
+    world.forget("faults").await;
+    world.act(&payment, "pay").await;
+    world.make_due("query_payment").await;
+    world.payment_until(&payment, "succeeded").await;
+}

@@ -219,7 +219,11 @@ impl Payment {
         match command {
             PaymentCommand::Offer => self.offer(now),
             PaymentCommand::LoseSight => Ok(self.rise(PaymentState::Unknown, now)),
-            PaymentCommand::Refuse => Ok(self.rise(PaymentState::Failed, now)),
+            // Once it may have been sent, a sending that came to nothing proves nothing about the one before.
+            PaymentCommand::Refuse => match self.state {
+                PaymentState::Created => Ok(self.rise(PaymentState::Failed, now)),
+                _ => Ok((self, vec![])),
+            },
             PaymentCommand::Learn(told) => self.learn(told, now),
             PaymentCommand::Reserve(minor) => self.reserve(minor, now),
             PaymentCommand::Refund(minor) => self.refund(minor, now),

@@ -102,6 +102,14 @@ fn a_lost_answer_is_unknown_and_never_failed() {
 }
 
 #[test]
+fn a_refusal_settles_only_what_was_never_sent() {
+    for state in PaymentState::ALL {
+        let wanted = if state == PaymentState::Created { PaymentState::Failed } else { state };
+        assert_eq!(after(state, PaymentCommand::Refuse), Ok(wanted), "{state}");
+    }
+}
+
+#[test]
 fn success_announces_once_and_derives_the_order() {
     let (paid, effects) = payment(PaymentState::Pending)
         .apply(PaymentCommand::Learn(Told::Succeeded(1000)), LATER)

@@ -157,9 +157,26 @@ pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
     if order.state != OrderState::Open {
         return Ok(());
     }
+    // The first sending may have arrived, whatever becomes of this one.
+    doubt(gateway, &account, row).await?;
     let ran = offer(gateway, &account, &order, row).await?;
     conclude(gateway, &account, row, &ran).await?;
     Ok(())
+}
+
+/// Notes that a payment may have been sent, so that no later sending can call it failed.
+async fn doubt(gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<()> {
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let now = payments::must(tx.sql(), row.merchant_id, row.id).await?;
+                let none = Particulars::default();
+                learn::payment(tx, gateway, account, now, PaymentCommand::LoseSight, &none).await?;
+                Ok(())
+            })
+        })
+        .await
 }
 
 /// Has the plugin make what the payer does next.
