@@ -152,6 +152,10 @@ pub mod kind {
     pub enum Job {}
     /// A merchant's API key.
     pub enum ApiKey {}
+    /// Where a merchant hears of events.
+    pub enum Endpoint {}
+    /// Telling one endpoint of one event.
+    pub enum Delivery {}
 
     impl Kind for Merchant {
         const PREFIX: &'static str = "mer";
@@ -192,6 +196,12 @@ pub mod kind {
     impl Kind for ApiKey {
         const PREFIX: &'static str = "key";
     }
+    impl Kind for Endpoint {
+        const PREFIX: &'static str = "whe";
+    }
+    impl Kind for Delivery {
+        const PREFIX: &'static str = "dlv";
+    }
 }
 
 /// Id of a merchant.
@@ -220,6 +230,10 @@ pub type EventId = Id<kind::Event>;
 pub type JobId = Id<kind::Job>;
 /// Id of an API key.
 pub type ApiKeyId = Id<kind::ApiKey>;
+/// Id of a webhook endpoint.
+pub type EndpointId = Id<kind::Endpoint>;
+/// Id of a delivery.
+pub type DeliveryId = Id<kind::Delivery>;
 
 #[cfg(test)]
 mod tests {

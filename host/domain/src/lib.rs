@@ -4,6 +4,7 @@
 //! a state, a command and the time, and returns the new state with the effects that somebody else carries out.
 
 pub mod checks;
+pub mod delivery;
 pub mod ids;
 pub mod matching;
 pub mod money;
