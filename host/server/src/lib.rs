@@ -14,3 +14,4 @@ pub mod net;
 pub mod sealing;
 pub mod server;
 pub mod store;
+pub mod webhooks;

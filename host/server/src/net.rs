@@ -1,4 +1,7 @@
-//! The way out: sends what the sandbox's egress rules admitted, follows nothing, and caps time and size.
+//! The way out to providers: sends what the sandbox's egress rules admitted, follows nothing, and caps time and size.
+
+pub mod addresses;
+pub mod merchant;
 
 use std::time::{Duration, Instant};
 
