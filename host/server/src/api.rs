@@ -7,7 +7,9 @@ pub mod accounts;
 pub mod bills;
 pub mod body;
 pub mod caller;
+pub mod deliveries;
 pub mod document;
+pub mod endpoints;
 pub mod events;
 pub mod health;
 pub mod orders;
@@ -58,6 +60,15 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(reconciliations::get))
         .routes(routes!(reconciliations::discrepancies))
         .routes(routes!(events::list))
+        .routes(routes!(endpoints::create, endpoints::list))
+        .routes(routes!(endpoints::get, endpoints::change))
+        .routes(routes!(endpoints::enable))
+        .routes(routes!(endpoints::disable))
+        .routes(routes!(endpoints::rotate_secret))
+        .routes(routes!(endpoints::replay))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::get))
+        .routes(routes!(deliveries::replay))
         .routes(routes!(providers::notified, providers::notified_by_get))
         .routes(routes!(providers::posted_back, providers::returned))
         .routes(routes!(cashier::show, cashier::choose))

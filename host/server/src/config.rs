@@ -3,13 +3,14 @@
 pub mod given;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
 
-pub use given::{Given, GivenKey, GivenLimits, read_file};
+pub use given::{Given, GivenKey, GivenLimits, GivenWebhooks, read_file};
 
 /// A setting that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,8 @@ pub struct Config {
     pub key: KeySource,
     /// Limits.
     pub limits: Limits,
+    /// How merchants are told of events.
+    pub webhooks: Webhooks,
     /// Whether a simulator on this machine may stand for a provider.
     pub simulators: bool,
     /// Whether a day's bill may be fetched before its time, from a simulator.
@@ -83,6 +86,15 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
+/// How merchants are told of events.
+#[derive(Clone, Copy, Debug)]
+pub struct Webhooks {
+    /// Whether endpoints may be on this network, and be called in the clear there.
+    pub allow_private: bool,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
 const LISTEN: &str = "127.0.0.1:8080";
 const DATA: &str = "data";
 
@@ -98,6 +110,7 @@ impl Config {
         let folders = folders(&given, &mut errors);
         let key = key_source(given.key, &folders, &mut errors);
         let limits = limits(given.limits.unwrap_or_default(), &mut errors);
+        let webhooks = webhooks(given.webhooks.unwrap_or_default(), &mut errors);
         let simulators = given.simulators.unwrap_or(false);
         let bills_at_once = given.bills_at_once.unwrap_or(false);
         if bills_at_once && !simulators {
@@ -110,6 +123,7 @@ impl Config {
                 folders,
                 key,
                 limits,
+                webhooks,
                 simulators,
                 bills_at_once,
                 compiler: None,
@@ -202,22 +216,39 @@ fn key_source(
 }
 
 fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
-    let mut number = |key: &str, value: Option<u64>, default: u64, least: u64, most: u64| {
-        let value = value.unwrap_or(default);
-        if !(least..=most).contains(&value) {
-            let rule = format!("must be between {least} and {most}");
-            errors.push(ConfigError::new(format!("limits.{key}"), rule));
-        }
-        value
+    let mut number = |key: &str, value: Option<u64>, default: u64, range| {
+        in_range(key, value.unwrap_or(default), range, errors)
     };
-    let call = number("call_ms", given.call_ms, 10_000, 100, 60_000);
-    let confirm = number("confirm_ms", given.confirm_ms, 3_000, 100, 10_000);
-    let body = number("body_bytes", given.body_bytes, 1 << 20, 1 << 10, 16 << 20);
+    let call = number("limits.call_ms", given.call_ms, 10_000, 100..=60_000);
+    let confirm = number("limits.confirm_ms", given.confirm_ms, 3_000, 100..=10_000);
+    let body = number("limits.body_bytes", given.body_bytes, 1 << 20, 1 << 10..=16 << 20);
     Limits {
         call: Duration::from_millis(call),
         confirm: Duration::from_millis(confirm),
         body_bytes: usize::try_from(body).unwrap_or(1 << 20),
     }
+}
+
+fn webhooks(given: GivenWebhooks, errors: &mut Vec<ConfigError>) -> Webhooks {
+    let timeout = given.timeout_ms.unwrap_or(15_000);
+    let timeout = in_range("webhooks.timeout_ms", timeout, 100..=30_000, errors);
+    Webhooks {
+        allow_private: given.allow_private.unwrap_or(false),
+        timeout: Duration::from_millis(timeout),
+    }
+}
+
+fn in_range(
+    key: &str,
+    value: u64,
+    range: RangeInclusive<u64>,
+    errors: &mut Vec<ConfigError>,
+) -> u64 {
+    if !range.contains(&value) {
+        let rule = format!("must be between {} and {}", range.start(), range.end());
+        errors.push(ConfigError::new(key, rule));
+    }
+    value
 }
 
 #[cfg(test)]

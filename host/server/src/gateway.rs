@@ -12,6 +12,7 @@ use tollgate_plugin::Registry;
 use crate::chance::Chance;
 use crate::flows::account::Account;
 use crate::net::Net;
+use crate::net::merchant::Courier;
 use crate::sealing::Sealer;
 use crate::store::Store;
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub simulators: bool,
     /// A day's bill may be fetched before its time, where the provider has it: for simulators.
     pub bills_at_once: bool,
+    /// Whether merchants' endpoints may be on this network, and be called in the clear there.
+    pub private_webhooks: bool,
 }
 
 /// The gateway without its faces.
@@ -40,6 +43,8 @@ pub struct Gateway {
     pub plugins: Registry,
     /// The way to them.
     pub net: Net,
+    /// The way to merchants.
+    pub courier: Box<dyn Courier>,
     /// Where ids and nonces come from.
     pub chance: Chance,
     /// What seals secrets.

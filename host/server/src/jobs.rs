@@ -30,16 +30,19 @@ pub enum Kind {
     DailyBills,
     /// Compares a bill with our records.
     Reconcile,
+    /// Sends a merchant's endpoint what it is to hear of.
+    Deliver,
 }
 
 impl Kind {
-    const ALL: [Kind; 6] = [
+    const ALL: [Kind; 7] = [
         Kind::QueryPayment,
         Kind::QueryRefund,
         Kind::EndOrder,
         Kind::ReadNotice,
         Kind::DailyBills,
         Kind::Reconcile,
+        Kind::Deliver,
     ];
 
     /// The word in rows.
@@ -51,6 +54,7 @@ impl Kind {
             Kind::ReadNotice => "read_notice",
             Kind::DailyBills => "daily_bills",
             Kind::Reconcile => "reconcile",
+            Kind::Deliver => "deliver",
         }
     }
 }
@@ -75,6 +79,8 @@ const LEASE_MS: i64 = 120_000;
 /// The same of bills, which may have millions of rows.
 const BILLS_AT_ONCE: usize = 2;
 const BILLS_LEASE_MS: i64 = 3_600_000;
+/// How many merchants' endpoints are called at once. They wait for sockets, and some of them for ones that are dead.
+const ENDPOINTS_AT_ONCE: usize = 32;
 /// The longest sleep: a job that another process wrote rings no bell here.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest one.
@@ -88,12 +94,16 @@ struct Places {
 }
 
 impl Places {
-    fn all() -> [Places; 2] {
+    fn all() -> [Places; 3] {
         let places = |lane, count, lease_ms| {
             let free = Arc::new(Semaphore::new(count));
             Places { lane, free, lease_ms }
         };
-        [places(Lane::Short, AT_ONCE, LEASE_MS), places(Lane::Bills, BILLS_AT_ONCE, BILLS_LEASE_MS)]
+        [
+            places(Lane::Short, AT_ONCE, LEASE_MS),
+            places(Lane::Bills, BILLS_AT_ONCE, BILLS_LEASE_MS),
+            places(Lane::Webhooks, ENDPOINTS_AT_ONCE, LEASE_MS),
+        ]
     }
 
     /// What is to be claimed for the places that are free; none: there are none.

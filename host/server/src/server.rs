@@ -26,11 +26,12 @@ use crate::api;
 use crate::api::problem::Problem;
 use crate::cashier::assets;
 use crate::chance::Chance;
-use crate::config::Config;
+use crate::config::{Config, Webhooks};
 use crate::flows::merchants;
 use crate::gateway::{Gateway, Settings};
 use crate::jobs;
 use crate::net::Net;
+use crate::net::merchant::Http;
 
 use crate::store::{self, Store, SystemClock, accounts};
 
@@ -81,12 +82,16 @@ pub async fn start(config: Config) -> Result<Running> {
         confirm_limit: config.limits.confirm,
         simulators: config.simulators,
         bills_at_once: config.bills_at_once,
+        private_webhooks: config.webhooks.allow_private,
     };
     let net = Net::new().context("the HTTP client")?;
+    let Webhooks { allow_private, timeout } = config.webhooks;
+    let courier = Http::new(allow_private, timeout).context("the HTTP client")?;
     let gateway = Arc::new(Gateway {
         store,
         plugins,
         net,
+        courier: Box::new(courier),
         chance,
         sealer,
         settings,

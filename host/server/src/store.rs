@@ -6,6 +6,8 @@
 
 pub mod accounts;
 pub mod bills;
+pub mod deliveries;
+pub mod endpoints;
 pub mod engine;
 pub mod events;
 pub mod exchanges;

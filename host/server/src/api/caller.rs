@@ -66,6 +66,8 @@ fn noun(prefix: &str) -> &'static str {
         "acc" => "account",
         "bil" => "bill",
         "rec" => "reconciliation",
+        "whe" => "webhook endpoint",
+        "dlv" => "delivery",
         _ => "thing",
     }
 }

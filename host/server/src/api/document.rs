@@ -26,6 +26,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         (name = "plugins", description = "The providers that this gateway speaks to"),
         (name = "reconciliation", description = "Providers' bills, and how they differ from our records"),
         (name = "events", description = "What happened"),
+        (name = "webhooks", description = "Hearing of what happened"),
         (name = "cashier", description = "Pages for payers"),
         (name = "providers", description = "What providers call"),
         (name = "operations", description = "What operators look at"),

@@ -55,6 +55,8 @@ pub const PAGES: &[Page] = &[
     page!(409, "refund-exceeds-payment"),
     page!(409, "refund-number-used"),
     page!(409, "refund-unsupported"),
+    page!(409, "too-many-webhook-endpoints"),
+    page!(409, "webhook-endpoint-disabled"),
     page!(413, "body-too-large"),
     page!(415, "unsupported-media-type"),
     page!(422, "invalid-request"),

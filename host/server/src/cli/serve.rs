@@ -61,6 +61,7 @@ impl Serve {
             plugins: self.plugins,
             key,
             limits: None,
+            webhooks: None,
             simulators: self.simulators.then_some(true),
             bills_at_once: self.bills_at_once.then_some(true),
         };

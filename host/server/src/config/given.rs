@@ -23,6 +23,8 @@ pub struct Given {
     pub key: Option<GivenKey>,
     /// How long and how much.
     pub limits: Option<GivenLimits>,
+    /// How merchants are told of events.
+    pub webhooks: Option<GivenWebhooks>,
     /// Whether a simulator on this machine may stand for a provider.
     pub simulators: Option<bool>,
     /// Whether a simulator's bill may be fetched before its time.
@@ -54,6 +56,16 @@ pub struct GivenLimits {
     pub body_bytes: Option<u64>,
 }
 
+/// How merchants are told of events.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenWebhooks {
+    /// Whether endpoints may be on this network, and be called in the clear there.
+    pub allow_private: Option<bool>,
+    /// How long one call may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+}
+
 impl Given {
     /// These settings where they are given, and `below` where they are not.
     pub fn over(self, below: Given) -> Given {
@@ -64,6 +76,7 @@ impl Given {
             plugins: self.plugins.or(below.plugins),
             key: self.key.or(below.key),
             limits: self.limits.or(below.limits),
+            webhooks: self.webhooks.or(below.webhooks),
             simulators: self.simulators.or(below.simulators),
             bills_at_once: self.bills_at_once.or(below.bills_at_once),
         }

@@ -19,7 +19,8 @@ fn nothing_given_is_a_gateway_on_this_machine() {
     );
     assert_eq!(config.limits.confirm, Duration::from_millis(3_000));
     assert_eq!(config.limits.body_bytes, 1 << 20);
-    assert!(!config.simulators && !config.bills_at_once);
+    assert!(!config.simulators && !config.bills_at_once && !config.webhooks.allow_private);
+    assert_eq!(config.webhooks.timeout, Duration::from_secs(15));
 }
 
 #[test]
@@ -41,6 +42,9 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("[limits]\ncall_ms = -1", "limits.call_ms"),
         ("[limits]\ncall_ms = '1s'", "limits.call_ms"),
         ("[limits]\ncalls = 1", "limits.calls"),
+        ("[webhooks]\ntimeout_ms = 60000", "webhooks.timeout_ms"),
+        ("[webhooks]\nallow_private = 1", "webhooks.allow_private"),
+        ("[webhooks]\nallow_all = true", "webhooks.allow_all"),
         ("colour = 'red'", "colour"),
         ("simulators = 'yes'", "simulators"),
         ("[key]\nvalue = 'aa'", "key.value"),

@@ -5,7 +5,9 @@ use tollgate_domain::schedule::next_gap_ms;
 use tollgate_domain::time::Moment;
 
 use super::query::{self, Asked};
-use super::{Flow, FlowError, account, bills, learn, notices, orders, payments, reconcile};
+use super::{
+    Flow, FlowError, account, bills, deliveries, learn, notices, orders, payments, reconcile,
+};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
 use crate::store::jobs::{self, JobRow, Lane};
@@ -115,6 +117,11 @@ async fn perform(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
             Ok(Next::Later(due, "the next day's bill".to_owned()))
         }
         Kind::Reconcile => reconcile::due(gateway, job).await,
+        Kind::Deliver => {
+            let endpoint = job.subject_id.parse().map_err(|_| broken())?;
+            let more = deliveries::send_due(gateway, job.merchant_id, endpoint).await?;
+            Ok(more.map_or(Next::Done, |(due, reason)| Next::Later(due, reason)))
+        }
     }
 }
 

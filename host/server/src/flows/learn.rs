@@ -14,7 +14,7 @@ use tollgate_domain::schedule::next_gap_ms;
 use tollgate_domain::time::Moment;
 
 use super::account::Account;
-use super::{Failure, Flow, FlowError};
+use super::{Failure, Flow, FlowError, deliveries};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
 use crate::store::events::{self, NewEvent};
@@ -234,7 +234,7 @@ pub async fn set_order(
     Ok(())
 }
 
-/// Writes an event.
+/// Writes an event, and a delivery of it for each endpoint that wants to hear of it.
 pub async fn announce(
     tx: &mut Tx<'_>,
     gateway: &Gateway,
@@ -245,7 +245,8 @@ pub async fn announce(
 ) -> Flow<()> {
     let now = gateway.store.now();
     let event = NewEvent { id: gateway.chance.id(now), order, kind, data };
-    Ok(events::insert(tx.sql(), merchant, &event, now).await?)
+    events::insert(tx.sql(), merchant, &event, now).await?;
+    deliveries::enqueue(tx, gateway, merchant, (event.id, kind)).await
 }
 
 /// Puts the next question about a payment on the provider's schedule.

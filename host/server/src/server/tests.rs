@@ -74,6 +74,17 @@ async fn every_documented_route_is_there_and_says_so_itself() {
         "GET /v1/reconciliations/{id}",
         "GET /v1/reconciliations/{id}/discrepancies",
         "GET /v1/events",
+        "POST /v1/webhook-endpoints",
+        "GET /v1/webhook-endpoints",
+        "GET /v1/webhook-endpoints/{id}",
+        "PATCH /v1/webhook-endpoints/{id}",
+        "POST /v1/webhook-endpoints/{id}/enable",
+        "POST /v1/webhook-endpoints/{id}/disable",
+        "POST /v1/webhook-endpoints/{id}/rotate-secret",
+        "POST /v1/webhook-endpoints/{id}/replay",
+        "GET /v1/deliveries",
+        "GET /v1/deliveries/{id}",
+        "POST /v1/deliveries/{id}/replay",
         "POST /notify/{account_id}",
         "GET /notify/{account_id}",
         "POST /return/{payment_id}",
@@ -103,6 +114,19 @@ async fn every_documented_route_is_there_and_says_so_itself() {
         assert!(listed.iter().any(|listed| listed == route), "{route} is not in the document");
     }
     assert_eq!(listed.len(), wanted.len(), "{listed:?}");
+    gate.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_webhook_leads_to_the_internet_unless_the_operator_says_otherwise() {
+    let gate = gate().await;
+    let urls =
+        ["http://shop.example/", "https://127.0.0.1/", "https://10.0.0.1/", "https://[::1]/"];
+    for url in urls {
+        let body = format!("{{\"url\": \"{url}\"}}");
+        let (response, json) = gate.send("POST", "/v1/webhook-endpoints", &body).await;
+        assert_eq!((response.status().as_u16(), &json["errors"][0]["field"]), (422, &"url".into()));
+    }
     gate.running.stop().await;
 }
 

@@ -21,6 +21,7 @@ pub(super) const UNDO: &str = "ROLLBACK TO SAVEPOINT work; RELEASE SAVEPOINT wor
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_gateway", include_str!("../../../../migrations/sqlite/0001_gateway.sql")),
     ("0002_bills", include_str!("../../../../migrations/sqlite/0002_bills.sql")),
+    ("0007_webhooks", include_str!("../../../../migrations/sqlite/0007_webhooks.sql")),
 ];
 
 /// One connection writes; more would only wait for each other.

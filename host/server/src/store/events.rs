@@ -8,6 +8,7 @@ use super::{StoreError, orders};
 
 const INSERT: &str = "INSERT INTO events (merchant_id, id, order_id, sequence, kind, data, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const GET: &str = "SELECT * FROM events WHERE merchant_id = $1 AND id = $2";
 const LIST: &str = "SELECT * FROM events WHERE merchant_id = $1 AND id > $2 AND ($3 = '' OR order_id = $3) \
      ORDER BY id LIMIT $4";
 
@@ -64,6 +65,20 @@ pub async fn insert(
         .execute(sql)
         .await?;
     Ok(())
+}
+
+/// A merchant's event that must be there, because another row names it.
+pub async fn must(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: EventId,
+) -> Result<EventRow, StoreError> {
+    let get = sqlx::query_as(GET).bind(merchant.to_string()).bind(id.to_string());
+    get.fetch_optional(sql).await?.ok_or(StoreError::Inconsistent {
+        table: "events",
+        column: "id",
+        row: id.to_string(),
+    })
 }
 
 /// A merchant's events after `after` (empty: from the start), oldest first, of `order` (empty: of all).

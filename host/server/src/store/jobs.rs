@@ -16,14 +16,15 @@ const PUT: &str = "INSERT INTO jobs (merchant_id, id, kind, subject_id, payload,
      urgings = jobs.urgings + CASE WHEN excluded.due_at <= excluded.created_at THEN 1 ELSE 0 END";
 const CLAIM: &str = "UPDATE jobs SET leased_until = $2, fence = fence + 1, attempts = attempts + 1 WHERE id IN \
      (SELECT id FROM jobs WHERE due_at <= $1 AND leased_until <= $1 \
-     AND (kind IN ('daily_bills', 'reconcile')) = ($4 = 1) ORDER BY due_at LIMIT $3) RETURNING *";
+     AND CASE WHEN kind IN ('daily_bills', 'reconcile') THEN 1 WHEN kind = 'deliver' THEN 2 ELSE 0 END = $4 \
+     ORDER BY due_at LIMIT $3) RETURNING *";
 const FINISH: &str =
     "DELETE FROM jobs WHERE merchant_id = $1 AND id = $2 AND fence = $3 AND urgings = $4";
 const POSTPONE: &str = "UPDATE jobs SET due_at = CASE WHEN urgings = $6 THEN $4 ELSE due_at END, leased_until = 0, \
      reason = $5 WHERE merchant_id = $1 AND id = $2 AND fence = $3";
 const CANCEL: &str = "DELETE FROM jobs WHERE merchant_id = $1 AND kind = $2 AND subject_id = $3";
 const NEXT_DUE: &str = "SELECT min(CASE WHEN due_at > leased_until THEN due_at ELSE leased_until END) FROM jobs \
-     WHERE (kind IN ('daily_bills', 'reconcile')) = ($1 = 1)";
+     WHERE CASE WHEN kind IN ('daily_bills', 'reconcile') THEN 1 WHEN kind = 'deliver' THEN 2 ELSE 0 END = $1";
 const COUNT: &str = "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND kind = $2";
 
 /// Jobs are claimed by lanes, so that what takes seconds never waits behind what takes an hour.
@@ -33,6 +34,18 @@ pub enum Lane {
     Short,
     /// Fetching and comparing bills.
     Bills,
+    /// Calling merchants' endpoints, one job for each.
+    Webhooks,
+}
+
+impl Lane {
+    fn number(self) -> i64 {
+        match self {
+            Lane::Short => 0,
+            Lane::Bills => 1,
+            Lane::Webhooks => 2,
+        }
+    }
 }
 
 /// A row of `jobs`.
@@ -103,8 +116,7 @@ pub async fn claim(
     until: Moment,
     most: i64,
 ) -> Result<Vec<JobRow>, StoreError> {
-    let bills = i64::from(lane == Lane::Bills);
-    let claim = sqlx::query_as(CLAIM).bind(now.0).bind(until.0).bind(most).bind(bills);
+    let claim = sqlx::query_as(CLAIM).bind(now.0).bind(until.0).bind(most).bind(lane.number());
     Ok(claim.fetch_all(sql).await?)
 }
 
@@ -155,8 +167,8 @@ pub async fn cancel(
 
 /// When the next job of a lane is due, if there is one.
 pub async fn next_due(sql: &mut AnyConnection, lane: Lane) -> Result<Option<Moment>, StoreError> {
-    let bills = i64::from(lane == Lane::Bills);
-    let (due,): (Option<i64>,) = sqlx::query_as(NEXT_DUE).bind(bills).fetch_one(sql).await?;
+    let next = sqlx::query_as(NEXT_DUE).bind(lane.number());
+    let (due,): (Option<i64>,) = next.fetch_one(sql).await?;
     Ok(due.map(Moment))
 }
 

@@ -1,6 +1,7 @@
 //! Comparisons over a real database: marks, events, differences, and that a rerun writes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ use crate::chance::Chance;
 use crate::flows::FlowError;
 use crate::gateway::{Gateway, Settings};
 use crate::net::Net;
+use crate::net::merchant::Http;
 use crate::sealing::Sealer;
 use crate::store::bills::rows::{self, RowRow};
 use crate::store::bills::{self, BillRow, BillState};
@@ -29,26 +31,35 @@ pub(crate) const NOW: Moment = Moment(1_795_312_800_000_000);
 /// Noon of the 21st.
 const NOON: i64 = NOW.0 - 22 * 3_600_000_000;
 
-struct Stopped;
+/// A clock that stands still until somebody sets it.
+pub(crate) struct Hands(AtomicI64);
 
-impl Clock for Stopped {
+impl Hands {
+    pub fn set(&self, now: Moment) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hands {
     fn now(&self) -> Moment {
-        NOW
+        Moment(self.0.load(Ordering::Relaxed))
     }
 }
 
 pub(crate) struct Bench {
     pub gateway: Gateway,
+    pub clock: Arc<Hands>,
     pub merchant: MerchantId,
     account: AccountId,
-    order: OrderId,
+    pub order: OrderId,
     _folder: TempDir,
 }
 
 impl Bench {
     pub async fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&folder.path().join("db"), Arc::new(Stopped)).await.unwrap();
+        let clock = Arc::new(Hands(AtomicI64::new(NOW.0)));
+        let store = Store::open_sqlite(&folder.path().join("db"), clock.clone()).await.unwrap();
         let chance = Chance::seeded(7);
         let plugins = folder.path().join("plugins");
         std::fs::create_dir(&plugins).unwrap();
@@ -71,7 +82,9 @@ impl Bench {
                 confirm_limit: Duration::from_secs(1),
                 simulators: false,
                 bills_at_once: false,
+                private_webhooks: false,
             },
+            courier: Box::new(Http::new(false, Duration::from_secs(1)).unwrap()),
             accounts: Default::default(),
             asking: Default::default(),
             bell: Default::default(),
@@ -79,7 +92,7 @@ impl Bench {
         };
         let (merchant, account, order) =
             (gateway.chance.id(NOW), gateway.chance.id(NOW), gateway.chance.id(NOW));
-        let bench = Bench { gateway, merchant, account, order, _folder: folder };
+        let bench = Bench { gateway, clock, merchant, account, order, _folder: folder };
         bench
             .run(format!(
                 "INSERT INTO merchants VALUES ('{merchant}', 'shop', 0);
