@@ -18,3 +18,4 @@ mod replies;
 mod shapes;
 mod silence;
 mod vectors;
+mod webhooks;

@@ -15,6 +15,7 @@ pub mod database;
 pub mod payer;
 pub mod place;
 pub mod provider;
+pub mod receiver;
 pub mod reply;
 pub mod shop;
 pub mod wait;

@@ -6,7 +6,7 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use tollgate::config::{Config, Given, GivenLimits};
+use tollgate::config::{Config, Given, GivenLimits, GivenWebhooks};
 use tollgate::server::{self, Running};
 use tollgate_simulator::{Config as SimulatorConfig, Simulator};
 
@@ -181,6 +181,7 @@ fn configured(setup: &Setup, data: PathBuf, listen: Option<String>) -> Config {
         plugins: Some(setup.plugins.clone().unwrap_or_else(place::plugins)),
         simulators: Some(true),
         bills_at_once: Some(setup.bills_at_once),
+        webhooks: Some(GivenWebhooks { allow_private: Some(true), timeout_ms: None }),
         limits: Some(GivenLimits {
             call_ms: Some(setup.call_ms),
             confirm_ms: Some(setup.confirm_ms),
