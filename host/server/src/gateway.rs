@@ -11,10 +11,10 @@ use tollgate_plugin::Registry;
 
 use crate::chance::Chance;
 use crate::flows::account::Account;
-use crate::net::Net;
+use crate::net::Way;
 use crate::net::merchant::Courier;
 use crate::sealing::Sealer;
-use crate::store::Store;
+use crate::store::{Clock, Store};
 
 /// Limits and addresses that flows go by.
 #[derive(Clone, Debug)]
@@ -40,9 +40,9 @@ pub struct Gateway {
     /// The database.
     pub store: Store,
     /// The providers.
-    pub plugins: Registry,
+    pub plugins: Arc<Registry>,
     /// The way to them.
-    pub net: Net,
+    pub net: Box<dyn Way>,
     /// The way to merchants.
     pub courier: Box<dyn Courier>,
     /// Where ids and nonces come from.
@@ -72,13 +72,21 @@ pub struct Silence {
 
 impl Asking {
     /// Waits for the turn to ask about a payment, for `limit` at most; tells whether others had to be waited for.
-    pub async fn turn(&self, payment: PaymentId, limit: Duration) -> Option<Turn> {
+    pub async fn turn(
+        &self,
+        payment: PaymentId,
+        limit: Duration,
+        clock: &dyn Clock,
+    ) -> Option<Turn> {
         let queue = self.queue(payment);
         match queue.clone().try_lock_owned() {
             Ok(silence) => Some(Turn { silence, waited: false }),
             Err(_) => {
-                let silence = tokio::time::timeout(limit, queue.lock_owned()).await.ok()?;
-                Some(Turn { silence, waited: true })
+                tokio::select! {
+                    biased;
+                    silence = queue.lock_owned() => Some(Turn { silence, waited: true }),
+                    () = clock.pass(limit) => None,
+                }
             }
         }
     }

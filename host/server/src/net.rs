@@ -6,6 +6,7 @@ pub mod merchant;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -26,6 +27,44 @@ pub enum SendError {
     NoAnswer(String),
 }
 
+/// How an exchange ended, and how long it took.
+pub type Sent = (Result<HttpResponse, SendError>, Duration);
+
+/// What providers are reached by: [`Net`], or a scripted provider in a simulation.
+pub trait Way: Send + Sync {
+    /// Sends and reads the whole answer within `limit`; tells how long that took.
+    fn send(&self, outgoing: Outgoing, limit: Duration) -> BoxFuture<'_, Sent>;
+
+    /// Sends and writes the answer's body to `spool`, at most `most` bytes of it. Gives the status and size.
+    fn download<'a>(
+        &'a self,
+        outgoing: Outgoing,
+        limit: Duration,
+        most: u64,
+        spool: &'a mut (dyn AsyncWrite + Send + Unpin),
+    ) -> BoxFuture<'a, Result<(u16, u64), SendError>>;
+}
+
+impl Way for Net {
+    fn send(&self, outgoing: Outgoing, limit: Duration) -> BoxFuture<'_, Sent> {
+        Box::pin(async move {
+            let start = Instant::now();
+            let answer = self.exchange(outgoing, limit).await;
+            (answer, start.elapsed())
+        })
+    }
+
+    fn download<'a>(
+        &'a self,
+        outgoing: Outgoing,
+        limit: Duration,
+        most: u64,
+        spool: &'a mut (dyn AsyncWrite + Send + Unpin),
+    ) -> BoxFuture<'a, Result<(u16, u64), SendError>> {
+        Box::pin(self.spool(outgoing, limit, most, spool))
+    }
+}
+
 /// The client that all providers are called with.
 pub struct Net(reqwest::Client);
 
@@ -41,17 +80,6 @@ impl Net {
             .user_agent(concat!("Tollgate/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Net(client))
-    }
-
-    /// Sends and reads the whole answer within `limit`; tells how long that took.
-    pub async fn send(
-        &self,
-        outgoing: Outgoing,
-        limit: Duration,
-    ) -> (Result<HttpResponse, SendError>, Duration) {
-        let start = Instant::now();
-        let answer = self.exchange(outgoing, limit).await;
-        (answer, start.elapsed())
     }
 
     async fn exchange(
@@ -74,13 +102,12 @@ impl Net {
         Ok(HttpResponse { status, headers, body })
     }
 
-    /// Sends and writes the answer's body to `spool`, at most `most` bytes of it. Gives the status and size.
-    pub async fn download(
+    async fn spool(
         &self,
         outgoing: Outgoing,
         limit: Duration,
         most: u64,
-        spool: &mut (impl AsyncWrite + Unpin),
+        spool: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<(u16, u64), SendError> {
         let response = self.start(outgoing, limit).await?;
         let status = response.status().as_u16();

@@ -71,7 +71,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let store = Store::open_sqlite(&data.join("tollgate.db"), Arc::new(SystemClock)).await?;
     let sealed = accounts::all(&mut *store.read().await?).await?.into_iter().next();
     let sealer = key::sealer(&config.key, sealed.as_ref(), &chance)?;
-    let plugins = open_plugins(&config).await?;
+    let plugins = Arc::new(open_plugins(&config).await?);
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("listen: {}", config.listen))?;
     let url = format!("http://{}", listener.local_addr().context("listen")?);
@@ -84,7 +84,7 @@ pub async fn start(config: Config) -> Result<Running> {
         bills_at_once: config.bills_at_once,
         private_webhooks: config.webhooks.allow_private,
     };
-    let net = Net::new().context("the HTTP client")?;
+    let net = Box::new(Net::new().context("the HTTP client")?);
     let Webhooks { allow_private, timeout } = config.webhooks;
     let courier = Http::new(allow_private, timeout).context("the HTTP client")?;
     let gateway = Arc::new(Gateway {

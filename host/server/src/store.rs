@@ -23,7 +23,9 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use sqlx::AnyPool;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, Executor};
@@ -63,6 +65,11 @@ pub enum StoreError {
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Moment;
+
+    /// Ends once so much time has passed.
+    fn pass(&self, time: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
 
 /// The machine's clock.
@@ -73,6 +80,19 @@ impl Clock for SystemClock {
     fn now(&self) -> Moment {
         Moment(jiff::Timestamp::now().as_microsecond())
     }
+}
+
+/// Asked before and after each transaction. A simulation holds writers back by it, and lets the database fail;
+/// production has none.
+pub trait Pace: Send + Sync {
+    /// Before something is read. Refused, the database could not be reached.
+    fn read(&self) -> Result<(), StoreError>;
+
+    /// Before a transaction begins. Refused, nothing of it happens.
+    fn begin(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// After a commit that held, before its writer hears of it. Refused, it is durable and its writer does not know.
+    fn committed(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// A future that a write hands back, alive as long as the transaction it was given.
@@ -108,6 +128,7 @@ pub struct Store {
     writers: AnyPool,
     shared: Arc<Mutex<Shared>>,
     clock: Arc<dyn Clock>,
+    pace: Option<Arc<dyn Pace>>,
 }
 
 impl Store {
@@ -116,8 +137,21 @@ impl Store {
         self.clock.now()
     }
 
+    /// The clock that [`Store::now`] reads.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The same database with another clock, each of its transactions asked for first: a replica of a simulation.
+    pub fn paced(&self, clock: Arc<dyn Clock>, pace: Arc<dyn Pace>) -> Store {
+        Store { clock, pace: Some(pace), ..self.clone() }
+    }
+
     /// A connection to read from.
     pub async fn read(&self) -> Result<PoolConnection<Any>, StoreError> {
+        if let Some(pace) = &self.pace {
+            pace.read()?;
+        }
         Ok(self.readers.acquire().await?)
     }
 
@@ -130,6 +164,9 @@ impl Store {
         F: for<'t> FnMut(&'t mut Tx<'a>) -> Writing<'t, T, E> + Send + 'a,
         E: From<StoreError>,
     {
+        if let Some(pace) = &self.pace {
+            pace.begin().await?;
+        }
         let mut turn = Turn { shared: self.shared.lock().await, finished: false };
         let mut tx = Tx { connection: self.join(&mut turn.shared).await?, _scope: PhantomData };
         let result = work(&mut tx).await;
@@ -144,6 +181,9 @@ impl Store {
         turn.finished = true;
         drop(turn);
         self.settle(committed).await?;
+        if let Some(pace) = self.pace.as_ref().filter(|_| result.is_ok()) {
+            pace.committed().await?;
+        }
         result
     }
 

@@ -48,7 +48,7 @@ pub async fn ask_payment(
     limit: Duration,
     enough: impl Fn(&PaymentRow) -> bool + Send,
 ) -> Flow<Asked<PaymentRow>> {
-    let Some(mut turn) = gateway.asking.turn(id, limit).await else {
+    let Some(mut turn) = gateway.asking.turn(id, limit, gateway.store.clock()).await else {
         return Ok(Asked::NoAnswer(no_answer("the provider does not answer")));
     };
     let row = payments::get(gateway, merchant, id).await?;
@@ -83,7 +83,7 @@ pub async fn close_payment(
         return ask_payment(gateway, merchant, id, limit, |row| !row.state.is_alive()).await;
     }
     let closed = {
-        let Some(_turn) = gateway.asking.turn(id, limit).await else {
+        let Some(_turn) = gateway.asking.turn(id, limit, gateway.store.clock()).await else {
             return Ok(Asked::NoAnswer(no_answer("the provider does not answer")));
         };
         let row = payments::get(gateway, merchant, id).await?;

@@ -53,6 +53,7 @@ impl Store {
             writers,
             shared: Arc::new(tokio::sync::Mutex::new(Shared::default())),
             clock,
+            pace: None,
         })
     }
 }

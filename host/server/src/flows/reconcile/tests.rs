@@ -72,8 +72,8 @@ impl Bench {
         };
         let gateway = Gateway {
             store,
-            plugins: Registry::open(registry).unwrap(),
-            net: Net::new().unwrap(),
+            plugins: Arc::new(Registry::open(registry).unwrap()),
+            net: Box::new(Net::new().unwrap()),
             sealer: Sealer::new(&[7; 32]).unwrap(),
             settings: Settings {
                 public_url: "http://127.0.0.1".to_owned(),
