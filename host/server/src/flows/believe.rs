@@ -159,6 +159,16 @@ async fn confirm(
         Asked::Answered(now) => {
             let claimed = matches!(told, Told::Succeeded(_)) && proves(message, event);
             if claimed && now.state != PaymentState::Succeeded {
+                if !now.state.is_alive() && !learn::may_be_paid_yet(&now) {
+                    // When asked, the provider says that it ended without money. That outranks what it pushed, and
+                    // asking for ever would not bring the two together: somebody has to look.
+                    let mismatch = Mismatch {
+                        field: "state".to_owned(),
+                        ours: now.state.to_string(),
+                        theirs: PaymentState::Succeeded.to_string(),
+                    };
+                    return disbelieve(gateway, message, &now, &mismatch).await;
+                }
                 // The notice outran the provider's own books, or one of the two is wrong. Nobody is told success
                 // before the provider says so when asked.
                 return Ok(Believed::Waits("the provider does not confirm it yet".to_owned()));

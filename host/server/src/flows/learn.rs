@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_domain::order::OrderEffect;
 use tollgate_domain::payment::{
-    Payment, PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState,
+    Payment, PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState, Told,
 };
 use tollgate_domain::refund::{RefundCommand, RefundEffect, RefundState};
 use tollgate_domain::schedule::next_gap_ms;
@@ -55,13 +55,14 @@ pub async fn payment(
     if succeeded {
         row.succeeded_at = Some(particulars.at.unwrap_or(now).0);
     }
-    if row.provider_ref.is_none() {
+    if row.provider_ref.is_none() && (row.state != PaymentState::Closed || ends(command)) {
         row.provider_ref.clone_from(&particulars.provider_ref);
     }
     if let Some(kept) = &particulars.kept {
         row.kept.clone_from(kept);
     }
-    if particulars.action.is_some() {
+    // Nobody is sent to pay what was ended while it was being offered.
+    if particulars.action.is_some() && row.state.is_alive() {
         row.action.clone_from(&particulars.action);
     }
     if let Some(failure) = &particulars.failure {
@@ -92,8 +93,19 @@ pub async fn payment(
     Ok(row)
 }
 
+/// Whether a command says how a payment ended, so that nothing more can come of it.
+fn ends(command: PaymentCommand) -> bool {
+    let told = match command {
+        PaymentCommand::Learn(told) => told,
+        _ => return false,
+    };
+    matches!(told, Told::Succeeded(_) | Told::Failed | Told::Closed)
+}
+
 /// Whether a payment that we ended may be paid all the same: the provider had never seen it, so nobody but its expiry
-/// keeps the payer, who may hold its code or page, from paying. It is asked about until then.
+/// keeps the payer, who may hold its code or page, from paying. It is asked about until then. What shows it is the
+/// provider's reference, which such a payment gets only with the provider's word on how it ended: a start that was
+/// under way while it was closed may have arrived since.
 pub fn may_be_paid_yet(row: &PaymentRow) -> bool {
     row.state == PaymentState::Closed && row.provider_ref.is_none()
 }

@@ -157,23 +157,26 @@ pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
     if order.state != OrderState::Open {
         return Ok(());
     }
-    // The first sending may have arrived, whatever becomes of this one.
-    doubt(gateway, &account, row).await?;
+    // The first sending may have arrived, whatever becomes of this one; and it may have come to its end meanwhile.
+    if !doubt(gateway, &account, row).await? {
+        return Ok(());
+    }
     let ran = offer(gateway, &account, &order, row).await?;
     conclude(gateway, &account, row, &ran).await?;
     Ok(())
 }
 
-/// Notes that a payment may have been sent, so that no later sending can call it failed.
-async fn doubt(gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<()> {
+/// Notes that a payment may have been sent, so that no later sending can call it failed. Whether it still waits to be
+/// offered.
+async fn doubt(gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<bool> {
     gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
                 let now = payments::must(tx.sql(), row.merchant_id, row.id).await?;
-                let none = Particulars::default();
-                learn::payment(tx, gateway, account, now, PaymentCommand::LoseSight, &none).await?;
-                Ok(())
+                let (lost, none) = (PaymentCommand::LoseSight, Particulars::default());
+                let after = learn::payment(tx, gateway, account, now, lost, &none).await?;
+                Ok(after.state == PaymentState::Unknown && after.action.is_none())
             })
         })
         .await

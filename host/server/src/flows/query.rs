@@ -113,7 +113,7 @@ async fn ask(
     let ran = operation::run(gateway, &task).await?;
     let read = match &ran.ending {
         Ending::Done(Outcome::Report(report)) => {
-            judge(account, row, &report.fact, report.keep.clone(), closing)
+            judge(account, row, &report.fact, report.keep.clone())
         }
         Ending::Done(_) => Err(no_answer("the plugin gave another operation's outcome")),
         Ending::Wait { .. } => Err(no_answer("the provider needs more time")),
@@ -128,9 +128,9 @@ async fn ask(
                 match read {
                     Ok((command, particulars, fact)) => {
                         let now = store::payments::must(tx.sql(), row.merchant_id, row.id).await?;
+                        let command = if closing { ended(*command, &now) } else { *command };
                         let after =
-                            learn::payment(tx, gateway, account, now, *command, particulars)
-                                .await?;
+                            learn::payment(tx, gateway, account, now, command, particulars).await?;
                         ask_about_refunds(tx, gateway, &after, fact).await?;
                         Ok(Asked::Answered(after))
                     }
@@ -148,7 +148,6 @@ fn judge<'f>(
     row: &PaymentRow,
     fact: &'f Fact,
     kept: Option<Vec<u8>>,
-    closing: bool,
 ) -> Judged<'f> {
     let Subject::Payment(status) = &fact.about else {
         return Err(no_answer("the plugin reported something else than the payment"));
@@ -157,9 +156,18 @@ fn judge<'f>(
         tracing::warn!(payment = %row.id, %mismatch, "the provider's answer disagrees with what we know");
         Failure { code: "mismatch".to_owned(), ..no_answer(&mismatch.to_string()) }
     })?;
-    // Nobody can pay what the provider has never seen, once we have ended it; if somebody does, money wins.
-    let told = if closing && told == Told::NotFound { Told::Closed } else { told };
     Ok((PaymentCommand::Learn(told), Particulars { kept, ..facts::particulars(fact) }, fact))
+}
+
+/// What an answer to a close comes to. Nobody can pay what the provider has never seen, once we have ended it; if somebody
+/// does, money wins. But its start may have arrived while the close was under way: then the answer is out of date.
+fn ended(command: PaymentCommand, now: &PaymentRow) -> PaymentCommand {
+    match command {
+        PaymentCommand::Learn(Told::NotFound) if now.provider_ref.is_none() => {
+            PaymentCommand::Learn(Told::Closed)
+        }
+        other => other,
+    }
 }
 
 /// The provider counts more given back than we do: one of our open refunds may be done.
@@ -213,7 +221,11 @@ pub async fn pursue_refund(
         || i128::from(age_ms) > i128::try_from(2 * limit.as_millis()).unwrap_or(i128::MAX);
     if told == Some(RefundTold::NotFound) && harmless && at_rest {
         let payment = payments::get(gateway, merchant, row.payment_id).await?;
-        return Ok(Asked::Answered(refunds::send(gateway, &account, &payment, &row).await?));
+        let row = refunds::doubt(gateway, &account, &row).await?;
+        if row.state.is_open() {
+            return Ok(Asked::Answered(refunds::send(gateway, &account, &payment, &row).await?));
+        }
+        return Ok(Asked::Answered(row));
     }
     Ok(asked)
 }

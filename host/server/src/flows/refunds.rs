@@ -176,6 +176,25 @@ fn why_not(payment: &PaymentRow, minor: i64) -> FlowError {
     }
 }
 
+/// Notes that a refund may have been sent, so that no later sending can call it failed. Gives it as it is then: it may
+/// have come to its end meanwhile.
+pub(super) async fn doubt(
+    gateway: &Gateway,
+    account: &Account,
+    row: &RefundRow,
+) -> Flow<RefundRow> {
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let now = refunds::must(tx.sql(), row.merchant_id, row.id).await?;
+                let (lost, none) = (RefundCommand::LoseSight, Particulars::default());
+                learn::refund(tx, gateway, account, now, lost, &none).await
+            })
+        })
+        .await
+}
+
 /// Sends a refund whose amount is reserved, and writes what that came to.
 pub(super) async fn send(
     gateway: &Gateway,
