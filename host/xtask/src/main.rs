@@ -14,6 +14,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::test::Seeds;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores: demo, test, plugins, bench")]
 struct Arguments {
@@ -32,10 +34,16 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
-    /// Run test suites: lint, unit, flow, interop. None named: all of them, in this order.
+    /// Run test suites: lint, unit, flow, security, simulation, interop. None named: all of them, in this order.
     Test {
         /// Which suites.
         suites: Vec<String>,
+        /// How many seeds the simulation plays.
+        #[arg(long)]
+        seeds: Option<u64>,
+        /// The first of them.
+        #[arg(long)]
+        from: Option<u64>,
         /// End with one JSON object on standard output; everything else goes to standard error.
         #[arg(long)]
         json: bool,
@@ -71,7 +79,9 @@ impl std::error::Error for NoSuch {}
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Demo { once, json } => demo::run(once, json),
-        Chore::Test { suites, json } => test::run(&suites, json),
+        Chore::Test { suites, seeds, from, json } => {
+            test::run(&suites, Seeds { seeds, from }, json)
+        }
         Chore::Plugins { json } => plugins::run(json),
         Chore::Bench { name, json } => bench::run(name.as_deref(), json),
     };

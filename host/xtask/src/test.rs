@@ -13,11 +13,12 @@ use crate::process;
 use crate::workspace::{Workspace, cargo};
 
 /// The suites in the order in which they run: what fails fastest comes first.
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite { name: "lint", run: lint },
     Suite { name: "unit", run: unit },
     Suite { name: "flow", run: flow },
     Suite { name: "security", run: security },
+    Suite { name: "simulation", run: simulation },
     Suite { name: "interop", run: interop },
 ];
 
@@ -46,22 +47,33 @@ impl Counts {
     }
 }
 
+/// Which seeds the simulation plays; none: as many as it usually does, from its first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seeds {
+    /// How many.
+    pub seeds: Option<u64>,
+    /// The first one.
+    pub from: Option<u64>,
+}
+
 /// What the suites share: the checkout, what was built for them, and where their output goes.
 struct Runner {
     workspace: Workspace,
+    seeds: Seeds,
     variables: Option<Vec<(&'static str, PathBuf)>>,
     to_stderr: bool,
 }
 
 /// Runs the named suites, or all.
-pub fn run(names: &[String], as_json: bool) -> anyhow::Result<bool> {
+pub fn run(names: &[String], seeds: Seeds, as_json: bool) -> anyhow::Result<bool> {
     let all: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
     if let Some(unknown) = names.iter().find(|name| !all.contains(&name.as_str())) {
         let known = all.join(", ");
         return Err(NoSuch(format!("no suite {unknown}: there are {known}")).into());
     }
     let chosen = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
-    let mut runner = Runner { workspace: Workspace::load()?, variables: None, to_stderr: as_json };
+    let workspace = Workspace::load()?;
+    let mut runner = Runner { workspace, seeds, variables: None, to_stderr: as_json };
     let mut sum = Counts::default();
     let mut suites = serde_json::Map::new();
     for suite in SUITES.iter().filter(chosen) {
@@ -129,6 +141,18 @@ fn flow(runner: &mut Runner) -> anyhow::Result<Counts> {
 fn security(runner: &mut Runner) -> anyhow::Result<Counts> {
     runner.prepare_programs()?;
     runner.cargo_test(&["--workspace", "--test", "security", "--no-fail-fast"])
+}
+
+/// Two replicas, a scripted provider and every fault there is, in one process and from seeds.
+fn simulation(runner: &mut Runner) -> anyhow::Result<Counts> {
+    runner.prepare_programs()?;
+    let Seeds { seeds, from } = runner.seeds;
+    let set = [("TOLLGATE_SEEDS", seeds), ("TOLLGATE_FIRST_SEED", from)];
+    let set = set.into_iter().filter_map(|(name, number)| Some((name, number?.to_string())));
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--test", "simulation", "--no-fail-fast"]);
+    command.current_dir(&runner.workspace.root).envs(set);
+    runner.count("cargo test", &mut command, cargo_counts)
 }
 
 /// The provider's own kit, as witness for simulator and plugin.

@@ -1,0 +1,185 @@
+//! What all seeds share, made once: the loaded plugin, and a database with two merchants and their accounts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tempfile::TempDir;
+use tollgate::chance::Chance;
+use tollgate::flows::accounts::{self, NewAccount, Secret};
+use tollgate::flows::{FlowError, merchants};
+use tollgate::gateway::{Gateway, Settings};
+use tollgate::net::Way;
+use tollgate::net::merchant::Courier;
+use tollgate::sealing::Sealer;
+use tollgate::store::Store;
+use tollgate_domain::ids::{AccountId, MerchantId};
+use tollgate_plugin::{Limits, Registry, RegistryConfig};
+use tollgate_tests::place;
+
+use crate::gate::Gates;
+use crate::provider::{Provider, SHOPS, Whims};
+use crate::time::{ReplicaClock, START, Time};
+
+/// A merchant and its account at the provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    /// The merchant.
+    pub merchant: MerchantId,
+    /// Its account.
+    pub account: AccountId,
+}
+
+/// The ways to providers and to merchants.
+pub type Ways = (Box<dyn Way>, Box<dyn Courier>);
+
+/// What all seeds share.
+pub struct Ground {
+    /// The loaded plugins.
+    pub plugins: Arc<Registry>,
+    /// The merchants, in the order of [`SHOPS`].
+    pub owners: Vec<Owner>,
+    /// A database file in which they are.
+    template: Vec<u8>,
+    folder: TempDir,
+}
+
+impl Ground {
+    /// Loads the plugin and makes the database.
+    pub fn make() -> Ground {
+        let folder = in_memory_folder();
+        let plugins = Arc::new(registry(folder.path()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let file = folder.path().join("first.db");
+        let (owners, template) = runtime.block_on(async {
+            let time = Time::default();
+            let clock = Arc::new(ReplicaClock::new(time.clone()));
+            let store = Store::open_sqlite(&file, clock.clone()).await.unwrap();
+            let provider = Provider::new(0, Whims::default(), time);
+            let provider = Arc::new(std::sync::Mutex::new(provider));
+            let gates = Gates { database: Arc::default(), provider, clock };
+            let ways: Ways = (Box::new(gates.clone()), Box::new(gates));
+            let gateway = gateway(plugins.clone(), store, ways, 0, folder.path());
+            let owners = owners(&gateway).await;
+            (owners, copy_of(&file, &folder.path().join("template.db")).await)
+        });
+        Ground { plugins, owners, template, folder }
+    }
+
+    /// A new database for a seed, in which the merchants are.
+    pub fn database(&self, seed: u64) -> PathBuf {
+        let file = self.folder.path().join(format!("seed-{seed}.db"));
+        std::fs::write(&file, &self.template).unwrap();
+        file
+    }
+
+    /// A gateway over `store`, with chance of its own.
+    pub fn gateway(&self, store: Store, ways: Ways, chance: u64) -> Gateway {
+        gateway(self.plugins.clone(), store, ways, chance, self.folder.path())
+    }
+}
+
+/// A folder that costs no disk, where the machine has one.
+fn in_memory_folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("tollgate-simulation-");
+    if memory.is_dir()
+        && let Ok(folder) = builder.tempdir_in(memory)
+    {
+        return folder;
+    }
+    builder.tempdir().unwrap()
+}
+
+fn registry(folder: &Path) -> Registry {
+    let plugins = folder.join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    std::fs::copy(place::test_plugins().join("scripted.wasm"), plugins.join("scripted.wasm"))
+        .unwrap();
+    let config = RegistryConfig {
+        folder: plugins,
+        cache: place::shared("compiled"),
+        limits: Limits::default(),
+        compiler: None,
+        concurrency: 8,
+    };
+    let registry = Registry::open(config).unwrap();
+    assert!(registry.get("scripted").is_some(), "{:?}", registry.refused());
+    registry
+}
+
+fn gateway(
+    plugins: Arc<Registry>,
+    store: Store,
+    (net, courier): Ways,
+    chance: u64,
+    folder: &Path,
+) -> Gateway {
+    Gateway {
+        store,
+        plugins,
+        net,
+        courier,
+        chance: Chance::seeded(chance),
+        sealer: Sealer::new(&[7; 32]).unwrap(),
+        settings: Settings {
+            public_url: "https://gateway.invalid".to_owned(),
+            bills: folder.join("bills"),
+            call_limit: Duration::from_secs(10),
+            confirm_limit: Duration::from_secs(3),
+            simulators: false,
+            bills_at_once: false,
+            private_webhooks: false,
+        },
+        accounts: Default::default(),
+        asking: Default::default(),
+        bell: Default::default(),
+    }
+}
+
+async fn owners(gateway: &Gateway) -> Vec<Owner> {
+    let (first, _) = merchants::first_start(gateway).await.unwrap().unwrap();
+    let second: MerchantId = gateway.chance.id(START);
+    let statement =
+        format!("INSERT INTO merchants (id, name, created_at) VALUES ('{second}', 'Second', 0)");
+    let statement = &statement;
+    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
+        Box::pin(async move {
+            let text = sqlx::raw_sql(AssertSqlSafe(statement.clone()));
+            tx.sql().execute(text).await.map_err(tollgate::store::StoreError::from)?;
+            Ok(())
+        })
+    });
+    write.await.unwrap();
+    let mut owners = Vec::new();
+    for (merchant, shop) in [first, second].into_iter().zip(SHOPS) {
+        let one = |text: &str| Secret::One(text.to_owned());
+        let new = NewAccount {
+            plugin: "scripted".to_owned(),
+            name: shop.name.to_owned(),
+            live: false,
+            simulator: false,
+            settings: BTreeMap::from([("shop".to_owned(), shop.name.to_owned())]),
+            secrets: [("ours".to_owned(), one(shop.ours)), ("theirs".to_owned(), one(shop.theirs))]
+                .into(),
+            origins: BTreeMap::new(),
+            fee: None,
+        };
+        let row = accounts::create(gateway, merchant, new).await.unwrap();
+        owners.push(Owner { merchant, account: row.id });
+    }
+    owners
+}
+
+/// The database as one file, whatever still lies in its log.
+async fn copy_of(file: &Path, copy: &Path) -> Vec<u8> {
+    let options = SqliteConnectOptions::new().filename(file);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    db.execute(AssertSqlSafe(format!("VACUUM INTO '{}'", copy.display()))).await.unwrap();
+    db.close().await.unwrap();
+    std::fs::read(copy).unwrap()
+}

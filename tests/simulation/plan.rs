@@ -1,0 +1,129 @@
+//! Which faults a seed has, and how often: a random subset at random rates, so that rare ones are not drowned by the
+//! others (swarm testing). Rates are out of a thousand.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::gate::{Gate, Spoiling, Verdict};
+use crate::provider::Whims;
+
+/// The faults of a seed, by the rows of the catalogue that they stand for.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How the provider behaves (20 to 23, 28, 29).
+    pub whims: Whims,
+    /// A connection that cannot be made (20).
+    pub unreached: u32,
+    /// A request that is lost (3, 20).
+    pub lost: u32,
+    /// A request that arrives when nobody waits for it any more (20, 22).
+    pub late: u32,
+    /// An answer that is lost (3, 20).
+    pub unheard: u32,
+    /// An answer that is cut, unsigned, forged, or somebody else's (21).
+    pub spoilt: u32,
+    /// A transaction that cannot be begun (39, 43).
+    pub refused: u32,
+    /// A commit that held, and whose writer heard otherwise (40).
+    pub ambiguous: u32,
+    /// The database goes away for a while (39).
+    pub outages: u32,
+    /// A replica dies and starts again (1 to 5, 24).
+    pub crashes: u32,
+    /// A replica's clock jumps (37).
+    pub jumps: u32,
+    /// A message is sent once more, though it was acknowledged (13).
+    pub repeats: u32,
+    /// A message that lies, signed (18, 61), or is forged (19).
+    pub lies: u32,
+    /// A payer comes back by browser, or a shop asks, while others ask too (13, 14).
+    pub crowds: u32,
+    /// The payer pays, or fails, out of a hundred occasions.
+    pub pays: u32,
+    /// Orders are closed while they are paid (23, 24).
+    pub closes: u32,
+    /// Refunds, several at once (27 to 30).
+    pub refunds: u32,
+    /// Time leaps by minutes or hours (12, 16, 33).
+    pub leaps: u32,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn of(seed: u64) -> Plan {
+        let mut chance = StdRng::seed_from_u64(seed ^ 0x0007_0113_a7e5);
+        let mut rate = |most: u32| {
+            if chance.random_range(0..2) == 0 { 0 } else { chance.random_range(1..=most) }
+        };
+        Plan {
+            whims: Whims {
+                declines: rate(30),
+                refuses: rate(40),
+                ponders: rate(60),
+                lags: rate(50),
+                silent: rate(80),
+            },
+            unreached: rate(120),
+            lost: rate(120),
+            late: rate(120),
+            unheard: rate(150),
+            spoilt: rate(150),
+            refused: rate(60),
+            ambiguous: rate(60),
+            outages: rate(15),
+            crashes: rate(25),
+            jumps: rate(15),
+            repeats: rate(300),
+            lies: rate(80),
+            crowds: rate(120),
+            pays: 100 + rate(200),
+            closes: rate(40),
+            refunds: 30 + rate(200),
+            leaps: rate(60),
+        }
+    }
+
+    /// No faults: what was promised must now come true.
+    pub fn calm(&self) -> Plan {
+        Plan {
+            whims: Whims::default(),
+            unreached: 0,
+            lost: 0,
+            late: 0,
+            unheard: 0,
+            spoilt: 0,
+            refused: 0,
+            ambiguous: 0,
+            outages: 0,
+            crashes: 0,
+            jumps: 0,
+            repeats: 0,
+            lies: 0,
+            ..self.clone()
+        }
+    }
+
+    /// What becomes of a task at its gate.
+    pub fn verdict(&self, gate: &Gate, chance: &mut StdRng) -> Verdict {
+        let mut happens = |rate: u32| chance.random_range(0..1_000) < rate;
+        match gate {
+            Gate::Begin if happens(self.refused) => Verdict::Refused,
+            Gate::Committed if happens(self.ambiguous) => Verdict::Unheard,
+            Gate::Send(_) if happens(self.unreached) => Verdict::Refused,
+            Gate::Send(_) if happens(self.lost) => Verdict::Unheard,
+            Gate::Send(_) if happens(self.late) => Verdict::Late,
+            Gate::Answer if happens(self.unheard) => Verdict::Unheard,
+            Gate::Answer if happens(self.spoilt) => {
+                let kinds = [
+                    Spoiling::Broken,
+                    Spoiling::Page,
+                    Spoiling::Unsigned,
+                    Spoiling::Forged,
+                    Spoiling::Cut,
+                ];
+                Verdict::Spoilt(kinds[chance.random_range(0..kinds.len())])
+            }
+            _ => Verdict::Go,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The scripted provider: a ledger with a truth of its own, which it tells late, twice, out of order, or not at all.
+//!
+//! What it says in answer to a question, signed, is true as far as its books go; those may lag behind the money. What
+//! it pushes may be anything.
+
+pub mod notices;
+pub mod trade;
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tollgate_domain::time::Moment;
+use tollgate_plugin::Outgoing;
+use tollgate_plugin::contract::HttpResponse;
+use tollgate_sdk::form::{self, Form};
+
+use self::notices::Outbox;
+use self::trade::{Back, BackState, Trade, TradeState};
+use crate::time::Time;
+
+/// The header that signatures are in.
+pub const SIGNATURE: &str = "signature";
+
+/// A shop at the provider, and the two keys that it shares with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shop {
+    /// Its name there.
+    pub name: &'static str,
+    /// What the shop signs with.
+    pub ours: &'static str,
+    /// What the provider signs with.
+    pub theirs: &'static str,
+}
+
+/// The shops: one a merchant.
+pub const SHOPS: [Shop; 2] = [
+    Shop {
+        name: "shop-1",
+        ours: "first shop's own key ....",
+        theirs: "key for the first shop ...",
+    },
+    Shop {
+        name: "shop-2",
+        ours: "second shop's own key ...",
+        theirs: "key for the second shop ..",
+    },
+];
+
+/// A keyed hash in base64.
+pub fn sign(key: &[u8], body: &[u8]) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), body);
+    STANDARD.encode(tag.as_ref())
+}
+
+/// How a provider behaves in a seed: how often, out of a hundred.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whims {
+    /// It declines a payment.
+    pub declines: u32,
+    /// It refuses a refund.
+    pub refuses: u32,
+    /// It takes a refund and decides later.
+    pub ponders: u32,
+    /// Its books show something only after a while.
+    pub lags: u32,
+    /// A notice is not sent at all.
+    pub silent: u32,
+}
+
+/// A call that arrived, or is under way.
+#[derive(Clone, Debug)]
+struct Call {
+    path: String,
+    body: Vec<u8>,
+    due: Moment,
+}
+
+/// The provider.
+pub struct Provider {
+    /// Every trade, by the reference that the shop gave it.
+    pub trades: BTreeMap<String, Trade>,
+    /// What it is about to push.
+    pub outbox: Outbox,
+    /// The references that it was called about since they were last looked at, with the path.
+    pub heard: Vec<(String, String)>,
+    /// How it behaves.
+    pub whims: Whims,
+    under_way: Vec<Call>,
+    chance: StdRng,
+    time: Time,
+}
+
+impl Provider {
+    /// An empty ledger.
+    pub fn new(seed: u64, whims: Whims, time: Time) -> Provider {
+        Provider {
+            trades: BTreeMap::new(),
+            outbox: Outbox::default(),
+            heard: Vec::new(),
+            whims,
+            under_way: Vec::new(),
+            chance: StdRng::seed_from_u64(seed),
+            time,
+        }
+    }
+
+    fn happens(&mut self, percent: u32) -> bool {
+        self.chance.random_range(0..100) < percent
+    }
+
+    /// When the books will show what happens now.
+    fn visible_from(&mut self) -> Moment {
+        let now = self.time.now();
+        if self.happens(self.whims.lags) {
+            now.plus_millis(self.chance.random_range(1_000..60_000))
+        } else {
+            now
+        }
+    }
+
+    /// Takes a call that arrives later than its sender waits.
+    pub fn put_off(&mut self, outgoing: &Outgoing) {
+        let due = self.time.now().plus_millis(self.chance.random_range(1_000..120_000));
+        self.under_way.push(Call { path: path(&outgoing.url), body: outgoing.body.clone(), due });
+    }
+
+    /// Lets calls arrive whose time has come. Nobody hears the answers.
+    pub fn arrivals(&mut self) {
+        let now = self.time.now();
+        let (due, later) = self.under_way.drain(..).partition(|call| call.due <= now);
+        self.under_way = later;
+        let due: Vec<Call> = due;
+        for call in due {
+            if let Some(form) = accepted(&call.body) {
+                self.act(&call.path, &form);
+            }
+        }
+    }
+
+    /// Whether calls are under way, and when the next arrives.
+    pub fn next_arrival(&self) -> Option<Moment> {
+        self.under_way.iter().map(|call| call.due).min()
+    }
+
+    /// Answers a call.
+    pub fn serve(&mut self, outgoing: &Outgoing) -> HttpResponse {
+        let signature = outgoing.headers.iter().find(|(name, _)| name == SIGNATURE);
+        let form = accepted(&outgoing.body).filter(|form| {
+            let shop = shop_of(form);
+            let wanted = shop.map(|shop| sign(shop.ours.as_bytes(), &outgoing.body));
+            wanted.is_some() && wanted.as_ref() == signature.map(|(_, value)| value)
+        });
+        let Some(form) = form else {
+            return HttpResponse { status: 401, headers: Vec::new(), body: Vec::new() };
+        };
+        let theirs = shop_of(&form).map_or("", |shop| shop.theirs);
+        let pairs = self.act(&path(&outgoing.url), &form);
+        let body = encode(&pairs).into_bytes();
+        let headers = vec![(SIGNATURE.to_owned(), sign(theirs.as_bytes(), &body))];
+        HttpResponse { status: 200, headers, body }
+    }
+
+    fn act(&mut self, path: &str, form: &Form) -> Pairs {
+        self.expire();
+        let reference = form.filled("ref").unwrap_or_default().to_owned();
+        self.heard.push((path.to_owned(), reference.clone()));
+        let mut pairs = match path {
+            "pay" => self.pay(&reference, form),
+            "query" => self.query(&reference),
+            "close" => self.close(&reference),
+            "refund" => self.refund(&reference, form),
+            _ => self.refund_query(&reference, form.filled("refund").unwrap_or_default()),
+        };
+        pairs.push(("shop", form.filled("shop").unwrap_or_default().to_owned()));
+        pairs
+    }
+
+    fn pay(&mut self, reference: &str, form: &Form) -> Pairs {
+        if !self.trades.contains_key(reference) {
+            let number = |name: &str| form.filled(name).and_then(|text| text.parse().ok());
+            let expires = Moment::from_millis(number("expires").unwrap_or(0));
+            let mut state = TradeState::Waiting;
+            if self.happens(self.whims.declines) {
+                state = TradeState::Failed;
+            } else if expires <= self.time.now() {
+                state = TradeState::Closed;
+            }
+            let trade = Trade {
+                shop: form.filled("shop").unwrap_or_default().to_owned(),
+                there: format!("T{:010}", self.trades.len()),
+                amount: number("amount").unwrap_or(0),
+                state,
+                expires,
+                seen_from: self.visible_from(),
+                paid_at: None,
+                paid_seen_from: self.time.now(),
+                said_over: false,
+                backs: BTreeMap::new(),
+            };
+            self.trades.insert(reference.to_owned(), trade);
+        }
+        let Some(trade) = self.trades.get_mut(reference) else { return Vec::new() };
+        let mut pairs = trade.tell(reference, self.time.now());
+        if trade.state == TradeState::Waiting {
+            pairs.push(("page", format!("https://provider.invalid/page/{reference}")));
+        }
+        pairs
+    }
+
+    fn query(&mut self, reference: &str) -> Pairs {
+        let now = self.time.now();
+        match self.trades.get_mut(reference).filter(|trade| trade.seen_from <= now) {
+            Some(trade) => trade.tell(reference, now),
+            None => absent(reference),
+        }
+    }
+
+    fn close(&mut self, reference: &str) -> Pairs {
+        let now = self.time.now();
+        match self.trades.get_mut(reference) {
+            Some(trade) => {
+                if trade.state == TradeState::Waiting {
+                    trade.state = TradeState::Closed;
+                }
+                trade.tell(reference, now)
+            }
+            None => absent(reference),
+        }
+    }
+
+    fn refund(&mut self, reference: &str, form: &Form) -> Pairs {
+        let now = self.time.now();
+        let ours = form.filled("refund").unwrap_or_default().to_owned();
+        let amount: i64 = form.filled("amount").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let (refused, ponders) =
+            (self.happens(self.whims.refuses), self.happens(self.whims.ponders));
+        let (seen_from, pause) = (self.visible_from(), self.chance.random_range(1_000..600_000));
+        let Some(trade) = self.trades.get_mut(reference) else { return absent(reference) };
+        if !trade.backs.contains_key(&ours) {
+            let fits = trade.state == TradeState::Paid && trade.left() >= amount;
+            let (state, settles_at) = match (refused || !fits, ponders) {
+                (true, false) => (BackState::Failed, now),
+                (false, false) => (BackState::Done, now),
+                // What does not fit is refused, whenever.
+                (_, true) => (BackState::Pending, now.plus_millis(pause)),
+            };
+            let there = format!("{}-{}", trade.there, trade.backs.len());
+            let back =
+                Back { amount, state, there, seen_from, settles_at, refused: refused || !fits };
+            trade.backs.insert(ours.clone(), back);
+            if state != BackState::Pending {
+                self.announce_back(reference, &ours);
+            }
+        }
+        self.tell_back(reference, &ours)
+    }
+
+    fn refund_query(&mut self, reference: &str, ours: &str) -> Pairs {
+        let now = self.time.now();
+        let back = self.trades.get(reference).and_then(|trade| trade.backs.get(ours));
+        if back.is_some_and(|back| back.seen_from <= now) {
+            self.tell_back(reference, ours)
+        } else {
+            let mut pairs = absent(reference);
+            pairs.push(("refund", ours.to_owned()));
+            pairs
+        }
+    }
+
+    fn tell_back(&self, reference: &str, ours: &str) -> Pairs {
+        let back = self.trades.get(reference).and_then(|trade| trade.backs.get(ours));
+        back.map_or_else(|| absent(reference), |back| back.tell(reference, ours))
+    }
+
+    /// Closes trades whose time is over.
+    pub fn expire(&mut self) {
+        let now = self.time.now();
+        for trade in self.trades.values_mut() {
+            if trade.state == TradeState::Waiting && trade.expires <= now {
+                trade.state = TradeState::Closed;
+            }
+        }
+    }
+
+    /// A payer pays. False: it cannot be paid any more.
+    pub fn payer_pays(&mut self, reference: &str) -> bool {
+        self.expire();
+        let (now, seen_from) = (self.time.now(), self.visible_from());
+        let Some(trade) = self.trades.get_mut(reference) else { return false };
+        if trade.state != TradeState::Waiting {
+            return false;
+        }
+        trade.state = TradeState::Paid;
+        trade.paid_at = Some(now);
+        trade.paid_seen_from = seen_from;
+        self.announce_trade(reference);
+        true
+    }
+
+    /// A payment breaks down while it is made: it cannot be paid any more.
+    pub fn payer_fails(&mut self, reference: &str) {
+        if let Some(trade) = self.trades.get_mut(reference)
+            && trade.state == TradeState::Waiting
+        {
+            trade.state = TradeState::Failed;
+            self.announce_trade(reference);
+        }
+    }
+
+    /// Decides about refunds whose time has come.
+    pub fn settle(&mut self) {
+        let now = self.time.now();
+        let mut settled = Vec::new();
+        for (reference, trade) in &mut self.trades {
+            for (ours, back) in &mut trade.backs {
+                if back.state == BackState::Pending && back.settles_at <= now {
+                    back.state = if back.refused { BackState::Failed } else { BackState::Done };
+                    settled.push((reference.clone(), ours.clone()));
+                }
+            }
+        }
+        for (reference, ours) in settled {
+            self.announce_back(&reference, &ours);
+        }
+    }
+
+    /// When the next refund is decided.
+    pub fn next_settling(&self) -> Option<Moment> {
+        let backs = self.trades.values().flat_map(|trade| trade.backs.values());
+        let open = backs.filter(|back| back.state == BackState::Pending);
+        open.map(|back| back.settles_at).min()
+    }
+
+    /// When the next trade can no longer be paid.
+    pub fn next_expiry(&self) -> Option<Moment> {
+        let trades = self.trades.values().filter(|trade| trade.state == TradeState::Waiting);
+        trades.map(|trade| trade.expires).min()
+    }
+}
+
+/// Names and values.
+pub type Pairs = Vec<(&'static str, String)>;
+
+/// As a form.
+pub fn encode(pairs: &Pairs) -> String {
+    form::encode(pairs.iter().map(|(name, value)| (*name, value.as_str())))
+}
+
+fn absent(reference: &str) -> Pairs {
+    vec![("status", "not-found".to_owned()), ("ref", reference.to_owned())]
+}
+
+fn accepted(body: &[u8]) -> Option<Form> {
+    Form::parse(body).ok().filter(|form| shop_of(form).is_some())
+}
+
+fn shop_of(form: &Form) -> Option<Shop> {
+    let name = form.filled("shop")?;
+    SHOPS.into_iter().find(|shop| shop.name == name)
+}
+
+fn path(url: &str) -> String {
+    url.rsplit('/').next().unwrap_or_default().to_owned()
+}

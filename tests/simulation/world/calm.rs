@@ -1,0 +1,91 @@
+//! The end of a seed: faults are over, and what is open comes to its end.
+
+use rand::RngExt;
+use tollgate_domain::time::Moment;
+
+use super::{REPLICAS, World};
+use crate::gate::lock;
+use crate::invariants::rest;
+use crate::picture::Broken;
+use crate::task::What;
+
+/// A world that has not come to rest after so many steps never will.
+const PATIENCE: u64 = 6_000;
+
+impl World<'_> {
+    /// Lets everything come to its end, and compares our books with the provider's.
+    pub(super) async fn come_to_rest(&mut self) -> Result<(), Broken> {
+        self.note(|| "faults are over".to_owned());
+        self.plan = self.plan.calm();
+        self.database.cut(false);
+        for replica in &self.replicas {
+            replica.clock.jump_ms(0);
+        }
+        lock(&self.provider).whims = self.plan.whims;
+        let last = self.steps + PATIENCE;
+        while let Some(next) = self.next_thing().await? {
+            self.steps += 1;
+            if self.steps > last {
+                return Err("16: it does not come to rest".to_owned());
+            }
+            self.let_happen(next).await?;
+            self.wake_waiting().await?;
+        }
+        self.check_whole().await?;
+        let provider = lock(&self.provider);
+        for key in &self.orders {
+            let Some(now) = self.pictures.get(key) else { continue };
+            rest::check(now, &provider)?;
+        }
+        for reference in provider.trades.keys() {
+            if !self.index.contains_key(reference) {
+                return Err(format!("17: the provider has {reference}, and we have not"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn next_thing(&mut self) -> Result<Option<Next>, Broken> {
+        let held = self.held();
+        if !held.is_empty() {
+            return Ok(Some(Next::Task(held[self.chance.random_range(0..held.len())])));
+        }
+        if let Some(task) = self.tasks.first() {
+            let stand = task.seat.stand();
+            return Err(format!("40: a task waits for ever: {:?}, {stand:?}", task.what));
+        }
+        let due = self.next_job().await?;
+        let provider = lock(&self.provider);
+        let ends = [due, provider.next_arrival(), provider.next_settling(), provider.next_expiry()];
+        drop(provider);
+        Ok(ends.into_iter().flatten().min().map(Next::Time))
+    }
+
+    async fn let_happen(&mut self, next: Next) -> Result<(), Broken> {
+        match next {
+            Next::Task(at) => self.let_go(at).await,
+            Next::Time(moment) => {
+                let millis = moment.millis_since(self.time.now()).max(0) + 1;
+                self.pass(millis);
+                let replica = self.chance.random_range(0..REPLICAS);
+                self.begin(replica, 0, What::Claim).await
+            }
+        }
+    }
+
+    /// When the next job is due that is not about bills, and not leased.
+    async fn next_job(&mut self) -> Result<Option<Moment>, Broken> {
+        let statement = "SELECT min(max(due_at, leased_until)) FROM jobs \
+                         WHERE kind NOT IN ('daily_bills', 'reconcile')";
+        let (due,): (Option<i64>,) = sqlx::query_as(statement)
+            .fetch_one(&mut *self.sql)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(due.map(Moment))
+    }
+}
+
+enum Next {
+    Task(usize),
+    Time(Moment),
+}
