@@ -1,5 +1,6 @@
 //! How the gateway is set up: a file, the environment and flags, checked as a whole before a port is opened.
 
+mod database;
 pub mod given;
 
 use std::net::SocketAddr;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub use given::{Given, GivenKey, GivenLimits, GivenWebhooks, read_file};
+pub use database::Database;
+pub use given::{Given, GivenDatabase, GivenKey, GivenLimits, GivenWebhooks, read_file};
 
 /// A setting that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Folders.
     pub folders: Folders,
+    /// Where everything is written.
+    pub database: Database,
     /// Where the key comes from that seals secrets.
     pub key: KeySource,
     /// Limits.
@@ -54,7 +58,7 @@ pub struct Config {
 /// Where things lie.
 #[derive(Clone, Debug)]
 pub struct Folders {
-    /// Database, bills, compiled plugins.
+    /// Bills, compiled plugins, and the database where that is a file.
     pub data: PathBuf,
     /// `*.wasm`.
     pub plugins: PathBuf,
@@ -108,6 +112,7 @@ impl Config {
         let listen = listen(given.listen.as_deref(), &mut errors);
         let public_url = public_url(given.public_url.as_deref(), listen, &mut errors);
         let folders = folders(&given, &mut errors);
+        let database = database::check(given.database, &folders.data, &mut errors);
         let key = key_source(given.key, &folders, &mut errors);
         let limits = limits(given.limits.unwrap_or_default(), &mut errors);
         let webhooks = webhooks(given.webhooks.unwrap_or_default(), &mut errors);
@@ -121,6 +126,7 @@ impl Config {
                 listen,
                 public_url,
                 folders,
+                database,
                 key,
                 limits,
                 webhooks,

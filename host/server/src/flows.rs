@@ -9,6 +9,7 @@ pub mod deliveries;
 pub mod due;
 pub mod endpoints;
 pub mod facts;
+pub mod installation;
 pub mod learn;
 pub mod merchants;
 pub mod notices;
@@ -23,7 +24,7 @@ pub mod refunds;
 use serde::{Deserialize, Serialize};
 
 use crate::sealing::SealError;
-use crate::store::StoreError;
+use crate::store::{StoreError, WriteError};
 
 /// One thing wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +99,15 @@ impl From<serde_json::Error> for FlowError {
 impl From<std::io::Error> for FlowError {
     fn from(error: std::io::Error) -> FlowError {
         FlowError::Internal(format!("file: {error}"))
+    }
+}
+
+impl WriteError for FlowError {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            FlowError::Store(error) => Some(error),
+            _ => None,
+        }
     }
 }
 

@@ -26,8 +26,8 @@ use crate::api;
 use crate::api::problem::Problem;
 use crate::cashier::assets;
 use crate::chance::Chance;
-use crate::config::{Config, Webhooks};
-use crate::flows::merchants;
+use crate::config::{Config, Database, Webhooks};
+use crate::flows::{FlowError, installation, merchants};
 use crate::gateway::{Gateway, Settings};
 use crate::jobs;
 use crate::net::Net;
@@ -68,7 +68,10 @@ pub async fn start(config: Config) -> Result<Running> {
         make_private(plugins).with_context(|| format!("plugins: {}", plugins.display()))?;
     }
     let chance = Chance::of_the_machine();
-    let store = Store::open_sqlite(&data.join("tollgate.db"), Arc::new(SystemClock)).await?;
+    let store = match &config.database {
+        Database::File(file) => Store::open_sqlite(file, Arc::new(SystemClock)).await?,
+        Database::Server(url) => Store::open_postgres(url).await?,
+    };
     let sealed = accounts::all(&mut *store.read().await?).await?.into_iter().next();
     let sealer = key::sealer(&config.key, sealed.as_ref(), &chance)?;
     let plugins = Arc::new(open_plugins(&config).await?);
@@ -99,6 +102,13 @@ pub async fn start(config: Config) -> Result<Running> {
         asking: Default::default(),
         bell: Default::default(),
     });
+    match installation::agree_on_key(&gateway).await {
+        Err(FlowError::Seal(error)) => {
+            let rule = "sealing key: it is not the one that the database was first used with";
+            return Err(error).context(rule);
+        }
+        agreed => agreed?,
+    }
     let (merchant_id, api_key) = first_merchant(&gateway).await?;
     Ok(serve(gateway, listener, (url, merchant_id, api_key), config.limits.body_bytes))
 }

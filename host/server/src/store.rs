@@ -1,8 +1,8 @@
 //! The one door to the database: reads from a pool, writes one after another through [`Store::write`].
 //!
-//! Writes that wait for each other share a commit: each runs in a savepoint of an open transaction, the last
-//! one commits, and all of them hear whether the commit held. No other code begins a transaction, and nothing
-//! is sent while one is open.
+//! Writes that wait for each other share a commit (see [`shared`]). No other code begins a transaction, and nothing is
+//! sent while one is open. What is decided about an order is decided under [`orders::lock`]: the order's row first,
+//! then those of its payments, then those of its refunds, and one order in a write.
 
 pub mod accounts;
 pub mod bills;
@@ -11,6 +11,7 @@ pub mod endpoints;
 pub mod engine;
 pub mod events;
 pub mod exchanges;
+pub mod installation;
 pub mod jobs;
 pub mod merchants;
 pub mod notifications;
@@ -18,6 +19,7 @@ pub mod orders;
 pub mod payments;
 pub mod reconciliations;
 pub mod refunds;
+mod shared;
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -26,11 +28,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::AnyPool;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, Executor};
-use tokio::sync::{Mutex, MutexGuard, oneshot};
+use sqlx::{Any, AnyConnection, AnyPool};
 use tollgate_domain::time::Moment;
+
+pub use engine::take_turn;
+use shared::{Lanes, Open};
 
 /// What went wrong below the flows.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,15 @@ pub enum StoreError {
     /// A transaction that others took part in failed to commit: none of it happened.
     #[error("the commit failed: {0}")]
     Commit(String),
+    /// The transaction ended before its commit, because another member of it was given up: none of it happened.
+    #[error("the transaction was given up")]
+    GivenUp,
+    /// The database is none that the gateway can stand on.
+    #[error("the database cannot be used: {0}")]
+    Unfit(&'static str),
+    /// The tables are a newer version's.
+    #[error("the database was made by a newer version, which has {0}: start that one")]
+    Newer(String),
     /// A row that cannot be: a bug, or somebody's hand in the file.
     #[error("{table}.{column} of {row} is not what it must be")]
     Inconsistent {
@@ -59,6 +71,38 @@ pub enum StoreError {
         /// The row's id.
         row: String,
     },
+}
+
+impl StoreError {
+    /// Whether the same write may succeed if it is run again: others were at the same rows, or the connection broke
+    /// before there was a commit.
+    fn passes(&self) -> bool {
+        match self {
+            StoreError::Stale { .. } | StoreError::GivenUp => true,
+            StoreError::Sql(error) => engine::is_contention(error) || engine::is_lost(error),
+            StoreError::Commit(_)
+            | StoreError::Unfit(_)
+            | StoreError::Newer(_)
+            | StoreError::Inconsistent { .. } => false,
+        }
+    }
+
+    /// Whether the database cannot be reached now: it is worth asking again.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, StoreError::Sql(error) if engine::is_unreachable(error))
+    }
+}
+
+/// An error that a write may end with, and what the database had to do with it.
+pub trait WriteError: From<StoreError> {
+    /// What the database said, if this is about it.
+    fn of_store(&self) -> Option<&StoreError>;
+}
+
+impl WriteError for StoreError {
+    fn of_store(&self) -> Option<&StoreError> {
+        Some(self)
+    }
 }
 
 /// The time that due dates are compared with.
@@ -100,33 +144,25 @@ pub type Writing<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 
 
 /// An open transaction, seen by one write: a savepoint of it.
 pub struct Tx<'a> {
-    connection: PoolConnection<Any>,
+    open: Open,
     _scope: PhantomData<&'a ()>,
 }
 
 impl Tx<'_> {
     /// What statements run on.
     pub fn sql(&mut self) -> &mut AnyConnection {
-        &mut self.connection
+        self.open.sql()
     }
 }
 
-/// How many writes at most share one commit.
-const MOST_IN_A_COMMIT: usize = 64;
-
-/// The transaction that writes share while it is open, and who waits for its commit.
-#[derive(Default)]
-struct Shared {
-    open: Option<PoolConnection<Any>>,
-    members: Vec<oneshot::Sender<Result<(), String>>>,
-}
+/// How often a write is run at most: each time others were at the same rows, and the next time it sees what they did.
+const MOST_TRIES: usize = 10;
 
 /// The database.
 #[derive(Clone)]
 pub struct Store {
     readers: AnyPool,
-    writers: AnyPool,
-    shared: Arc<Mutex<Shared>>,
+    lanes: Lanes,
     clock: Arc<dyn Clock>,
     pace: Option<Arc<dyn Pace>>,
 }
@@ -157,96 +193,54 @@ impl Store {
 
     /// Runs `work` in a transaction and returns once that is durable. If `work` fails, nothing of it stays.
     ///
-    /// `work` has no effect but on the database, so that it can be run again. A caller that is dropped half
-    /// way takes the open transaction with it, and its other members are told that it did not happen.
+    /// `work` has no effect but on the database, for it is run again where rows that it had read changed under it. A
+    /// caller that is dropped half way takes the open transaction with it, and its other members run again.
     pub async fn write<'a, T, E, F>(&'a self, mut work: F) -> Result<T, E>
     where
         F: for<'t> FnMut(&'t mut Tx<'a>) -> Writing<'t, T, E> + Send + 'a,
-        E: From<StoreError>,
+        E: WriteError,
     {
         if let Some(pace) = &self.pace {
             pace.begin().await?;
         }
-        let mut turn = Turn { shared: self.shared.lock().await, finished: false };
-        let mut tx = Tx { connection: self.join(&mut turn.shared).await?, _scope: PhantomData };
-        let result = work(&mut tx).await;
-        let end = if result.is_ok() { engine::KEEP } else { engine::UNDO };
-        tx.sql().execute(end).await.map_err(StoreError::from)?;
-        let (tell, committed) = oneshot::channel();
-        turn.shared.open = Some(tx.connection);
-        turn.shared.members.push(tell);
-        if turn.shared.members.len() >= MOST_IN_A_COMMIT {
-            commit(&mut turn.shared).await;
-        }
-        turn.finished = true;
-        drop(turn);
-        self.settle(committed).await?;
-        if let Some(pace) = self.pace.as_ref().filter(|_| result.is_ok()) {
-            pace.committed().await?;
-        }
-        result
-    }
-
-    /// Waits for the commit. The lock is fair: whoever asked for it before now joins the transaction first, and
-    /// if nobody has committed by the time it comes round again, this member does.
-    async fn settle(
-        &self,
-        mut committed: oneshot::Receiver<Result<(), String>>,
-    ) -> Result<(), StoreError> {
-        let outcome = tokio::select! {
-            biased;
-            outcome = &mut committed => outcome,
-            mut shared = self.shared.lock() => match committed.try_recv() {
-                Ok(outcome) => Ok(outcome),
-                Err(_) => {
-                    commit(&mut shared).await;
-                    committed.await
-                }
-            },
-        };
-        match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(reason)) => Err(StoreError::Commit(reason)),
-            Err(_) => Err(StoreError::Commit("the transaction was given up".to_owned())),
-        }
-    }
-
-    /// The open transaction, or a new one, with a savepoint for one more member.
-    async fn join(&self, shared: &mut Shared) -> Result<PoolConnection<Any>, StoreError> {
-        let mut connection = match shared.open.take() {
-            Some(connection) => connection,
-            None => {
-                let mut connection = self.writers.acquire().await?;
-                connection.execute(engine::BEGIN).await?;
-                connection
+        let mut tries = 1;
+        let ended = loop {
+            match self.attempt(&mut work, tries > 1).await {
+                Err(error) if tries < MOST_TRIES && passes(&error) => tries += 1,
+                ended => break ended,
             }
         };
-        connection.execute(engine::SAVEPOINT).await?;
-        Ok(connection)
-    }
-}
-
-async fn commit(shared: &mut Shared) {
-    let Some(mut connection) = shared.open.take() else { return };
-    let outcome = connection.execute("COMMIT").await.map(|_| ()).map_err(|error| error.to_string());
-    for member in shared.members.drain(..) {
-        // A member that is gone does not need to hear it.
-        let _ = member.send(outcome.clone());
-    }
-}
-
-/// One member's hold on the shared transaction.
-struct Turn<'s> {
-    shared: MutexGuard<'s, Shared>,
-    finished: bool,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if !self.finished {
-            // Back in the pool the connection is rolled back; who waited for its commit hears of it here.
-            self.shared.open = None;
-            self.shared.members.clear();
+        if let Some(pace) = self.pace.as_ref().filter(|_| ended.is_ok()) {
+            pace.committed().await?;
         }
+        ended
+    }
+
+    /// Runs `work` once: in the transaction that is open, or `first` in one of its own, which others may join.
+    async fn attempt<'a, T, E, F>(&'a self, work: &mut F, first: bool) -> Result<T, E>
+    where
+        F: for<'t> FnMut(&'t mut Tx<'a>) -> Writing<'t, T, E> + Send + 'a,
+        E: WriteError,
+    {
+        let mut turn = self.lanes.turn(first).await;
+        let mut tx = Tx { open: turn.join().await?, _scope: PhantomData };
+        let result = work(&mut tx).await;
+        let again = result.as_ref().is_err_and(passes);
+        turn.leave(&mut tx.open, result.is_ok()).await?;
+        if again {
+            turn.withdraw(tx.open).await?;
+            return result;
+        }
+        // A refusal waits as well: what it saw may be another member's, and come to nothing.
+        turn.stay(tx.open).settle().await?;
+        result
     }
 }
+
+fn passes<E: WriteError>(error: &E) -> bool {
+    error.of_store().is_some_and(StoreError::passes)
+}
+
+#[cfg(test)]
+#[path = "store/tests.rs"]
+mod tests;

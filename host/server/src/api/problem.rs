@@ -138,6 +138,10 @@ impl From<FlowError> for Problem {
             FlowError::Invalid(errors) => Problem::invalid(errors),
             FlowError::Conflict { code, detail } => Problem::new(code, detail),
             FlowError::Unavailable(detail) => Problem::new("unavailable", detail),
+            FlowError::Store(error) if error.is_unreachable() => {
+                let detail = "the database does not answer";
+                Problem { cause: Some(error.to_string()), ..Problem::new("unavailable", detail) }
+            }
             error @ (FlowError::Store(_) | FlowError::Seal(_) | FlowError::Internal(_)) => {
                 Problem::internal(error.to_string())
             }
@@ -185,7 +189,9 @@ mod tests {
     fn each_refusal_of_a_flow_has_its_status() {
         let conflict = FlowError::Conflict { code: "order-paid", detail: "paid".into() };
         let stale = StoreError::Stale { table: "orders", row: "ord_1".into() };
+        let down = StoreError::Sql(sqlx::Error::PoolTimedOut);
         let rows = [
+            (FlowError::Store(down), 503, "unavailable"),
             (FlowError::NotFound("order"), 404, "not-found"),
             (FlowError::invalid("amount", "must be positive"), 422, "invalid-request"),
             (conflict, 409, "order-paid"),

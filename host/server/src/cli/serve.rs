@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::print;
-use crate::config::{Config, ConfigError, Given, GivenKey, read_file};
+use crate::config::{Config, ConfigError, Given, GivenDatabase, GivenKey, read_file};
 use crate::server;
 use crate::server::logs;
 
@@ -28,12 +28,19 @@ pub struct Serve {
     /// What providers and payers reach the gateway by.
     #[arg(long, env = "TOLLGATE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Where the database, bills and compiled plugins lie.
+    /// Where bills, compiled plugins and, without an address below, the database lie.
     #[arg(long, env = "TOLLGATE_DATA", value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// Where the plugins lie; `plugins` in the data folder if you do not say.
     #[arg(long, env = "TOLLGATE_PLUGINS", value_name = "FOLDER")]
     plugins: Option<PathBuf>,
+    /// A PostgreSQL database instead of a file in the data folder. Others see what stands in a command line: an address
+    /// with a password belongs into the variable or a file.
+    #[arg(long, env = "TOLLGATE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// A file that holds that address.
+    #[arg(long, env = "TOLLGATE_DATABASE_URL_FILE", value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
     /// The file of the key that seals secrets; `sealing.key` in the data folder if you do not say.
     #[arg(long, env = "TOLLGATE_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -54,11 +61,17 @@ impl Serve {
             command: None,
             value,
         });
+        let database = GivenDatabase {
+            url: self.database_url.map(SecretString::from),
+            url_file: self.database_url_file,
+        };
+        let named = database.url.is_some() || database.url_file.is_some();
         let above = Given {
             listen: self.listen,
             public_url: self.public_url,
             data: self.data,
             plugins: self.plugins,
+            database: named.then_some(database),
             key,
             limits: None,
             webhooks: None,

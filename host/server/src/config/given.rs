@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::ConfigError;
 
@@ -15,10 +15,12 @@ pub struct Given {
     pub listen: Option<String>,
     /// What providers and payers reach the gateway by.
     pub public_url: Option<String>,
-    /// Database, bills, compiled plugins.
+    /// Bills, compiled plugins, and the database where that is a file.
     pub data: Option<PathBuf>,
     /// `*.wasm`.
     pub plugins: Option<PathBuf>,
+    /// Which database.
+    pub database: Option<GivenDatabase>,
     /// Where the key comes from that seals secrets.
     pub key: Option<GivenKey>,
     /// How long and how much.
@@ -29,6 +31,21 @@ pub struct Given {
     pub simulators: Option<bool>,
     /// Whether a simulator's bill may be fetched before its time.
     pub bills_at_once: Option<bool>,
+}
+
+/// Which database, if not a file in the data folder.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenDatabase {
+    /// The address of a PostgreSQL database. It may hold a password.
+    #[serde(default, deserialize_with = "secret")]
+    pub url: Option<SecretString>,
+    /// A file that holds it.
+    pub url_file: Option<PathBuf>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(given: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Some(SecretString::from(String::deserialize(given)?)))
 }
 
 /// Where the key comes from that seals secrets.
@@ -74,6 +91,7 @@ impl Given {
             public_url: self.public_url.or(below.public_url),
             data: self.data.or(below.data),
             plugins: self.plugins.or(below.plugins),
+            database: self.database.or(below.database),
             key: self.key.or(below.key),
             limits: self.limits.or(below.limits),
             webhooks: self.webhooks.or(below.webhooks),

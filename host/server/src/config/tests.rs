@@ -47,6 +47,13 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("[webhooks]\nallow_all = true", "webhooks.allow_all"),
         ("colour = 'red'", "colour"),
         ("simulators = 'yes'", "simulators"),
+        ("[database]\nurl = 'mysql://me:secret@host/gate'", "database.url"),
+        ("[database]\nurl = 'postgres://me:secret@host'", "database.url"),
+        ("[database]\nurl = 'me:secret@host'", "database.url"),
+        ("[database]\nurl = 'postgres://me:secret@host/gate?sslmode=maybe'", "database.url"),
+        ("[database]\nurl_file = 'no-such-file'", "database.url_file"),
+        ("[database]\nurl = 'postgres://host/gate'\nurl_file = 'a'", "database"),
+        ("[database]\npassword = 'secret'", "database.password"),
         ("[key]\nvalue = 'aa'", "key.value"),
         ("[key]\ncommand = []", "key.command"),
         ("[key]\nfile = 'a'\ncommand = ['b']", "key"),
@@ -58,6 +65,21 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         assert!(!errors[0].to_string().contains('\n'), "{text}");
         assert!(!errors[0].to_string().contains("secret"), "{text}");
     }
+}
+
+#[test]
+fn a_database_is_a_file_unless_an_address_is_given_and_nothing_tells_it() {
+    let file = checked("data = 'd'").unwrap().database;
+    assert!(matches!(file, Database::File(file) if file == *"d/tollgate.db"));
+    let folder = tempfile::tempdir().unwrap();
+    let (place, url) = (folder.path().join("url"), "postgres://me:canary@host:5433/gate");
+    std::fs::write(&place, format!("{url}\n")).unwrap();
+    for text in [format!("url = '{url}'"), format!("url_file = '{}'", place.display())] {
+        let config = checked(&format!("[database]\n{text}")).unwrap();
+        assert!(!format!("{config:?}").contains("canary"));
+        assert!(matches!(config.database, Database::Server(held) if held.expose_secret() == url));
+    }
+    checked("[database]\nurl = 'postgres:///gate?host=/run/postgresql'").unwrap();
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What was learnt becomes state: the only place where a payment, a refund or an order changes.
 //!
 //! Each function runs in the caller's transaction and does all that belongs together: the row, the order that is
-//! derived from it, the events, the jobs.
+//! derived from it, the events, the jobs. The order is locked first; a row that changed before it was ours is stale,
+//! and the write runs again.
 
 use serde_json::{Value, json};
 use tollgate_domain::ids::{MerchantId, OrderId};
@@ -48,6 +49,7 @@ pub async fn payment(
     command: PaymentCommand,
     particulars: &Particulars,
 ) -> Flow<PaymentRow> {
+    orders::lock(tx.sql(), row.merchant_id, row.order_id).await?;
     let now = gateway.store.now();
     let (after, effects) = row.rules().apply(command, now).map_err(refused)?;
     let succeeded = after.taken > row.taken;
@@ -119,6 +121,7 @@ pub async fn refund(
     command: RefundCommand,
     particulars: &Particulars,
 ) -> Flow<RefundRow> {
+    orders::lock(tx.sql(), row.merchant_id, row.order_id).await?;
     let now = gateway.store.now();
     let was_open = row.state.is_open();
     let (after, effects) = row.rules().apply(command, now);

@@ -5,6 +5,7 @@ use tollgate_domain::ids::MerchantId;
 
 use super::{Flow, FlowError};
 use crate::gateway::Gateway;
+use crate::store;
 use crate::store::merchants::{self, NewMerchant};
 
 /// What every API key starts with, so that people and scanners know one when they see it.
@@ -27,6 +28,7 @@ pub async fn first_start(gateway: &Gateway) -> Flow<Option<(MerchantId, String)>
         .store
         .write::<bool, FlowError, _>(move |tx| {
             Box::pin(async move {
+                store::take_turn(tx.sql()).await?;
                 if merchants::first(tx.sql()).await?.is_some() {
                     return Ok(false);
                 }

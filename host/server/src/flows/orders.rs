@@ -394,6 +394,7 @@ where
         .store
         .write(move |tx| {
             Box::pin(async move {
+                orders::lock(tx.sql(), merchant, id).await?;
                 let row = orders::must(tx.sql(), merchant, id).await?;
                 let attempts: Vec<Payment> = payments::of_order(tx.sql(), merchant, id)
                     .await?

@@ -252,6 +252,7 @@ async fn intend(
         .store
         .write(move |tx| {
             Box::pin(async move {
+                orders::lock(tx.sql(), row.merchant_id, row.order_id).await?;
                 let order = orders::must(tx.sql(), row.merchant_id, row.order_id).await?;
                 let earlier: Vec<_> = payments::of_order(tx.sql(), row.merchant_id, row.order_id)
                     .await?

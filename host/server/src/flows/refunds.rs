@@ -121,6 +121,7 @@ async fn reserve(
         .store
         .write(move |tx| {
             Box::pin(async move {
+                store::orders::lock(tx.sql(), merchant, row.order_id).await?;
                 if let Some(there) = refunds::by_number(tx.sql(), merchant, &row.number).await? {
                     if there.fingerprint == row.fingerprint {
                         return Ok(Made { row: there, fresh: false });
@@ -141,15 +142,8 @@ async fn reserve(
                     "number": row.number, "state": row.state.as_str(), "amount": row.amount,
                     "currency": row.currency,
                 });
-                learn::announce(
-                    tx,
-                    gateway,
-                    merchant,
-                    Some(row.order_id),
-                    "refund.requested",
-                    data,
-                )
-                .await?;
+                let order = Some(row.order_id);
+                learn::announce(tx, gateway, merchant, order, "refund.requested", data).await?;
                 learn::ask_refund_again(tx, gateway, account, row).await?;
                 Ok(Made { row: row.clone(), fresh: true })
             })

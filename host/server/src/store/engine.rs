@@ -1,115 +1,118 @@
-//! What differs between database engines: how a connection is opened and a transaction begun. The statements
-//! elsewhere are the same text for all.
+//! What differs between database engines: how connections are opened, and how a transaction begins and ends. The
+//! statements elsewhere are the same text for all.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+mod clock;
+mod migrations;
+mod postgres;
+mod sqlite;
 
-use sqlx::AnyPool;
-use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, Executor};
+pub use migrations::take_turn;
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Executor};
 
-use super::{Clock, Shared, Store, StoreError};
+use super::StoreError;
 
-/// Takes the write lock at once, so that a transaction never fails half way because another one wrote.
-pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
-pub(super) const SAVEPOINT: &str = "SAVEPOINT work";
-pub(super) const KEEP: &str = "RELEASE SAVEPOINT work";
-pub(super) const UNDO: &str = "ROLLBACK TO SAVEPOINT work; RELEASE SAVEPOINT work";
+/// Where writes get their connections, and how their transactions are spelled.
+#[derive(Clone)]
+pub(super) enum Writers {
+    /// One connection: more would only wait for each other.
+    Sqlite(AnyPool),
+    /// A connection for each lane, and one to ask what became of a commit.
+    Postgres(postgres::Writers),
+}
 
-/// Forward-only, in the order of their names, inside the binary.
-const MIGRATIONS: &[(&str, &str)] = &[
-    ("0001_gateway", include_str!("../../../../migrations/sqlite/0001_gateway.sql")),
-    ("0002_bills", include_str!("../../../../migrations/sqlite/0002_bills.sql")),
-    ("0007_webhooks", include_str!("../../../../migrations/sqlite/0007_webhooks.sql")),
-];
+/// What tells one transaction from another after its commit; none: there is no need to.
+pub(super) type Mark = Option<String>;
 
-/// One connection writes; more would only wait for each other.
-const WRITERS: u32 = 1;
-const READERS: u32 = 8;
+/// Why a commit was not confirmed.
+#[derive(Clone, Debug)]
+pub(super) enum Unconfirmed {
+    /// It did not happen, for sure.
+    Undone,
+    /// The database refused it, or it cannot be told.
+    Failed(String),
+}
 
-impl Store {
-    /// Opens the SQLite file, makes it if it is missing, and brings its tables up to date.
-    pub async fn open_sqlite(file: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
-        sqlx::any::install_default_drivers();
-        let url = sqlite_url(file)?;
-        let writers = pool(WRITERS)
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    // A write that was given up leaves its transaction open. Without one this is refused: fine.
-                    let _ = connection.execute("ROLLBACK").await;
-                    Ok(true)
-                })
-            })
-            .connect(&url)
-            .await?;
-        let mut connection = writers.acquire().await?;
-        connection.execute("PRAGMA journal_mode = WAL").await?;
-        migrate(&mut connection).await?;
-        drop(connection);
-        let readers = pool(READERS).connect(&url).await?;
-        Ok(Store {
-            readers,
-            writers,
-            shared: Arc::new(tokio::sync::Mutex::new(Shared::default())),
-            clock,
-            pace: None,
-        })
+impl Writers {
+    pub(super) async fn connect(&self) -> Result<PoolConnection<Any>, StoreError> {
+        let (Writers::Sqlite(pool) | Writers::Postgres(postgres::Writers { pool, .. })) = self;
+        Ok(pool.acquire().await?)
     }
-}
 
-fn pool(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(30))
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                // FULL: a commit that was answered survives a power cut.
-                connection
-                    .execute(
-                        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; \
-                         PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY",
-                    )
-                    .await?;
-                Ok(())
-            })
-        })
-}
-
-fn sqlite_url(file: &Path) -> Result<String, StoreError> {
-    let absolute = std::path::absolute(file).map_err(sqlx::Error::Io)?;
-    let mut url = url::Url::from_file_path(&absolute)
-        .map_err(|()| sqlx::Error::Configuration("the database needs a file path".into()))?;
-    url.set_query(Some("mode=rwc"));
-    Ok(url.as_str().replacen("file:", "sqlite:", 1))
-}
-
-async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
-    connection
-        .execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)")
-        .await?;
-    for (name, statements) in MIGRATIONS {
-        connection.execute(BEGIN).await?;
-        let done: Option<(String,)> = sqlx::query_as("SELECT name FROM migrations WHERE name = $1")
-            .bind(*name)
-            .fetch_optional(&mut *connection)
-            .await?;
-        if done.is_none() {
-            connection.execute(*statements).await?;
-            sqlx::query("INSERT INTO migrations (name, applied_at) VALUES ($1, 0)")
-                .bind(*name)
-                .execute(&mut *connection)
-                .await?;
+    /// Begins a transaction for its first member.
+    pub(super) async fn begin(&self, sql: &mut AnyConnection) -> Result<Mark, sqlx::Error> {
+        match self {
+            Writers::Sqlite(_) => sql.execute(sqlite::BEGIN).await.map(|_| None),
+            Writers::Postgres(writers) => writers.begin(sql).await.map(Some),
         }
-        connection.execute("COMMIT").await?;
     }
-    Ok(())
+
+    /// Lets one more member join.
+    pub(super) async fn join(&self, sql: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        let join = match self {
+            Writers::Sqlite(_) => sqlite::JOIN,
+            Writers::Postgres(_) => postgres::JOIN,
+        };
+        sql.execute(join).await.map(|_| ())
+    }
+
+    /// Ends a member's part: keeps what it wrote, or takes it back.
+    pub(super) async fn leave(
+        &self,
+        sql: &mut AnyConnection,
+        keep: bool,
+    ) -> Result<(), sqlx::Error> {
+        let end = if keep {
+            "RELEASE SAVEPOINT work"
+        } else {
+            "ROLLBACK TO SAVEPOINT work; RELEASE SAVEPOINT work"
+        };
+        sql.execute(end).await.map(|_| ())
+    }
+
+    /// Commits. Gives the connection back if it is still good.
+    pub(super) async fn commit(
+        &self,
+        mut connection: PoolConnection<Any>,
+        mark: &Mark,
+    ) -> (Option<PoolConnection<Any>>, Result<(), Unconfirmed>) {
+        let Err(error) = connection.execute("COMMIT").await else {
+            return (Some(connection), Ok(()));
+        };
+        drop(connection);
+        let outcome = match (self, mark) {
+            (Writers::Postgres(writers), Some(mark)) if is_lost(&error) => {
+                tracing::warn!(%error, "the answer to a commit was lost: asking whether it happened");
+                writers.what_became_of(mark).await
+            }
+            _ if is_contention(&error) => Err(Unconfirmed::Undone),
+            _ => Err(Unconfirmed::Failed(error.to_string())),
+        };
+        (None, outcome)
+    }
 }
 
-/// Whether the database answers: for readiness.
-pub async fn ping(pool: &AnyPool) -> Result<(), StoreError> {
-    sqlx::query("SELECT 1").execute(pool).await?;
-    Ok(())
+/// SQLSTATE: serialization failure, deadlock, lock not available, and a unique key that another transaction had taken by
+/// the time ours wrote it. SQLite, where one writes at a time, has none of them.
+const CONTENTION: [&str; 4] = ["40001", "40P01", "55P03", "23505"];
+
+/// SQLSTATE: the connection broke, the server ends or begins, has no connection left, or is no primary any more.
+const LOST: [&str; 6] = ["08", "57P01", "57P02", "57P03", "53300", "25006"];
+
+/// Whether the database refused only because others were at the same rows.
+pub(super) fn is_contention(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| CONTENTION.contains(&&*code))
+}
+
+/// Whether the connection broke under a statement.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_))
+        || code.is_some_and(|code| LOST.iter().any(|lost| code.starts_with(lost)))
+}
+
+/// Whether the database cannot be reached now.
+pub(super) fn is_unreachable(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) || is_lost(error)
 }

@@ -17,9 +17,10 @@ const BY_TOKEN: &str = "SELECT * FROM orders WHERE token = $1";
 const LIST: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR number = $3) \
      AND ($4 = '' OR state = $4) ORDER BY id DESC LIMIT $5";
 const SET_STATE: &str = "UPDATE orders SET state = $3, updated_at = $4 WHERE merchant_id = $1 AND id = $2 AND state = $5";
-const NEXT_SEQUENCE: &str =
-    "UPDATE orders SET event_seq = event_seq + 1 WHERE merchant_id = $1 AND id = $2";
-const SEQUENCE: &str = "SELECT event_seq FROM orders WHERE merchant_id = $1 AND id = $2";
+/// Changes nothing, and has whoever does the same wait for this transaction's end: on every engine.
+const LOCK: &str = "UPDATE orders SET event_seq = event_seq WHERE merchant_id = $1 AND id = $2";
+const NEXT_SEQUENCE: &str = "UPDATE orders SET event_seq = event_seq + 1 WHERE merchant_id = $1 AND id = $2 \
+     RETURNING event_seq";
 
 /// A row of `orders`.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -167,6 +168,21 @@ pub async fn list(
         .await?)
 }
 
+/// Takes the order's row until the transaction ends. Whoever decides about an order, its payments or its refunds does
+/// this before anything else: what it reads afterwards is all there is, and nobody else decides meanwhile.
+pub async fn lock(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: OrderId,
+) -> Result<(), StoreError> {
+    let locked =
+        sqlx::query(LOCK).bind(merchant.to_string()).bind(id.to_string()).execute(sql).await?;
+    if locked.rows_affected() == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent { table: "orders", column: "id", row: id.to_string() })
+}
+
 /// Writes a new state over the one that was read.
 pub async fn set_state(
     sql: &mut AnyConnection,
@@ -194,12 +210,7 @@ pub(super) async fn next_sequence(
     merchant: MerchantId,
     id: OrderId,
 ) -> Result<i64, StoreError> {
-    sqlx::query(NEXT_SEQUENCE)
-        .bind(merchant.to_string())
-        .bind(id.to_string())
-        .execute(&mut *sql)
-        .await?;
-    let (sequence,): (i64,) = sqlx::query_as(SEQUENCE)
+    let (sequence,): (i64,) = sqlx::query_as(NEXT_SEQUENCE)
         .bind(merchant.to_string())
         .bind(id.to_string())
         .fetch_one(sql)

@@ -6,6 +6,7 @@
 
 mod boundaries;
 mod dependencies;
+mod migrations;
 mod text;
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use crate::jobs::Kind;
 use crate::store::bills::{BillRow, rows};
 use crate::store::reconciliations::marks::{self, Mark};
 use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow};
-use crate::store::{Tx, payments, refunds};
+use crate::store::{Tx, orders, payments, refunds};
 
 /// Findings that are written in one transaction.
 const BATCH: usize = 500;
@@ -186,10 +186,6 @@ impl<'a> Findings<'a> {
         let bill = self.bill;
         let mark = Mark { bill: bill.id, line: line(found.place), day: &bill.period };
         let (merchant, now) = (bill.merchant_id, gateway.store.now());
-        rows::speaks_for(tx.sql(), bill, found.place, found.subject).await?;
-        if !marks::set(tx.sql(), merchant, found.subject, mark, now).await? {
-            return Ok(());
-        }
         let (order, kind, mut data): (OrderId, _, _) = match found.subject {
             Subject::Payment(id) => {
                 let row = payments::must(tx.sql(), merchant, id).await?;
@@ -201,6 +197,11 @@ impl<'a> Findings<'a> {
                 (row.order_id, "refund.reconciled", data)
             }
         };
+        orders::lock(tx.sql(), merchant, order).await?;
+        rows::speaks_for(tx.sql(), bill, found.place, found.subject).await?;
+        if !marks::set(tx.sql(), merchant, found.subject, mark, now).await? {
+            return Ok(());
+        }
         data["order_id"] = json!(order);
         data["bill_id"] = json!(mark.bill);
         data["line"] = json!(mark.line);

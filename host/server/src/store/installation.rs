@@ -1,0 +1,20 @@
+//! What all gateways on the database have in common.
+
+use sqlx::AnyConnection;
+
+use super::StoreError;
+
+const WITNESS: &str = "SELECT witness FROM installation WHERE id = 'this'";
+const KEEP_WITNESS: &str = "INSERT INTO installation (id, witness) VALUES ('this', $1)";
+
+/// What was sealed at the first start.
+pub async fn witness(sql: &mut AnyConnection) -> Result<Option<Vec<u8>>, StoreError> {
+    let row: Option<(Vec<u8>,)> = sqlx::query_as(WITNESS).fetch_optional(sql).await?;
+    Ok(row.map(|(witness,)| witness))
+}
+
+/// Keeps what is sealed at the first start.
+pub async fn keep_witness(sql: &mut AnyConnection, witness: &[u8]) -> Result<(), StoreError> {
+    sqlx::query(KEEP_WITNESS).bind(witness).execute(sql).await?;
+    Ok(())
+}
