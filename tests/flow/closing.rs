@@ -7,7 +7,7 @@ use tollgate_tests::{Setup, World};
 /// An order's time is over, and the job that ends it is due.
 async fn run_out(world: &World, order: &Value) {
     let id = order["order_id"].as_str().unwrap_or_else(|| text(order, "id"));
-    let past = "CAST(unixepoch('subsec') * 1000000 AS INTEGER) - 1000";
+    let past = world.now() - 1_000;
     world.write(&format!("UPDATE orders SET expires_at = {past} WHERE id = '{id}'")).await;
     world.make_due("end_order").await;
 }

@@ -1,5 +1,6 @@
 //! The gateway from outside: orders, payments, messages, refunds and bills over HTTP, with a simulated provider on the
-//! other side of real sockets, real plugins in the sandbox, and a database in a file.
+//! other side of real sockets, real plugins in the sandbox, and a database of
+//! either engine.
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
@@ -11,11 +12,14 @@ mod crowds;
 mod forgeries;
 mod lists;
 mod messages;
+mod postgres;
 mod products;
 mod reconciliation;
 mod refunds;
+mod replicas;
 mod replies;
 mod shapes;
 mod silence;
+mod statements;
 mod vectors;
 mod webhooks;

@@ -1,11 +1,71 @@
-//! The gateway's database as it lies in its file: every row of every table, and the clock of its jobs.
+//! The gateway's database from beside it: every row of every table, and the clock of its jobs; on either engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
 
+use tollgate::store::{Clock, SystemClock};
+
+use crate::postgres::Database as ServerDatabase;
 use crate::{World, until};
+
+/// Which engine the tests run on: `sqlite`, or `postgres`.
+const ENGINE: &str = "TOLLGATE_TEST_DATABASE";
+
+/// Where a world's gateway keeps its rows.
+#[derive(Debug)]
+pub enum Storage {
+    /// In a file of the data folder.
+    File,
+    /// In a database of the tests' server.
+    Server(ServerDatabase),
+    /// In such a database, to which the gateway has another way, by this address.
+    Behind(ServerDatabase, String),
+    /// In a database of a server of the test's own.
+    Own(String),
+}
+
+impl Storage {
+    /// A new one on the engine that the tests run on.
+    ///
+    /// # Panics
+    /// If there is no such engine.
+    pub async fn new() -> Storage {
+        match std::env::var(ENGINE).as_deref() {
+            Err(_) | Ok("sqlite") => Storage::File,
+            Ok("postgres") => Storage::Server(ServerDatabase::new().await),
+            Ok(other) => panic!("{ENGINE}: there is no engine {other}"),
+        }
+    }
+
+    /// Its address, if it is no file.
+    pub fn url(&self) -> Option<String> {
+        match self {
+            Storage::File => None,
+            Storage::Server(database) => Some(database.url()),
+            Storage::Behind(_, url) | Storage::Own(url) => Some(url.clone()),
+        }
+    }
+
+    async fn connect(&self, data: &Path) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        let url = match self {
+            Storage::Server(database) | Storage::Behind(database, _) => database.url(),
+            Storage::Own(url) => url.clone(),
+            Storage::File => {
+                let file = data.join("tollgate.db");
+                let mut sql =
+                    AnyConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+                let patience =
+                    format!("PRAGMA busy_timeout = {}", crate::wait::PATIENCE.as_millis());
+                sql.execute(AssertSqlSafe(patience)).await.unwrap();
+                return sql;
+            }
+        };
+        AnyConnection::connect(&url).await.unwrap()
+    }
+}
 
 /// A far time, in microseconds: nothing is due before it.
 const NEVER: i64 = 4_000_000_000_000_000;
@@ -34,34 +94,42 @@ impl Dump {
 }
 
 impl World {
-    /// A connection to the gateway's file.
-    pub async fn db(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new()
-            .filename(self.data().join("tollgate.db"))
-            .busy_timeout(crate::wait::PATIENCE)
-            .disable_statement_logging();
-        SqliteConnection::connect_with(&options).await.unwrap()
+    /// A connection to the gateway's database.
+    pub async fn db(&self) -> AnyConnection {
+        self.storage.connect(&self.data()).await
     }
 
-    /// Every row of every table, now.
+    /// Every row of every table, now. The marks of transactions are no facts: they are left out.
     pub async fn dump(&self) -> Dump {
         let mut db = self.db().await;
+        let on_server = !matches!(self.storage, Storage::File);
         // One transaction, so that all tables are of the same moment.
-        db.execute("BEGIN").await.unwrap();
-        let tables =
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let (begin, tables) = if on_server {
+            let tables = "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = 'public'";
+            ("BEGIN ISOLATION LEVEL REPEATABLE READ", tables)
+        } else {
+            (
+                "BEGIN",
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            )
+        };
+        db.execute(begin).await.unwrap();
         let mut dump = BTreeMap::new();
         for table in strings(&mut db, tables).await {
-            let columns =
-                strings(&mut db, &format!("SELECT name FROM pragma_table_info('{table}')")).await;
-            let pairs: Vec<_> =
-                columns.iter().map(|name| format!("'{name}', quote(\"{name}\")")).collect();
-            let rows = format!(
-                "SELECT json_object({}) AS row FROM \"{table}\" ORDER BY row",
-                pairs.join(", ")
-            );
-            let rows = strings(&mut db, &rows).await;
-            dump.insert(table, rows);
+            let rows = if on_server {
+                format!("SELECT CAST(to_jsonb(r) AS TEXT) AS row FROM \"{table}\" r ORDER BY row")
+            } else {
+                let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+                let columns = strings(&mut db, &columns).await;
+                let pairs: Vec<_> =
+                    columns.iter().map(|name| format!("'{name}', quote(\"{name}\")")).collect();
+                let object = pairs.join(", ");
+                format!("SELECT json_object({object}) AS row FROM \"{table}\" ORDER BY row")
+            };
+            if table != "commits" {
+                let rows = strings(&mut db, &rows).await;
+                dump.insert(table, rows);
+            }
         }
         db.close().await.unwrap();
         Dump(dump)
@@ -82,11 +150,21 @@ impl World {
         db.close().await.unwrap();
     }
 
+    /// The time, in microseconds. Gateway, database and tests are on one machine.
+    pub fn now(&self) -> i64 {
+        SystemClock.now().0
+    }
+
     /// Waits until no job is due or running.
     pub async fn idle(&self) {
-        let busy = "SELECT CAST(count(*) AS TEXT) FROM jobs WHERE leased_until > 0 \
-                    OR due_at <= CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
-        until("jobs at rest", async || (self.select(busy).await == ["0"]).then_some(())).await;
+        until("jobs at rest", async || {
+            let now = self.now();
+            let busy = format!(
+                "SELECT CAST(count(*) AS TEXT) FROM jobs WHERE leased_until > 0 OR due_at <= {now}"
+            );
+            (self.select(&busy).await == ["0"]).then_some(())
+        })
+        .await;
     }
 
     /// Lets running jobs end and makes no other due: what happens now, a test has done.
@@ -116,7 +194,7 @@ impl World {
     }
 }
 
-async fn strings(db: &mut SqliteConnection, sql: &str) -> Vec<String> {
+async fn strings(db: &mut AnyConnection, sql: &str) -> Vec<String> {
     let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(db).await.unwrap();
     rows.iter().map(|row| row.get::<String, _>(0)).collect()
 }

@@ -14,6 +14,7 @@
 pub mod database;
 pub mod payer;
 pub mod place;
+pub mod postgres;
 pub mod provider;
 pub mod receiver;
 pub mod reply;

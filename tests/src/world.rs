@@ -6,10 +6,12 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use tollgate::config::{Config, Given, GivenLimits, GivenWebhooks};
+use tollgate::config::{Config, Given, GivenDatabase, GivenLimits, GivenWebhooks, KeySource};
 use tollgate::server::{self, Running};
 use tollgate_simulator::{Config as SimulatorConfig, Simulator};
 
+use crate::database::Storage;
+use crate::shop::number;
 use crate::{Reply, place};
 
 /// Keys and compiled components are made by whoever comes first; the others wait for them.
@@ -56,6 +58,8 @@ pub struct World {
     pub key: String,
     /// The gateway's folder.
     pub folder: TempDir,
+    /// Its database.
+    pub storage: Storage,
     setup: Setup,
 }
 
@@ -67,6 +71,11 @@ impl World {
 
     /// A world that differs.
     pub async fn with(setup: Setup) -> World {
+        World::on(Storage::new().await, setup).await
+    }
+
+    /// A world on a database of the test's own.
+    pub async fn on(storage: Storage, setup: Setup) -> World {
         let folder = tempfile::tempdir().unwrap();
         let first = FIRST.lock().await;
         let simulator = SimulatorConfig {
@@ -77,13 +86,13 @@ impl World {
             ..SimulatorConfig::default()
         };
         let simulator = Simulator::start(simulator).await.unwrap();
-        let gateway =
-            server::start(configured(&setup, folder.path().join("data"), None)).await.unwrap();
+        let data = folder.path().join("data");
+        let gateway = server::start(configured(&setup, data, storage.url(), None)).await.unwrap();
         drop(first);
         let client =
             reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         let (url, key) = (gateway.url.clone(), gateway.api_key.clone().unwrap());
-        World { simulator, gateway: Some(gateway), client, url, key, folder, setup }
+        World { simulator, gateway: Some(gateway), client, url, key, folder, storage, setup }
     }
 
     /// Where the gateway keeps everything.
@@ -95,8 +104,16 @@ impl World {
     pub async fn restart(&mut self) {
         self.stop_gateway().await;
         let listen = self.url.strip_prefix("http://").unwrap().to_owned();
-        let config = configured(&self.setup, self.data(), Some(listen));
+        let config = configured(&self.setup, self.data(), self.storage.url(), Some(listen));
         self.gateway = Some(server::start(config).await.unwrap());
+    }
+
+    /// Starts one more gateway on the same database, with the same key; none on an engine that takes but one.
+    pub async fn replica(&self) -> Option<Running> {
+        let url = self.storage.url()?;
+        let data = self.folder.path().join(number("replica"));
+        let config = alone(data, &url, self.data().join("sealing.key"));
+        Some(server::start(config).await.unwrap())
     }
 
     /// Stops the gateway alone.
@@ -120,6 +137,12 @@ impl World {
     /// A request with a JSON body to the gateway, with the merchant's key.
     pub async fn post(&self, path: &str, body: Value) -> Reply {
         self.post_text(path, &body.to_string()).await
+    }
+
+    /// The same to another gateway on the same database.
+    pub async fn post_at(&self, url: &str, path: &str, body: Value) -> Reply {
+        let request = self.client.post(format!("{url}{path}")).bearer_auth(&self.key);
+        Reply::of(request.json(&body).send().await.unwrap()).await
     }
 
     /// A request with a body to the gateway that may be no JSON at all.
@@ -174,8 +197,15 @@ impl World {
     }
 }
 
-fn configured(setup: &Setup, data: PathBuf, listen: Option<String>) -> Config {
+fn configured(
+    setup: &Setup,
+    data: PathBuf,
+    database: Option<String>,
+    listen: Option<String>,
+) -> Config {
     let given = Given {
+        database: database
+            .map(|url| GivenDatabase { url: Some(url.into()), ..GivenDatabase::default() }),
         listen: listen.or(Some("127.0.0.1:0".to_owned())),
         data: Some(data),
         plugins: Some(setup.plugins.clone().unwrap_or_else(place::plugins)),
@@ -191,5 +221,12 @@ fn configured(setup: &Setup, data: PathBuf, listen: Option<String>) -> Config {
     };
     let mut config = Config::check(given).unwrap();
     config.folders.cache = place::shared("compiled");
+    config
+}
+
+/// The settings of a gateway that a test starts by itself, on a server.
+pub fn alone(data: PathBuf, database: &str, key: PathBuf) -> Config {
+    let mut config = configured(&Setup::default(), data, Some(database.to_owned()), None);
+    config.key = KeySource::File(key);
     config
 }

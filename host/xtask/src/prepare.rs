@@ -1,6 +1,6 @@
 //! What the chores need beside a Rust toolchain: found, installed where that is possible, and else named in one line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
@@ -54,12 +54,7 @@ fn node() -> anyhow::Result<()> {
         return Ok(());
     }
     if may_install() {
-        eprintln!("xtask: installing the packages nodejs and npm");
-        let mut update = Command::new("apt-get");
-        process::run("apt-get update", update.arg("update").stdout(Stdio::null()))?;
-        let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--no-install-recommends", "nodejs", "npm"]);
-        process::run("apt-get install", install.stdout(Stdio::null()))?;
+        install(&["nodejs", "npm"])?;
     }
     if node_major().is_none_or(|major| major < NODE_MAJOR_MIN) || !answers("npm", &["--version"]) {
         bail!("missing: Node.js {NODE_MAJOR_MIN} or newer with npm, for the suite interop");
@@ -71,6 +66,42 @@ fn node_major() -> Option<u32> {
     let output = Command::new("node").arg("--version").output().ok()?;
     let version = String::from_utf8(output.stdout).ok()?;
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// Sees to it that tests can start a PostgreSQL server: its programs, from the distribution's packages if we may.
+pub fn postgres() -> anyhow::Result<()> {
+    if has_postgres() {
+        return Ok(());
+    }
+    if may_install() {
+        install(&["postgresql"])?;
+    }
+    if !has_postgres() {
+        bail!(
+            "missing: PostgreSQL's programs initdb, postgres and pg_isready, for flow on postgres"
+        );
+    }
+    Ok(())
+}
+
+/// Where the tests look: the search path, and Debian's folders.
+fn has_postgres() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    let programs = ["initdb", "postgres", "pg_isready"];
+    folders.iter().any(|folder| programs.iter().all(|name| folder.join(name).is_file()))
+}
+
+fn install(packages: &[&str]) -> anyhow::Result<()> {
+    eprintln!("xtask: installing the packages {}", packages.join(" and "));
+    let mut update = Command::new("apt-get");
+    process::run("apt-get update", update.arg("update").stdout(Stdio::null()))?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
+    process::run("apt-get install", install.stdout(Stdio::null()))
 }
 
 /// Packages are installed by root on a system that has apt, and by nobody else.

@@ -131,10 +131,25 @@ fn unit(runner: &mut Runner) -> anyhow::Result<Counts> {
     Ok(counts)
 }
 
-/// The integration binary: a gateway over real sockets, files and components, and a simulated provider on the other side.
+/// The integration binary: a gateway over real sockets, files and components, and a simulated provider on the other side;
+/// once on each database engine.
 fn flow(runner: &mut Runner) -> anyhow::Result<Counts> {
     runner.prepare_programs()?;
-    runner.cargo_test(&["--workspace", "--test", "flow", "--no-fail-fast"])
+    let suite = ["--workspace", "--test", "flow", "--no-fail-fast"];
+    runner.say("-- on sqlite");
+    let sqlite = [&suite[..], &["--", "--skip", "postgres::"]].concat();
+    let mut counts = runner.cargo_test_on("sqlite", &sqlite)?;
+    match prepare::postgres() {
+        Ok(()) => {
+            runner.say("-- on postgres");
+            counts.add(runner.cargo_test_on("postgres", &suite)?);
+        }
+        Err(missing) => {
+            runner.say(&format!("xtask: {missing:#}"));
+            counts.skipped += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// Plugins that misbehave, keys that must not show up anywhere, files that somebody altered.
@@ -207,7 +222,13 @@ impl Runner {
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> anyhow::Result<Counts> {
+        self.cargo_test_on("sqlite", arguments)
+    }
+
+    /// Runs tests on a database engine.
+    fn cargo_test_on(&self, engine: &str, arguments: &[&str]) -> anyhow::Result<Counts> {
         let mut command = cargo();
+        command.env("TOLLGATE_TEST_DATABASE", engine);
         command.arg("test").args(arguments).current_dir(&self.workspace.root);
         self.count("cargo test", &mut command, cargo_counts)
     }
