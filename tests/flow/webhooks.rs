@@ -117,6 +117,25 @@ async fn what_a_receiver_answers_is_kept_and_none_of_it_is_followed() {
     assert_eq!(receiver.got_until(5).await[4].id, got[0].id);
 }
 
+/// A call of the silent one lasts as long as a test's patience: who waited for it would fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_never_answers_holds_up_no_other() {
+    let world = World::start().await;
+    // Connections come about, and nobody reads from them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let dead = world.endpoint(&url, &["order.created"]).await;
+    let receiver = Receiver::start().await;
+    world.endpoint(&receiver.url, &["order.created"]).await;
+    for _ in 0..12 {
+        world.order(100).await;
+    }
+    receiver.got_until(12).await;
+    let waiting = world.deliveries(&dead).await;
+    assert!(waiting.iter().all(|one| one["state"] == "pending"), "{waiting:?}");
+    assert_eq!(waiting.len(), 12);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_is_gone_is_disabled_until_the_shop_enables_it() {
     let world = World::start().await;

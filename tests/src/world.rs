@@ -211,7 +211,7 @@ fn configured(
         plugins: Some(setup.plugins.clone().unwrap_or_else(place::plugins)),
         simulators: Some(true),
         bills_at_once: Some(setup.bills_at_once),
-        webhooks: Some(GivenWebhooks { allow_private: Some(true), timeout_ms: None }),
+        webhooks: Some(GivenWebhooks { allow_private: Some(true), timeout_ms: Some(30_000) }),
         limits: Some(GivenLimits {
             call_ms: Some(setup.call_ms),
             confirm_ms: Some(setup.confirm_ms),
