@@ -8,18 +8,18 @@ use base64::engine::general_purpose::STANDARD;
 use fast_qr::QRBuilder;
 use fast_qr::convert::svg::SvgBuilder;
 use tollgate_domain::money::{Currency, Money};
-use tollgate_domain::refund::RefundState;
 use tollgate_domain::time::Moment;
 
 use super::form::INPUT;
 use super::policy;
-use super::stand::{self, Ending};
+use super::stand::{self, Ending, Stage};
 use crate::api::problem::{Cause, Problem};
 use crate::flows::offers::Offer;
 use crate::flows::orders::{Details, OrderView};
 use crate::flows::payments::Action;
 use crate::flows::{FieldError, Flow, FlowError};
 use crate::store::payments::PaymentRow;
+use crate::store::refunds::RefundRow;
 
 /// A page as an answer.
 pub fn render(status: StatusCode, page: &impl Template, targets: &[String]) -> Response {
@@ -243,9 +243,36 @@ pub struct Outcome<'p> {
     tone: &'static str,
     heading: &'static str,
     text: &'static str,
-    lines: Vec<Line>,
+    refunds: Vec<RefundLine>,
     word: String,
     changing: bool,
+}
+
+/// A refund as its payer sees it.
+pub struct RefundLine {
+    label: &'static str,
+    help: &'static str,
+    amount: String,
+    reason: Option<String>,
+    since: String,
+}
+
+impl RefundLine {
+    fn of(row: &RefundRow) -> RefundLine {
+        let (label, help) = match Stage::of(row.state) {
+            Stage::OnItsWay => ("Refund on its way", "It goes back the way you paid."),
+            Stage::WithTheShop => ("Refund with the shop", "The shop has to do something first."),
+            Stage::Done => ("Refunded", "It may take some days to show in your account."),
+            Stage::Failed => ("Refund not possible", "The shop will contact you."),
+        };
+        RefundLine {
+            label,
+            help,
+            amount: money(row.amount, row.currency),
+            reason: row.reason.clone(),
+            since: seconds(row.updated_at),
+        }
+    }
 }
 
 impl<'p> Outcome<'p> {
@@ -263,27 +290,15 @@ impl<'p> Outcome<'p> {
                 "Nothing is owed. Go back to the shop to order again.",
             ),
         };
-        let refund = |refund: &crate::store::refunds::RefundRow| Line {
-            label: match refund.state {
-                RefundState::Succeeded => "Refunded",
-                RefundState::Failed => "Refund not possible: the shop will contact you",
-                RefundState::Requested
-                | RefundState::Pending
-                | RefundState::Unknown
-                | RefundState::NeedsAction => "Refund on its way",
-            }
-            .to_owned(),
-            amount: money(refund.amount, refund.currency),
-        };
         Ok(Outcome {
             bill: Bill::of(view)?,
             token: &view.order.token,
             tone,
             heading,
             text,
-            lines: view.refunds.iter().map(refund).collect(),
+            refunds: view.refunds.iter().map(RefundLine::of).collect(),
             word: stand::word(view, now),
-            changing: view.refunds.iter().any(|refund| refund.state.is_open()),
+            changing: view.refunds.iter().any(|refund| Stage::of(refund.state).may_change()),
         })
     }
 }

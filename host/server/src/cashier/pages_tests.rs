@@ -4,10 +4,10 @@ use super::*;
 use tollgate_domain::ids::AccountId;
 use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::PaymentState;
+use tollgate_domain::refund::RefundState;
 use tollgate_plugin::contract::Input;
 
 use crate::store::orders::OrderRow;
-use crate::store::refunds::RefundRow;
 
 const EVIL: &str = "\"><script>alert('1')</script>";
 const MADE: Moment = Moment(1_790_000_000_000_000);
@@ -201,16 +201,37 @@ fn a_page_about_the_end_says_how_it_ended() {
         assert!(!html.contains("data-status"), "nothing will change");
         assert!(html.contains("Back to the shop"));
     }
+}
+
+#[test]
+fn a_payer_reads_where_each_refund_stands() {
+    let mut view = view();
+    view.payments = vec![payment(PaymentState::Succeeded)];
+    let mut words_seen = std::collections::BTreeSet::new();
     for (state, words, changing) in [
+        (RefundState::Requested, "Refund on its way", true),
+        (RefundState::Pending, "Refund on its way", true),
         (RefundState::Unknown, "Refund on its way", true),
+        (RefundState::NeedsAction, "Refund with the shop", true),
         (RefundState::Succeeded, "Refunded", false),
         (RefundState::Failed, "Refund not possible", false),
     ] {
-        view.refunds = vec![refund(state)];
-        let html = page(&view, Ending::Refunded);
-        assert!(html.contains(words) && html.contains("3.00 CNY"), "{html}");
-        assert_eq!(html.contains("data-status"), changing, "{state}");
+        view.refunds = vec![RefundRow { reason: Some(EVIL.to_owned()), ..refund(state) }];
+        for ending in [Ending::Refunded, Ending::Paid, Ending::Closed, Ending::Expired] {
+            let html = Outcome::new(&view, ending, MADE).unwrap().render().unwrap();
+            assert_tame(&html);
+            assert!(html.contains(words) && html.contains("3.00 CNY"), "{state}: {html}");
+            assert!(html.contains("&#62;&#60;script") || html.contains("&gt;&lt;script"), "{html}");
+            assert!(html.contains("2026-09-21T14:13:20Z"), "since when: {html}");
+            assert_eq!(html.contains("data-status"), changing, "{state}");
+        }
+        // Each refund is told by itself, and the page knows when one of them has moved on.
+        view.refunds.push(refund(RefundState::Pending));
+        let html = Outcome::new(&view, Ending::Refunded, MADE).unwrap().render().unwrap();
+        assert_eq!(html.matches("3.00 CNY").count(), 2, "{html}");
+        words_seen.insert(crate::cashier::stand::word(&view, MADE));
     }
+    assert_eq!(words_seen.len(), 4, "one for each stage: {words_seen:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::PaymentState;
+use tollgate_domain::refund::RefundState;
 use tollgate_domain::time::Moment;
 
 use crate::flows::orders::OrderView;
@@ -32,6 +33,45 @@ pub enum Ending {
     Closed,
     /// Ended by time.
     Expired,
+}
+
+/// Where a refund stands for the payer, who need not know what we know not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Asked for; the provider has it, or will.
+    OnItsWay,
+    /// Somebody at the shop has to do something first.
+    WithTheShop,
+    /// The provider has given the money back.
+    Done,
+    /// It came to nothing.
+    Failed,
+}
+
+impl Stage {
+    /// Of a refund in this state.
+    pub fn of(state: RefundState) -> Stage {
+        match state {
+            RefundState::Requested | RefundState::Pending | RefundState::Unknown => Stage::OnItsWay,
+            RefundState::NeedsAction => Stage::WithTheShop,
+            RefundState::Succeeded => Stage::Done,
+            RefundState::Failed => Stage::Failed,
+        }
+    }
+
+    /// Whether it may still become another.
+    pub fn may_change(self) -> bool {
+        matches!(self, Stage::OnItsWay | Stage::WithTheShop)
+    }
+
+    fn letter(self) -> char {
+        match self {
+            Stage::OnItsWay => 'w',
+            Stage::WithTheShop => 's',
+            Stage::Done => 'd',
+            Stage::Failed => 'f',
+        }
+    }
 }
 
 /// How an order stands at `now`.
@@ -67,6 +107,7 @@ pub fn word(view: &OrderView, now: Moment) -> String {
         }
         Stand::Over(ending) => format!("{ending:?}").to_lowercase(),
     };
-    let settled = view.refunds.iter().filter(|refund| !refund.state.is_open()).count();
-    format!("{stand}-{}-{}-{settled}", view.payments.len(), view.refunds.len())
+    let stages: String =
+        view.refunds.iter().map(|refund| Stage::of(refund.state).letter()).collect();
+    format!("{stand}-{}-{stages}", view.payments.len())
 }
