@@ -10,6 +10,7 @@ mod cashier;
 mod closing;
 mod crowds;
 mod forgeries;
+mod idempotency;
 mod lists;
 mod messages;
 mod postgres;

@@ -51,6 +51,12 @@ impl Answers {
         reply.json
     }
 
+    async fn once(&mut self, world: &World, path: &str, key: &str, body: &Value) -> Value {
+        let reply = world.post_once(path, key, body).await;
+        self.0.push((format!("POST {path}"), format!("{:?} {}", reply.headers, reply.text)));
+        reply.json
+    }
+
     async fn post(&mut self, world: &World, path: &str, body: &str) -> Value {
         let reply = world.post_text(path, body).await;
         self.0.push((format!("POST {path}"), format!("{:?} {}", reply.headers, reply.text)));
@@ -100,10 +106,9 @@ async fn no_secret_byte_is_in_logs_files_or_answers() {
     let mut secrets = of_private_key(text(&credentials["secrets"], "app-private-key"));
     let sealing = std::fs::read_to_string(world.data().join("sealing.key")).unwrap();
     secrets.push(("sealing key", hex::decode(sealing.trim()).unwrap()));
-    // The merchant's own key is for the merchant: nobody else is told it.
-    let (needles, own) =
-        (Needles::of(&secrets), Needles::of(&[("API key", world.key.clone().into_bytes())]));
+    let needles = Needles::of(&secrets);
     let mut answers = Answers::default();
+    let own = own_keys(&world, &credentials, &mut answers).await;
 
     for body in wrong_accounts(&credentials) {
         let problem = answers.post(&world, "/v1/accounts", &body).await;
@@ -112,7 +117,8 @@ async fn no_secret_byte_is_in_logs_files_or_answers() {
             "{problem}"
         );
     }
-    let account = answers.post(&world, "/v1/accounts", &credentials.to_string()).await;
+    let account = answers.once(&world, "/v1/accounts", "canary-5", &credentials).await;
+    assert_eq!(answers.once(&world, "/v1/accounts", "canary-5", &credentials).await, account);
     let payment = live_through(&world, &account, &mut answers).await;
     wrong_messages(&world, &account, &payment, &mut answers).await;
     read_everything(&world, &mut answers).await;
@@ -134,6 +140,33 @@ async fn no_secret_byte_is_in_logs_files_or_answers() {
     let records = world.select("SELECT record FROM exchanges").await.concat();
     assert!(records.contains("alipay.trade.query") && records.contains("alipay.trade.refund"));
     needles.absent("the records of exchanges", records);
+}
+
+/// Attack 21: API keys, which are told once to who made them and to nobody else: the first one, one that is made and told
+/// again under an idempotency key, the one that replaces it, and a guess. An account under an idempotency key, too.
+async fn own_keys(world: &World, credentials: &Value, answers: &mut Answers) -> Needles {
+    let body = json!({ "name": "till", "scopes": ["read"] });
+    let made = world.post_once("/v1/keys", "canary-1", &body).await;
+    assert_eq!(world.post_once("/v1/keys", "canary-1", &body).await.text, made.text);
+    let rotate = format!("/v1/keys/{}/rotate", text(&made.json, "id"));
+    let next = world.post_once(&rotate, "canary-2", &json!({})).await.ok();
+    let guess = "tgk_guessguessguessguess";
+    let (made, next) = (text(&made.json, "key"), text(&next, "key"));
+    for key in [made, next, guess] {
+        for (method, path) in [("GET", "/v1/orders"), ("POST", "/v1/orders"), ("GET", "/v1/keys")] {
+            let headers = [("idempotency-key", "canary-3")];
+            let reply = world.ask((method, path), key, &headers, &json!({ "number": key })).await;
+            answers
+                .0
+                .push((format!("{method} {path}"), format!("{:?} {}", reply.headers, reply.text)));
+        }
+    }
+    let wrong = json!({ "secrets": credentials["secrets"] });
+    answers.once(world, "/v1/accounts", "canary-4", &wrong).await;
+    answers.get(world, "/v1/keys").await;
+    let keys = [world.key.as_str(), made, next, guess].map(|key| key.as_bytes().to_vec());
+    let [first, made, next, guess] = keys;
+    Needles::of(&[("API key", first), ("second key", made), ("third key", next), ("guess", guess)])
 }
 
 /// Pay, return, notification, query, refund, bill.
@@ -188,6 +221,7 @@ async fn read_everything(world: &World, answers: &mut Answers) {
         "/v1/bills",
         "/v1/reconciliations",
         "/v1/events?limit=100",
+        "/v1/keys",
         "/openapi.json",
         "/healthz",
         "/readyz",

@@ -131,6 +131,7 @@ fn gateway(
             bills: folder.join("bills"),
             call_limit: Duration::from_secs(10),
             confirm_limit: Duration::from_secs(3),
+            answers_kept: Duration::from_secs(86_400),
             simulators: false,
             bills_at_once: false,
             private_webhooks: false,
@@ -142,7 +143,7 @@ fn gateway(
 }
 
 async fn owners(gateway: &Gateway) -> Vec<Owner> {
-    let (first, _) = merchants::first_start(gateway).await.unwrap().unwrap();
+    let first = merchants::first_start(gateway).await.unwrap().unwrap().row.id;
     let second: MerchantId = gateway.chance.id(START);
     let statement =
         format!("INSERT INTO merchants (id, name, created_at) VALUES ('{second}', 'Second', 0)");
@@ -169,7 +170,7 @@ async fn owners(gateway: &Gateway) -> Vec<Owner> {
             origins: BTreeMap::new(),
             fee: None,
         };
-        let row = accounts::create(gateway, merchant, new).await.unwrap();
+        let row = accounts::create(gateway, merchant, new, None).await.unwrap();
         owners.push(Owner { merchant, account: row.id });
     }
     owners

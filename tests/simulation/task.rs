@@ -136,7 +136,7 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
                 payer_id: None,
                 inputs: Default::default(),
             };
-            let started = payments::start(&gateway, merchant, order, new).await;
+            let started = payments::start(&gateway, merchant, order, new, None).await;
             told(started.map(|row| Some(Told::Payment(row.id))))
         }
         What::Close(order) => told(orders::close(&gateway, merchant, order).await.map(|_| None)),

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
 pub mod database;
+pub mod merchant;
 pub mod payer;
 pub mod place;
 pub mod postgres;

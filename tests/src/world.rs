@@ -175,18 +175,6 @@ impl World {
         self.post("/v1/accounts", self.credentials("account")).await.ok()
     }
 
-    /// A second merchant's key. The gateway's API makes none: this is what an operator would write.
-    pub async fn another_merchant(&self) -> String {
-        let key = format!("tgk_{}", "another".repeat(6));
-        let id = format!("mer_{}", "7".repeat(32));
-        let hash =
-            hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes()));
-        self.write(&format!("INSERT INTO merchants VALUES ('{id}', 'another', 0)")).await;
-        let row = format!("('key_{}', '{id}', '{hash}', 'tgk_anot', 0)", "7".repeat(32));
-        self.write(&format!("INSERT INTO api_keys VALUES {row}")).await;
-        key
-    }
-
     /// Makes the provider misbehave at one call: see the simulator's README.
     pub async fn fault(&self, on: &str, verb: &str, more: Value) {
         let mut rule = json!({ "on": on, "verb": verb });

@@ -12,6 +12,7 @@ pub mod order;
 pub mod payment;
 pub mod refund;
 pub mod schedule;
+pub mod scope;
 pub mod time;
 
 /// A word that is no state of what it was read for.

@@ -9,9 +9,13 @@ pub mod body;
 pub mod caller;
 pub mod deliveries;
 pub mod document;
+pub mod door;
 pub mod endpoints;
 pub mod events;
 pub mod health;
+pub mod keys;
+pub mod limits;
+pub mod once;
 pub mod orders;
 pub mod page;
 pub mod payments;
@@ -69,6 +73,10 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::get))
         .routes(routes!(deliveries::replay))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::get))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
         .routes(routes!(providers::notified, providers::notified_by_get))
         .routes(routes!(providers::posted_back, providers::returned))
         .routes(routes!(cashier::show, cashier::choose))

@@ -117,7 +117,7 @@ async fn pay(
     surface: &str,
 ) -> Flow<Response> {
     let (merchant, order) = (view.order.merchant_id, view.order.id);
-    match payments::start(gateway, merchant, order, new).await {
+    match payments::start(gateway, merchant, order, new, None).await {
         Ok(row) => forward(gateway, view, &row).await,
         // The page as it stands now says what is in the way: paid meanwhile, over, or a payment that is open.
         Err(FlowError::Conflict { .. }) => Ok(back_to(view)),

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod database;
+mod key;
+mod merchant;
+mod reseal;
 mod serve;
 
 use std::path::PathBuf;
@@ -11,7 +15,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "tollgate", version)]
 struct Cli {
-    /// Tell errors as JSON, on standard error.
+    /// Answer as JSON on standard output, and tell errors as JSON on standard error.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -22,6 +26,18 @@ struct Cli {
 enum Command {
     /// Run the gateway until it is told to stop. Says in one line of JSON when it is ready.
     Serve(serve::Serve),
+    /// Make and change merchants, beside a gateway that may be running.
+    #[command(subcommand)]
+    Merchant(merchant::Merchant),
+    /// Make, replace and end API keys, beside a gateway that may be running.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Put whatever lies sealed in the database under the sealing key of now: once every replica runs with it and with the
+    /// key before it as key.also, which is not needed afterwards.
+    Reseal {
+        #[command(flatten)]
+        database: database::Database,
+    },
     /// Print the OpenAPI document.
     Openapi,
     /// Compile one component: the gateway starts itself with it, so that a compiler that goes astray takes no
@@ -40,6 +56,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Serve(serve) => serve::run(serve),
+        Command::Merchant(merchant) => merchant::run(merchant, cli.json),
+        Command::Key(key) => key::run(key, cli.json),
+        Command::Reseal { database } => reseal::run(database, cli.json),
         Command::Openapi => print(crate::api::document::text()),
         Command::CompilePlugin { component, out } => {
             tollgate_plugin::compile_child_main(&component, &out).map_err(anyhow::Error::from)
@@ -55,6 +74,11 @@ pub fn main() -> ExitCode {
         eprintln!("tollgate: {line}");
     }
     ExitCode::FAILURE
+}
+
+/// Prints what a command came to, for programs or for people.
+fn say(as_json: bool, json: &serde_json::Value, text: &str) -> anyhow::Result<()> {
+    if as_json { print(&json.to_string()) } else { print(text) }
 }
 
 /// Prints a line to standard output. A reader that went away is no mistake of ours.

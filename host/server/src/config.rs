@@ -4,6 +4,7 @@ mod database;
 pub mod given;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub struct Config {
     pub database: Database,
     /// Where the key comes from that seals secrets.
     pub key: KeySource,
+    /// Where another key comes from that opens what it sealed, while the first takes its place.
+    pub also: Option<KeySource>,
     /// Limits.
     pub limits: Limits,
     /// How merchants are told of events.
@@ -88,6 +91,21 @@ pub struct Limits {
     pub confirm: Duration,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
+    /// How many requests are worked on at a time.
+    pub in_flight: usize,
+    /// How often may be asked.
+    pub rates: Rates,
+    /// How long an answer under an idempotency key is kept.
+    pub answers_kept: Duration,
+}
+
+/// How often, where nothing else is said for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// Requests a second of one key; as many may come at once.
+    pub per_second: NonZeroU32,
+    /// Wrong keys a minute from one address; as many may come at once.
+    pub wrong_a_minute: NonZeroU32,
 }
 
 /// How merchants are told of events.
@@ -113,7 +131,10 @@ impl Config {
         let public_url = public_url(given.public_url.as_deref(), listen, &mut errors);
         let folders = folders(&given, &mut errors);
         let database = database::check(given.database, &folders.data, &mut errors);
-        let key = key_source(given.key, &folders, &mut errors);
+        let mut key = given.key.unwrap_or_default();
+        let also = key.also.take().map(|also| also_source(*also, &mut errors));
+        let key = key_source("key", key, &mut errors)
+            .unwrap_or_else(|| KeySource::File(folders.data.join("sealing.key")));
         let limits = limits(given.limits.unwrap_or_default(), &mut errors);
         let webhooks = webhooks(given.webhooks.unwrap_or_default(), &mut errors);
         let simulators = given.simulators.unwrap_or(false);
@@ -128,6 +149,7 @@ impl Config {
                 folders,
                 database,
                 key,
+                also,
                 limits,
                 webhooks,
                 simulators,
@@ -196,29 +218,34 @@ fn folders(given: &Given, errors: &mut Vec<ConfigError>) -> Folders {
     Folders { data, plugins, make_plugins, cache }
 }
 
-fn key_source(
-    given: Option<GivenKey>,
-    folders: &Folders,
-    errors: &mut Vec<ConfigError>,
-) -> KeySource {
-    let given = given.unwrap_or_default();
-    let default = || KeySource::File(folders.data.join("sealing.key"));
+/// The one place that a key is said to come from; none: nothing is said.
+fn key_source(setting: &str, given: GivenKey, errors: &mut Vec<ConfigError>) -> Option<KeySource> {
     match (given.file, given.value, given.command) {
-        (None, None, None) => default(),
-        (Some(file), None, None) => KeySource::File(file),
-        (None, Some(value), None) => KeySource::Given(value),
+        (None, None, None) => None,
+        (Some(file), None, None) => Some(KeySource::File(file)),
+        (None, Some(value), None) => Some(KeySource::Given(value)),
         (None, None, Some(command)) => {
             if command.first().is_none_or(String::is_empty) {
-                errors.push(ConfigError::new("key.command", "must name a program"));
+                errors.push(ConfigError::new(format!("{setting}.command"), "must name a program"));
             }
-            KeySource::Command(command)
+            Some(KeySource::Command(command))
         }
         _ => {
-            let rule = "must come from one place: key.file, key.command or TOLLGATE_SEALING_KEY";
-            errors.push(ConfigError::new("key", rule));
-            default()
+            let rule = "must come from one place: file, command or TOLLGATE_SEALING_KEY";
+            errors.push(ConfigError::new(setting, rule));
+            None
         }
     }
+}
+
+fn also_source(given: GivenKey, errors: &mut Vec<ConfigError>) -> KeySource {
+    if given.also.is_some() {
+        errors.push(ConfigError::new("key.also.also", "two keys open, no more"));
+    }
+    key_source("key.also", given, errors).unwrap_or_else(|| {
+        errors.push(ConfigError::new("key.also", "must say file or command"));
+        KeySource::Command(Vec::new())
+    })
 }
 
 fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
@@ -228,10 +255,20 @@ fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
     let call = number("limits.call_ms", given.call_ms, 10_000, 100..=60_000);
     let confirm = number("limits.confirm_ms", given.confirm_ms, 3_000, 100..=10_000);
     let body = number("limits.body_bytes", given.body_bytes, 1 << 20, 1 << 10..=16 << 20);
+    let in_flight = number("limits.in_flight", given.in_flight, 1_024, 1..=100_000);
+    let per_second = number("limits.per_second", given.per_second, 1_000, 1..=1_000_000);
+    let wrong = given.wrong_keys_a_minute;
+    let wrong = number("limits.wrong_keys_a_minute", wrong, 60, 1..=1_000_000);
+    let answers = number("limits.answers_kept_h", given.answers_kept_h, 24, 24..=168);
+    let count =
+        |value: u64| u32::try_from(value).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     Limits {
         call: Duration::from_millis(call),
         confirm: Duration::from_millis(confirm),
         body_bytes: usize::try_from(body).unwrap_or(1 << 20),
+        in_flight: usize::try_from(in_flight).unwrap_or(1_024),
+        rates: Rates { per_second: count(per_second), wrong_a_minute: count(wrong) },
+        answers_kept: Duration::from_secs(answers * 3_600),
     }
 }
 

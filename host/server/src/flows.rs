@@ -9,7 +9,9 @@ pub mod deliveries;
 pub mod due;
 pub mod endpoints;
 pub mod facts;
+pub mod idempotency;
 pub mod installation;
+pub mod keys;
 pub mod learn;
 pub mod merchants;
 pub mod notices;
@@ -20,6 +22,7 @@ pub mod payments;
 pub mod query;
 pub mod reconcile;
 pub mod refunds;
+pub mod reseal;
 
 use serde::{Deserialize, Serialize};
 

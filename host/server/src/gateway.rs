@@ -27,6 +27,8 @@ pub struct Settings {
     pub call_limit: Duration,
     /// How long a provider that notifies us waits for the confirming query.
     pub confirm_limit: Duration,
+    /// How long an answer under an idempotency key is kept.
+    pub answers_kept: Duration,
     /// Whether a simulator on this machine may stand for a provider.
     pub simulators: bool,
     /// A day's bill may be fetched before its time, where the provider has it: for simulators.

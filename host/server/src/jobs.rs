@@ -1,5 +1,7 @@
 //! The worker: claims due jobs, runs a few at a time, and sleeps until the next one is due or somebody rings.
 
+pub mod sweep;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

@@ -18,15 +18,24 @@ pub enum SealError {
     Broken,
 }
 
-/// Seals and opens what must not lie in the database in the clear.
-pub struct Sealer(LessSafeKey);
+/// Seals and opens what must not lie in the database in the clear. While a key is replaced there are two: one seals, and
+/// both open.
+pub struct Sealer {
+    seals: LessSafeKey,
+    opens_too: Option<LessSafeKey>,
+}
 
 impl Sealer {
     /// From 32 bytes.
     pub fn new(key: &[u8]) -> Result<Sealer, SealError> {
         let key = UnboundKey::new(&AES_256_GCM, key)
             .map_err(|_| SealError::Key("must be 32 bytes, written as 64 hex digits".to_owned()))?;
-        Ok(Sealer(LessSafeKey::new(key)))
+        Ok(Sealer { seals: LessSafeKey::new(key), opens_too: None })
+    }
+
+    /// The same, which also opens what another one's key has sealed.
+    pub fn and(self, also: Sealer) -> Sealer {
+        Sealer { opens_too: Some(also.seals), ..self }
     }
 
     /// From a file of 64 hex digits, made on the first start and readable by its owner alone.
@@ -50,7 +59,7 @@ impl Sealer {
     pub fn seal(&self, owner: &str, plain: &[u8], chance: &Chance) -> Result<Vec<u8>, SealError> {
         let nonce = chance.bytes::<NONCE_LEN>();
         let mut bytes = plain.to_vec();
-        self.0
+        self.seals
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(owner.as_bytes()),
@@ -62,17 +71,40 @@ impl Sealer {
 
     /// What was sealed for `owner`.
     pub fn open(&self, owner: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError::Broken)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Broken)?;
-        let mut bytes = Zeroizing::new(bytes.to_vec());
-        let length = self
-            .0
-            .open_in_place(nonce, Aad::from(owner.as_bytes()), &mut bytes)
-            .map_err(|_| SealError::Broken)?
-            .len();
-        bytes.truncate(length);
-        Ok(bytes)
+        let keys = std::iter::once(&self.seals).chain(&self.opens_too);
+        let opened = keys.map(|key| open_with(key, owner, sealed)).find(Result::is_ok);
+        opened.unwrap_or(Err(SealError::Broken))
     }
+
+    /// The same under the key that seals now; none: it is under that one already.
+    pub fn reseal(
+        &self,
+        owner: &str,
+        sealed: &[u8],
+        chance: &Chance,
+    ) -> Result<Option<Vec<u8>>, SealError> {
+        if open_with(&self.seals, owner, sealed).is_ok() {
+            return Ok(None);
+        }
+        let plain = self.open(owner, sealed)?;
+        self.seal(owner, &plain, chance).map(Some)
+    }
+}
+
+fn open_with(
+    key: &LessSafeKey,
+    owner: &str,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError::Broken)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Broken)?;
+    let mut bytes = Zeroizing::new(bytes.to_vec());
+    let length = key
+        .open_in_place(nonce, Aad::from(owner.as_bytes()), &mut bytes)
+        .map_err(|_| SealError::Broken)?
+        .len();
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -103,5 +135,20 @@ mod tests {
             assert!(sealer.open("acc_1", &altered).is_err(), "byte {at}");
         }
         assert!(sealer.open("acc_1", &sealed[..5]).is_err());
+    }
+
+    #[test]
+    fn while_a_key_is_replaced_both_open_and_one_seals() {
+        let chance = Chance::seeded(1);
+        let (old, new) = (Sealer::new(&[7; 32]).unwrap(), Sealer::new(&[8; 32]).unwrap());
+        let before = old.seal("acc_1", b"secret", &chance).unwrap();
+        let both = Sealer::new(&[8; 32]).unwrap().and(Sealer::new(&[7; 32]).unwrap());
+        assert_eq!(both.open("acc_1", &before).unwrap().as_slice(), b"secret");
+        assert!(both.open("acc_2", &before).is_err());
+        let after = both.reseal("acc_1", &before, &chance).unwrap().unwrap();
+        assert_eq!(new.open("acc_1", &after).unwrap().as_slice(), b"secret");
+        assert!(old.open("acc_1", &after).is_err());
+        assert_eq!(both.reseal("acc_1", &after, &chance).unwrap(), None);
+        assert!(new.reseal("acc_1", &before, &chance).is_err());
     }
 }

@@ -1,10 +1,12 @@
 //! The gateway as a whole: starts it from a configuration, serves its faces, and stops it without cutting work off.
 
+pub mod admission;
 pub mod boundary;
-mod key;
+pub mod key;
 pub mod logs;
 
 use std::fs::DirBuilder;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,18 +17,21 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 use tollgate_domain::ids::MerchantId;
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
 
 use crate::api;
+use crate::api::door::{self, Door};
+use crate::api::once::once;
 use crate::api::problem::Problem;
 use crate::cashier::assets;
 use crate::chance::Chance;
-use crate::config::{Config, Database, Webhooks};
+use crate::config::{Config, Database, Limits as ConfigLimits, Webhooks};
 use crate::flows::{FlowError, installation, merchants};
 use crate::gateway::{Gateway, Settings};
 use crate::jobs;
@@ -34,9 +39,6 @@ use crate::net::Net;
 use crate::net::merchant::Http;
 
 use crate::store::{self, Store, SystemClock, accounts};
-
-/// The largest request body that is taken where no configuration says otherwise, in bytes.
-pub const BODY_BYTES: usize = 1 << 20;
 
 /// How long work that has begun may take once the gateway is to stop.
 const TIME_TO_STOP: Duration = Duration::from_secs(10);
@@ -68,12 +70,9 @@ pub async fn start(config: Config) -> Result<Running> {
         make_private(plugins).with_context(|| format!("plugins: {}", plugins.display()))?;
     }
     let chance = Chance::of_the_machine();
-    let store = match &config.database {
-        Database::File(file) => Store::open_sqlite(file, Arc::new(SystemClock)).await?,
-        Database::Server(url) => Store::open_postgres(url).await?,
-    };
-    let sealed = accounts::all(&mut *store.read().await?).await?.into_iter().next();
-    let sealer = key::sealer(&config.key, sealed.as_ref(), &chance)?;
+    let store = open_store(&config.database).await?;
+    let sealed = accounts::all(&mut *store.read().await?).await?;
+    let sealer = key::sealer(&config.key, config.also.as_ref(), &sealed, &chance)?;
     let plugins = Arc::new(open_plugins(&config).await?);
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("listen: {}", config.listen))?;
@@ -83,6 +82,7 @@ pub async fn start(config: Config) -> Result<Running> {
         bills,
         call_limit: config.limits.call,
         confirm_limit: config.limits.confirm,
+        answers_kept: config.limits.answers_kept,
         simulators: config.simulators,
         bills_at_once: config.bills_at_once,
         private_webhooks: config.webhooks.allow_private,
@@ -110,18 +110,18 @@ pub async fn start(config: Config) -> Result<Running> {
         agreed => agreed?,
     }
     let (merchant_id, api_key) = first_merchant(&gateway).await?;
-    Ok(serve(gateway, listener, (url, merchant_id, api_key), config.limits.body_bytes))
+    Ok(serve(gateway, listener, (url, merchant_id, api_key), config.limits))
 }
 
 fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
     (url, merchant_id, api_key): (String, MerchantId, Option<String>),
-    body_bytes: usize,
+    limits: ConfigLimits,
 ) -> Running {
     let (stop, stopping) = watch::channel(false);
     let mut told = stopping.clone();
-    let faces = router_with(gateway.clone(), body_bytes);
+    let faces = router(gateway.clone(), limits).into_make_service_with_connect_info::<SocketAddr>();
     let served = tokio::spawn(async move {
         let until = async move {
             // A sender that is gone says so too.
@@ -129,18 +129,30 @@ fn serve(
         };
         axum::serve(listener, faces).with_graceful_shutdown(until).await
     });
+    tokio::spawn(jobs::sweep::run(gateway.clone(), stopping.clone()));
     let worker = tokio::spawn(jobs::run(gateway.clone(), stopping));
     tracing::info!(url, public_url = gateway.settings.public_url, "ready");
     Running { url, api_key, merchant_id, gateway, stop, served, worker }
 }
 
 async fn first_merchant(gateway: &Gateway) -> Result<(MerchantId, Option<String>)> {
-    if let Some((merchant, key)) = merchants::first_start(gateway).await? {
-        return Ok((merchant, Some(key)));
+    if let Some(added) = merchants::first_start(gateway).await? {
+        return Ok((added.row.id, Some(added.secret.expose_secret().to_owned())));
     }
     let mut sql = gateway.store.read().await?;
     let merchant = store::merchants::first(&mut sql).await?;
     Ok((merchant.context("the database has no merchant")?, None))
+}
+
+/// Opens the database and brings its tables up to date.
+///
+/// # Errors
+/// It cannot be reached, or is of a newer version.
+pub async fn open_store(database: &Database) -> Result<Store> {
+    Ok(match database {
+        Database::File(file) => Store::open_sqlite(file, Arc::new(SystemClock)).await?,
+        Database::Server(url) => Store::open_postgres(url).await?,
+    })
 }
 
 /// Reads and compiles, so it takes its time, on a thread that may block.
@@ -200,14 +212,11 @@ impl Running {
     }
 }
 
-/// Every face, with the usual limit on bodies.
-pub fn router(gateway: Arc<Gateway>) -> Router {
-    router_with(gateway, BODY_BYTES)
-}
-
-/// Every face, with a limit on bodies.
-pub fn router_with(gateway: Arc<Gateway>, body_bytes: usize) -> Router {
+/// Every face. A request passes the layers from the last to the first: what is refused early costs little.
+pub fn router(gateway: Arc<Gateway>, limits: ConfigLimits) -> Router {
     let (documented, _) = api::routes().split_for_parts();
+    let door = Arc::new(Door::new(gateway.clone(), api::limits::Limits::new(limits.rates)));
+    let places = Arc::new(Semaphore::new(limits.in_flight));
     documented
         .route("/assets/cashier.css", get(assets::style))
         .route("/assets/cashier.js", get(assets::script))
@@ -215,7 +224,10 @@ pub fn router_with(gateway: Arc<Gateway>, body_bytes: usize) -> Router {
             Problem::new("method-not-allowed", "this address does not take that method")
         })
         .fallback(async || Problem::not_found("address"))
-        .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(from_fn_with_state(gateway.clone(), once))
+        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(from_fn_with_state(door, door::open))
+        .layer(from_fn_with_state(places, admission::admit))
         .layer(from_fn_with_state(gateway.clone(), boundary::guard))
         .with_state(gateway)
 }

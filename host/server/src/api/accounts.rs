@@ -12,7 +12,7 @@ use tollgate_plugin::contract::Manifest;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::caller::{Caller, Named};
+use super::caller::{Caller, Named, Once};
 use super::page::{self, Page, Query};
 use super::problem::{Problem, ProblemBody};
 use super::{Shared, finish};
@@ -156,12 +156,14 @@ impl Account {
 
 /// Make an account. Its settings and keys are checked against the plugin's manifest before anything is kept.
 #[utoipa::path(post, path = "/v1/accounts", tag = "accounts", operation_id = "createAccount",
+    security(("key" = ["accounts:write"])),
     request_body = NewAccount,
     responses((status = 201, body = Account),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn create(
     State(gateway): State<Shared>,
     Caller(merchant): Caller,
+    Once(turn): Once,
     Body(new): Body<NewAccount>,
 ) -> Result<(StatusCode, Json<Account>), Problem> {
     let secret = |(slot, secret)| match secret {
@@ -179,7 +181,7 @@ pub async fn create(
         fee: new.fee.map(|Fee { rate_ppm, fixed }| FeeTerms { rate_ppm, fixed }),
     };
     finish(async move {
-        let row = accounts::create(&gateway, merchant, new).await?;
+        let row = accounts::create(&gateway, merchant, new, turn.as_ref()).await?;
         Ok((StatusCode::CREATED, Json(Account::render(&gateway, row).await?)))
     })
     .await
@@ -187,6 +189,7 @@ pub async fn create(
 
 /// List accounts, oldest first.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", operation_id = "listAccounts",
+    security(("key" = ["read"])),
     params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Account>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -214,6 +217,7 @@ pub async fn list(
 
 /// Read an account.
 #[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", operation_id = "getAccount",
+    security(("key" = ["read"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Account),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -231,6 +235,7 @@ pub async fn get(
 
 /// Grant the account's plugin what it asks for now, after its file was replaced by one that asks for more.
 #[utoipa::path(post, path = "/v1/accounts/{id}/grant", tag = "accounts", operation_id = "grantAccount",
+    security(("key" = ["accounts:write"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Account),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]

@@ -76,6 +76,7 @@ impl From<BillRow> for Bill {
 
 /// Fetch a bill, unless it is there.
 #[utoipa::path(post, path = "/v1/bills", tag = "reconciliation", operation_id = "fetchBill",
+    security(("key" = ["reconciliation:write"])),
     request_body = Wanted,
     responses((status = 201, body = Bill), (status = 200, body = Bill, description = "It is there already"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -96,6 +97,7 @@ pub async fn create(
 
 /// List bills, newest first.
 #[utoipa::path(get, path = "/v1/bills", tag = "reconciliation", operation_id = "listBills",
+    security(("key" = ["read"])),
     params(("account_id" = Option<String>, Query), ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Bill>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -119,6 +121,7 @@ pub async fn list(
 
 /// Read a bill's state.
 #[utoipa::path(get, path = "/v1/bills/{id}", tag = "reconciliation", operation_id = "getBill",
+    security(("key" = ["read"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Bill),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]

@@ -102,6 +102,7 @@ impl DeliveryWithTries {
 
 /// List deliveries, newest first.
 #[utoipa::path(get, path = "/v1/deliveries", tag = "webhooks", operation_id = "listDeliveries",
+    security(("key" = ["read"])),
     params(("endpoint_id" = Option<String>, Query), ("state" = Option<String>, Query),
         ("event_id" = Option<String>, Query), ("limit" = Option<u8>, Query, minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query)),
@@ -132,6 +133,7 @@ pub async fn list(
 
 /// Read a delivery with its tries.
 #[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "webhooks", operation_id = "getDelivery",
+    security(("key" = ["read"])),
     params(("id" = String, Path)),
     responses((status = 200, body = DeliveryWithTries),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -149,6 +151,7 @@ pub async fn get(
 
 /// Send a delivery again, whatever became of it. Its `webhook-id` stays the same.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/replay", tag = "webhooks", operation_id = "replayDelivery",
+    security(("key" = ["webhooks:write"])),
     params(("id" = String, Path)),
     responses((status = 200, body = DeliveryWithTries),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]

@@ -6,7 +6,10 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::Modify;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{RefOr, Required};
 
 /// What stands above the routes.
 #[derive(OpenApi)]
@@ -14,7 +17,13 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
     info(
         title = "Tollgate",
         description = "A self-hosted payment gateway. Amounts are integers in minor units; times are RFC 3339 in \
-            UTC; fields that a request does not have are refused; errors are RFC 9457 problems.",
+            UTC; fields that a request does not have are refused; errors are RFC 9457 problems. Whatever changes \
+            something takes the header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): 1 to 255 visible \
+            ASCII characters, kept for 24 hours or as long as the operator says, up to 7 days. The same key and request \
+            again is answered byte for byte as the first time, with the header Idempotency-Replayed: true; another \
+            request under the key is refused with 422, one that still runs with 409, and a missing key with 400 where \
+            the merchant demands one. A request that was refused as it stood (400, 401, 403, 404, 413, 415, 422, 429) or \
+            that broke down (5xx) is not kept: the same key may try again. Each route names the scope that a key needs.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
@@ -27,6 +36,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         (name = "reconciliation", description = "Providers' bills, and how they differ from our records"),
         (name = "events", description = "What happened"),
         (name = "webhooks", description = "Hearing of what happened"),
+        (name = "keys", description = "API keys and what they may do"),
         (name = "cashier", description = "Pages for payers"),
         (name = "providers", description = "What providers call"),
         (name = "operations", description = "What operators look at"),
@@ -51,9 +61,29 @@ impl Modify for Key {
 pub fn text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
-        let document = super::routes().into_openapi();
+        let mut document = super::routes().into_openapi();
+        tell_of_keys(&mut document);
         serde_json::to_string_pretty(&document).unwrap_or_default()
     })
+}
+
+/// Every route that changes something takes the header, so the document says it of each in one place.
+fn tell_of_keys(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let changing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in changing.into_iter().flatten().filter(|_| path.starts_with("/v1/")) {
+            let header = ParameterBuilder::new()
+                .name("Idempotency-Key")
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some(
+                    "1 to 255 visible ASCII characters: the same key and request again gets the same answer",
+                ))
+                .schema(Some(Object::with_type(Type::String)))
+                .build();
+            operation.parameters.get_or_insert_default().push(RefOr::T(header));
+        }
+    }
 }
 
 /// This document.
@@ -113,6 +143,9 @@ mod tests {
                 assert!(operation["responses"].as_object().is_some_and(|it| !it.is_empty()));
                 let open = operation["security"] == serde_json::json!([{}]);
                 assert_eq!(open, !path.starts_with("/v1/"), "{method} {path}: who may call it");
+                let parameters = operation["parameters"].as_array().into_iter().flatten();
+                let once = parameters.filter(|it| it["name"] == "Idempotency-Key").count();
+                assert_eq!(once == 1, !open && method != "get", "{method} {path}: {once}");
             }
         }
     }

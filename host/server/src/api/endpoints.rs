@@ -9,7 +9,7 @@ use tollgate_domain::time::Moment;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::caller::{Caller, Named};
+use super::caller::{Caller, Named, Once};
 use super::page::{self, Page, Query};
 use super::problem::{Problem, ProblemBody};
 use super::{Shared, finish};
@@ -139,17 +139,19 @@ impl WebhookEndpoint {
 
 /// Make a webhook endpoint. Messages follow Standard Webhooks 1.0; the secret is in this answer and in no other.
 #[utoipa::path(post, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "createWebhookEndpoint",
+    security(("key" = ["webhooks:write"])),
     request_body = NewWebhookEndpoint,
     responses((status = 201, body = WebhookEndpointWithSecret),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn create(
     State(gateway): State<Shared>,
     Caller(merchant): Caller,
+    Once(turn): Once,
     Body(new): Body<NewWebhookEndpoint>,
 ) -> Result<(StatusCode, Json<WebhookEndpointWithSecret>), Problem> {
     let wanted = endpoints::Wanted { url: new.url, description: new.description, kinds: new.kinds };
     finish(async move {
-        let (row, secret) = endpoints::create(&gateway, merchant, wanted).await?;
+        let (row, secret) = endpoints::create(&gateway, merchant, wanted, turn.as_ref()).await?;
         let endpoint = WebhookEndpoint::render(row, gateway.store.now())?;
         Ok((StatusCode::CREATED, Json(WebhookEndpointWithSecret { endpoint, secret })))
     })
@@ -158,6 +160,7 @@ pub async fn create(
 
 /// List webhook endpoints, oldest first.
 #[utoipa::path(get, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "listWebhookEndpoints",
+    security(("key" = ["read"])),
     params(("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<WebhookEndpoint>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -182,6 +185,7 @@ pub async fn list(
 
 /// Read a webhook endpoint.
 #[utoipa::path(get, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "getWebhookEndpoint",
+    security(("key" = ["read"])),
     params(("id" = String, Path)),
     responses((status = 200, body = WebhookEndpoint),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -199,6 +203,7 @@ pub async fn get(
 
 /// Change a webhook endpoint. What is on its way goes to the new address.
 #[utoipa::path(patch, path = "/v1/webhook-endpoints/{id}", tag = "webhooks", operation_id = "changeWebhookEndpoint",
+    security(("key" = ["webhooks:write"])),
     params(("id" = String, Path)), request_body = WebhookEndpointChange,
     responses((status = 200, body = WebhookEndpoint),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -219,7 +224,8 @@ pub async fn change(
 
 /// Send to a webhook endpoint again. What happened while it was disabled is in the list of events.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/enable", tag = "webhooks",
-    operation_id = "enableWebhookEndpoint", params(("id" = String, Path)),
+    operation_id = "enableWebhookEndpoint",
+    security(("key" = ["webhooks:write"])), params(("id" = String, Path)),
     responses((status = 200, body = WebhookEndpoint),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn enable(
@@ -236,7 +242,8 @@ pub async fn enable(
 
 /// Send to a webhook endpoint no more. What is on its way is parked.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/disable", tag = "webhooks",
-    operation_id = "disableWebhookEndpoint", params(("id" = String, Path)),
+    operation_id = "disableWebhookEndpoint",
+    security(("key" = ["webhooks:write"])), params(("id" = String, Path)),
     responses((status = 200, body = WebhookEndpoint),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn disable(
@@ -253,7 +260,8 @@ pub async fn disable(
 
 /// Give a webhook endpoint a new secret. For a time each message is signed with the one before it too.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/rotate-secret", tag = "webhooks",
-    operation_id = "rotateWebhookSecret", params(("id" = String, Path)), request_body = SecretRotation,
+    operation_id = "rotateWebhookSecret",
+    security(("key" = ["webhooks:write"])), params(("id" = String, Path)), request_body = SecretRotation,
     responses((status = 200, body = WebhookEndpointWithSecret),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn rotate_secret(
@@ -273,7 +281,8 @@ pub async fn rotate_secret(
 
 /// Send again what a webhook endpoint did not take.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/replay", tag = "webhooks",
-    operation_id = "replayWebhookEndpoint", params(("id" = String, Path)), request_body = Replay,
+    operation_id = "replayWebhookEndpoint",
+    security(("key" = ["webhooks:write"])), params(("id" = String, Path)), request_body = Replay,
     responses((status = 200, body = Replayed),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn replay(

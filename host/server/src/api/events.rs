@@ -46,7 +46,7 @@ impl Event {
 }
 
 /// List events, oldest first. `after` the last one that you have seen; `cursor` is another name for it.
-#[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "listEvents",
+#[utoipa::path(get, path = "/v1/events", tag = "events", operation_id = "listEvents", security(("key" = ["read"])),
     params(("after" = Option<String>, Query), ("order_id" = Option<String>, Query),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Event>),

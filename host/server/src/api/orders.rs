@@ -253,6 +253,7 @@ fn sum(mut amounts: impl Iterator<Item = i64>) -> Flow<i64> {
 
 /// Make an order. The same number and request again gives the order that is there.
 #[utoipa::path(post, path = "/v1/orders", tag = "orders", operation_id = "createOrder",
+    security(("key" = ["orders:write"])),
     request_body = NewOrder,
     responses((status = 201, body = Order), (status = 200, body = Order, description = "It is there already"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -276,7 +277,7 @@ pub fn made_or_there(fresh: bool) -> StatusCode {
 }
 
 /// List orders, newest first.
-#[utoipa::path(get, path = "/v1/orders", tag = "orders", operation_id = "listOrders",
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", operation_id = "listOrders", security(("key" = ["read"])),
     params(("number" = Option<String>, Query), ("state" = Option<String>, Query),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Order>),
@@ -313,7 +314,7 @@ pub async fn list(
 }
 
 /// Read an order with its payments and refunds.
-#[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders", operation_id = "getOrder",
+#[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders", operation_id = "getOrder", security(("key" = ["read"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Order),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -331,6 +332,7 @@ pub async fn get(
 
 /// End an unpaid order. What may still be paid at a provider is ended there first.
 #[utoipa::path(post, path = "/v1/orders/{id}/close", tag = "orders", operation_id = "closeOrder",
+    security(("key" = ["orders:write"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Order),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]

@@ -12,7 +12,7 @@ use tollgate_domain::time::Moment;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::caller::{Caller, Named};
+use super::caller::{Caller, Named, Once};
 use super::problem::{Problem, ProblemBody};
 use super::{Shared, finish};
 use crate::flows::payments::{self, Action};
@@ -247,12 +247,14 @@ impl Payment {
 
 /// Start to pay an order. The answer says what the payer does next.
 #[utoipa::path(post, path = "/v1/orders/{id}/payments", tag = "payments",
-    operation_id = "startPayment", params(("id" = String, Path)), request_body = NewPayment,
+    operation_id = "startPayment",
+    security(("key" = ["payments:write"])), params(("id" = String, Path)), request_body = NewPayment,
     responses((status = 201, body = Payment),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn start(
     State(gateway): State<Shared>,
     Caller(merchant): Caller,
+    Once(turn): Once,
     Named(order): Named<kind::Order>,
     Body(new): Body<NewPayment>,
 ) -> Result<(StatusCode, Json<Payment>), Problem> {
@@ -267,7 +269,7 @@ pub async fn start(
         inputs: new.inputs,
     };
     finish(async move {
-        let row = payments::start(&gateway, merchant, order, new).await?;
+        let row = payments::start(&gateway, merchant, order, new, turn.as_ref()).await?;
         Ok((StatusCode::CREATED, Json(Payment::render(row)?)))
     })
     .await
@@ -275,6 +277,7 @@ pub async fn start(
 
 /// Read a payment.
 #[utoipa::path(get, path = "/v1/payments/{id}", tag = "payments", operation_id = "getPayment",
+    security(("key" = ["read"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Payment),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -289,6 +292,7 @@ pub async fn get(
 
 /// Ask the provider how a payment stands, now.
 #[utoipa::path(post, path = "/v1/payments/{id}/sync", tag = "payments", operation_id = "syncPayment",
+    security(("key" = ["payments:write"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Payment),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -304,7 +308,8 @@ pub async fn sync(
 /// Hand over what the provider's client library told your app. It proves nothing by itself: it is checked like a
 /// notification.
 #[utoipa::path(post, path = "/v1/payments/{id}/client-result", tag = "payments",
-    operation_id = "giveClientResult", params(("id" = String, Path)), request_body = ClientResult,
+    operation_id = "giveClientResult",
+    security(("key" = ["payments:write"])), params(("id" = String, Path)), request_body = ClientResult,
     responses((status = 200, body = Payment),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn client_result(

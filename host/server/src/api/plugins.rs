@@ -252,7 +252,7 @@ impl BillForm {
 }
 
 /// List the plugins: version, digest, and everything that each may ever ask for.
-#[utoipa::path(get, path = "/v1/plugins", tag = "plugins", operation_id = "listPlugins",
+#[utoipa::path(get, path = "/v1/plugins", tag = "plugins", operation_id = "listPlugins", security(("key" = ["read"])),
     responses((status = 200, body = Plugins),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(State(gateway): State<Shared>, _caller: Caller) -> Json<Plugins> {

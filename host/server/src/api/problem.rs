@@ -9,7 +9,9 @@ use super::problem_pages::{self, Page};
 use crate::flows::{FieldError, FlowError};
 
 /// After how many seconds it is worth asking again, when a provider or a plugin cannot be had.
-const RETRY_AFTER_SECONDS: &str = "5";
+const RETRY_AFTER_S: u64 = 5;
+/// The same of what is over in a moment.
+const RETRY_SOON_S: u64 = 1;
 
 /// A refusal, on its way out.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     cause: Option<String>,
+    retry_after_s: Option<u64>,
 }
 
 /// Why the gateway could not answer, for its own log: travels beside the response, never in it.
@@ -56,7 +59,13 @@ impl Problem {
     /// A problem by its code. One without a page is ours to mend: the code is a word of this program.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Problem {
         match problem_pages::find(code) {
-            Some(page) => Problem { page, detail: detail.into(), errors: Vec::new(), cause: None },
+            Some(page) => Problem {
+                page,
+                detail: detail.into(),
+                errors: Vec::new(),
+                cause: None,
+                retry_after_s: retry_after_s(page),
+            },
             None => Problem::internal(format!("problem {code} has no page: {}", detail.into())),
         }
     }
@@ -87,7 +96,18 @@ impl Problem {
             detail: "the gateway failed; what it had promised before still holds".to_owned(),
             errors: Vec::new(),
             cause: Some(cause.into()),
+            retry_after_s: None,
         }
+    }
+
+    /// The same, with the fields that break rules.
+    pub fn with(self, errors: Vec<FieldError>) -> Problem {
+        Problem { errors, ..self }
+    }
+
+    /// The same, worth asking again after so many seconds.
+    pub fn retry_after(self, seconds: u64) -> Problem {
+        Problem { retry_after_s: Some(seconds), ..self }
     }
 
     /// The HTTP status.
@@ -131,6 +151,15 @@ impl Problem {
     }
 }
 
+/// When it is worth asking again, if that is all it takes.
+fn retry_after_s(page: &Page) -> Option<u64> {
+    match (page.status, page.code) {
+        (503, "overloaded") | (409, "request-running") => Some(RETRY_SOON_S),
+        (503, _) => Some(RETRY_AFTER_S),
+        _ => None,
+    }
+}
+
 impl From<FlowError> for Problem {
     fn from(error: FlowError) -> Problem {
         match error {
@@ -156,16 +185,12 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
-        match self.page.status {
-            401 => {
-                let challenge = HeaderValue::from_static("Bearer realm=\"tollgate\"");
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            503 => {
-                let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
-                headers.insert(header::RETRY_AFTER, seconds);
-            }
-            _ => {}
+        if self.page.status == 401 {
+            let challenge = HeaderValue::from_static("Bearer realm=\"tollgate\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(cause) = self.take_cause() {
             response.extensions_mut().insert(cause);
@@ -241,6 +266,13 @@ mod tests {
         let refused = Problem::new("unauthorized", "no key").into_response();
         assert_eq!(refused.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"tollgate\"");
         let busy = Problem::new("unavailable", "later").into_response();
-        assert_eq!(busy.headers()[header::RETRY_AFTER], RETRY_AFTER_SECONDS);
+        assert_eq!(busy.headers()[header::RETRY_AFTER], "5");
+        let often = Problem::new("rate-limited", "wait").retry_after(17).into_response();
+        assert_eq!(
+            (often.status().as_u16(), &often.headers()[header::RETRY_AFTER]),
+            (429, &"17".parse().unwrap())
+        );
+        let paid = Problem::new("order-paid", "paid").into_response();
+        assert!(!paid.headers().contains_key(header::RETRY_AFTER));
     }
 }

@@ -38,12 +38,17 @@ pub const INTERNAL: Page = page!(500, "internal");
 
 /// Every code that leaves the gateway.
 pub const PAGES: &[Page] = &[
+    page!(400, "idempotency-key-malformed"),
+    page!(400, "idempotency-key-missing"),
     page!(400, "malformed-json"),
     page!(401, "unauthorized"),
     page!(403, "foreign-form"),
+    page!(403, "scope-missing"),
     page!(404, "not-found"),
     page!(405, "method-not-allowed"),
     page!(409, "account-name-used"),
+    page!(409, "key-beyond-yours"),
+    page!(409, "key-rotated"),
     page!(409, "order-closed"),
     page!(409, "order-expired"),
     page!(409, "order-not-expired"),
@@ -57,10 +62,14 @@ pub const PAGES: &[Page] = &[
     page!(409, "refund-unsupported"),
     page!(409, "too-many-webhook-endpoints"),
     page!(409, "webhook-endpoint-disabled"),
+    page!(409, "request-running"),
     page!(413, "body-too-large"),
     page!(415, "unsupported-media-type"),
+    page!(422, "idempotency-key-reused"),
     page!(422, "invalid-request"),
+    page!(429, "rate-limited"),
     INTERNAL,
+    page!(503, "overloaded"),
     page!(503, "unavailable"),
 ];
 

@@ -114,6 +114,7 @@ impl Discrepancy {
 
 /// Compare a day with its bill, which is fetched if it is missing. Again gives the same reconciliation.
 #[utoipa::path(post, path = "/v1/reconciliations", tag = "reconciliation", operation_id = "reconcile",
+    security(("key" = ["reconciliation:write"])),
     request_body = Wanted,
     responses((status = 201, body = Reconciliation),
         (status = 200, body = Reconciliation, description = "It is there already"),
@@ -135,6 +136,7 @@ pub async fn create(
 
 /// List reconciliations, newest first.
 #[utoipa::path(get, path = "/v1/reconciliations", tag = "reconciliation", operation_id = "listReconciliations",
+    security(("key" = ["read"])),
     params(("account_id" = Option<String>, Query), ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Reconciliation>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -158,7 +160,7 @@ pub async fn list(
 
 /// Read a reconciliation.
 #[utoipa::path(get, path = "/v1/reconciliations/{id}", tag = "reconciliation",
-    operation_id = "getReconciliation", params(("id" = String, Path)),
+    operation_id = "getReconciliation", security(("key" = ["read"])), params(("id" = String, Path)),
     responses((status = 200, body = Reconciliation),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn get(
@@ -176,7 +178,7 @@ pub async fn get(
 
 /// List the differences of a reconciliation, oldest first.
 #[utoipa::path(get, path = "/v1/reconciliations/{id}/discrepancies", tag = "reconciliation",
-    operation_id = "listDiscrepancies",
+    operation_id = "listDiscrepancies", security(("key" = ["read"])),
     params(("id" = String, Path), ("limit" = Option<u8>, Query, minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Discrepancy>),

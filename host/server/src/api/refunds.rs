@@ -104,6 +104,7 @@ impl Refund {
 
 /// Give back all or part of a payment. The same number and request again gives the refund that is there.
 #[utoipa::path(post, path = "/v1/refunds", tag = "refunds", operation_id = "createRefund",
+    security(("key" = ["refunds:write"])),
     request_body = NewRefund,
     responses((status = 201, body = Refund), (status = 200, body = Refund, description = "It is there already"),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -127,7 +128,7 @@ pub async fn create(
 }
 
 /// List refunds, newest first.
-#[utoipa::path(get, path = "/v1/refunds", tag = "refunds", operation_id = "listRefunds",
+#[utoipa::path(get, path = "/v1/refunds", tag = "refunds", operation_id = "listRefunds", security(("key" = ["read"])),
     params(("payment_id" = Option<String>, Query), ("order_id" = Option<String>, Query),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<Refund>),
@@ -159,6 +160,7 @@ pub async fn list(
 
 /// Read a refund.
 #[utoipa::path(get, path = "/v1/refunds/{id}", tag = "refunds", operation_id = "getRefund",
+    security(("key" = ["read"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Refund),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]

@@ -13,9 +13,6 @@ use crate::config::{Config, ConfigError, Given, GivenDatabase, GivenKey, read_fi
 use crate::server;
 use crate::server::logs;
 
-/// Where the digits of the sealing key may be, if they are in no file.
-const KEY_VARIABLE: &str = "TOLLGATE_SEALING_KEY";
-
 /// What `serve` takes. Each stands above its variable, that above the file.
 #[derive(Args)]
 pub struct Serve {
@@ -55,12 +52,6 @@ pub struct Serve {
 impl Serve {
     fn given(self) -> Result<Given, ConfigError> {
         let below = self.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let value = std::env::var(KEY_VARIABLE).ok().map(SecretString::from);
-        let key = (self.key_file.is_some() || value.is_some()).then_some(GivenKey {
-            file: self.key_file,
-            command: None,
-            value,
-        });
         let database = GivenDatabase {
             url: self.database_url.map(SecretString::from),
             url_file: self.database_url_file,
@@ -72,7 +63,7 @@ impl Serve {
             data: self.data,
             plugins: self.plugins,
             database: named.then_some(database),
-            key,
+            key: GivenKey::from_environment(self.key_file),
             limits: None,
             webhooks: None,
             simulators: self.simulators.then_some(true),

@@ -59,6 +59,33 @@ pub struct GivenKey {
     /// The digits themselves, from the environment: a file of settings is no place for them.
     #[serde(skip)]
     pub value: Option<SecretString>,
+    /// Another key that opens what it sealed, while this one takes its place.
+    pub also: Option<Box<GivenKey>>,
+}
+
+/// Where the digits of the sealing key may be, if they are in no file, and those of the key beside it.
+const KEY_VARIABLE: &str = "TOLLGATE_SEALING_KEY";
+const ALSO_VARIABLE: &str = "TOLLGATE_SEALING_KEY_ALSO";
+
+impl GivenKey {
+    /// From the environment and a flag; none: neither says anything.
+    pub fn from_environment(file: Option<PathBuf>) -> Option<GivenKey> {
+        let value = |name| std::env::var(name).ok().map(SecretString::from);
+        let also = value(ALSO_VARIABLE)
+            .map(|value| Box::new(GivenKey { value: Some(value), ..GivenKey::default() }));
+        let key = GivenKey { file, command: None, value: value(KEY_VARIABLE), also };
+        let said = key.file.is_some() || key.value.is_some() || key.also.is_some();
+        said.then_some(key)
+    }
+
+    /// This place where it is given, and the one `below` where it is not.
+    fn over(self, below: GivenKey) -> GivenKey {
+        let also = self.also.or(below.also);
+        if self.file.is_some() || self.command.is_some() || self.value.is_some() {
+            return GivenKey { also, ..self };
+        }
+        GivenKey { also, ..below }
+    }
 }
 
 /// How long and how much.
@@ -71,6 +98,14 @@ pub struct GivenLimits {
     pub confirm_ms: Option<u64>,
     /// The largest request body, in bytes.
     pub body_bytes: Option<u64>,
+    /// How many requests are worked on at a time.
+    pub in_flight: Option<u64>,
+    /// How many requests a second an API key may make, where the operator gave it no rate of its own.
+    pub per_second: Option<u64>,
+    /// How many keys that are none may come from an address in a minute.
+    pub wrong_keys_a_minute: Option<u64>,
+    /// How long an answer under an idempotency key is kept, in hours.
+    pub answers_kept_h: Option<u64>,
 }
 
 /// How merchants are told of events.
@@ -92,7 +127,10 @@ impl Given {
             data: self.data.or(below.data),
             plugins: self.plugins.or(below.plugins),
             database: self.database.or(below.database),
-            key: self.key.or(below.key),
+            key: match (self.key, below.key) {
+                (Some(above), Some(below)) => Some(above.over(below)),
+                (above, below) => above.or(below),
+            },
             limits: self.limits.or(below.limits),
             webhooks: self.webhooks.or(below.webhooks),
             simulators: self.simulators.or(below.simulators),

@@ -21,6 +21,10 @@ fn nothing_given_is_a_gateway_on_this_machine() {
     assert_eq!(config.limits.body_bytes, 1 << 20);
     assert!(!config.simulators && !config.bills_at_once && !config.webhooks.allow_private);
     assert_eq!(config.webhooks.timeout, Duration::from_secs(15));
+    assert_eq!(config.limits.in_flight, 1_024);
+    let Rates { per_second, wrong_a_minute } = config.limits.rates;
+    assert_eq!((per_second.get(), wrong_a_minute.get()), (1_000, 60));
+    assert_eq!(config.limits.answers_kept, Duration::from_secs(86_400));
 }
 
 #[test]
@@ -45,6 +49,11 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("[webhooks]\ntimeout_ms = 60000", "webhooks.timeout_ms"),
         ("[webhooks]\nallow_private = 1", "webhooks.allow_private"),
         ("[webhooks]\nallow_all = true", "webhooks.allow_all"),
+        ("[limits]\nin_flight = 0", "limits.in_flight"),
+        ("[limits]\nper_second = 0", "limits.per_second"),
+        ("[limits]\nwrong_keys_a_minute = 0", "limits.wrong_keys_a_minute"),
+        ("[limits]\nanswers_kept_h = 23", "limits.answers_kept_h"),
+        ("[limits]\nanswers_kept_h = 169", "limits.answers_kept_h"),
         ("colour = 'red'", "colour"),
         ("simulators = 'yes'", "simulators"),
         ("[database]\nurl = 'mysql://me:secret@host/gate'", "database.url"),
@@ -57,6 +66,10 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("[key]\nvalue = 'aa'", "key.value"),
         ("[key]\ncommand = []", "key.command"),
         ("[key]\nfile = 'a'\ncommand = ['b']", "key"),
+        ("[key.also]\nfile = 'a'\ncommand = ['b']", "key.also"),
+        ("[key.also]\ncommand = []", "key.also.command"),
+        ("[key.also.also]\nfile = 'a'", "key.also.also"),
+        ("[key.also]", "key.also"),
         ("listen", "config"),
     ];
     for (text, key) in rows {
@@ -115,4 +128,18 @@ fn what_stands_above_wins_and_a_key_is_not_shown() {
     assert_eq!(config.folders.data, PathBuf::from("there"));
     assert!(!format!("{config:?}").contains("canary"));
     assert!(matches!(config.key, KeySource::Given(key) if key.expose_secret() == "canary"));
+    assert!(config.also.is_none());
+}
+
+#[test]
+fn a_key_from_the_environment_stands_beside_the_one_of_the_file() {
+    let also = GivenKey { value: Some("canary".into()), ..GivenKey::default() };
+    let environment = Given {
+        key: Some(GivenKey { also: Some(Box::new(also)), ..GivenKey::default() }),
+        ..Given::default()
+    };
+    let file = given::read("[key]\nfile = 'there'").unwrap();
+    let config = Config::check(environment.over(file)).unwrap();
+    assert!(matches!(config.key, KeySource::File(file) if file.ends_with("there")));
+    assert!(matches!(config.also, Some(KeySource::Given(_))));
 }

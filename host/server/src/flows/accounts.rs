@@ -9,6 +9,7 @@ use tollgate_plugin::contract::{Input, Manifest};
 use tollgate_plugin::permissions;
 use zeroize::Zeroizing;
 
+use super::idempotency::Turn;
 use super::{FieldError, Flow, FlowError, account, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
@@ -52,8 +53,18 @@ impl fmt::Debug for NewAccount {
     }
 }
 
-/// Checks and keeps a new account, its secrets sealed.
-pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) -> Flow<AccountRow> {
+/// Checks and keeps a new account, its secrets sealed. A request that was cut off after it made its account gets that
+/// one.
+pub async fn create(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    new: NewAccount,
+    turn: Option<&Turn>,
+) -> Flow<AccountRow> {
+    if let Some(made) = turn.and_then(|turn| turn.made.as_deref()) {
+        let id = made.parse().map_err(|_| FlowError::NotFound("account"))?;
+        return get(gateway, merchant, id).await;
+    }
     let plugin = gateway.plugins.get(&new.plugin).ok_or_else(|| {
         FlowError::invalid("plugin", format!("no plugin {:?} is loaded", new.plugin))
     })?;
@@ -98,6 +109,9 @@ pub async fn create(gateway: &Gateway, merchant: MerchantId, new: NewAccount) ->
                 if others.iter().any(|other| other.name == row.name) {
                     let detail = format!("an account named {:?} exists", row.name);
                     return Err(FlowError::Conflict { code: "account-name-used", detail });
+                }
+                if let Some(turn) = turn {
+                    turn.note(tx, row.id).await?;
                 }
                 accounts::insert(tx.sql(), row).await?;
                 if let Some(fee) = fee {

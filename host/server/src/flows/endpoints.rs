@@ -5,6 +5,7 @@ use tollgate_domain::delivery::is_pattern;
 use tollgate_domain::ids::{EndpointId, MerchantId};
 use tollgate_domain::time::Moment;
 
+use super::idempotency::Turn;
 use super::{FieldError, Flow, FlowError, learn};
 use crate::gateway::Gateway;
 use crate::net::addresses::endpoint_url;
@@ -42,12 +43,17 @@ pub struct Change {
     pub kinds: Option<Vec<String>>,
 }
 
-/// Makes an endpoint, enabled. Its secret is told here and never again.
+/// Makes an endpoint, enabled. Its secret is told here and never again. A request that was cut off after it made its
+/// endpoint gets that one with another secret: nobody was told the first.
 pub async fn create(
     gateway: &Gateway,
     merchant: MerchantId,
     wanted: Wanted,
+    turn: Option<&Turn>,
 ) -> Flow<(EndpointRow, String)> {
+    if let Some(made) = turn.and_then(|turn| turn.made.as_deref()) {
+        return rotate_secret(gateway, merchant, made.parse().map_err(|_| NONE)?, 0).await;
+    }
     let wanted = check(gateway, wanted)?;
     let now = gateway.store.now();
     let id: EndpointId = gateway.chance.id(now);
@@ -75,6 +81,9 @@ pub async fn create(
         .write::<(), FlowError, _>(move |tx| {
             Box::pin(async move {
                 room(tx, merchant).await?;
+                if let Some(turn) = turn {
+                    turn.note(tx, new.id).await?;
+                }
                 Ok(endpoints::insert(tx.sql(), new).await?)
             })
         })

@@ -5,7 +5,7 @@ use crate::gateway::Gateway;
 use crate::store::{self, installation};
 
 /// What the witness is bound to when it is sealed.
-const WITNESS: &str = "installation";
+pub(super) const WITNESS: &str = "installation";
 
 /// Holds every gateway on the database to the key of the first: with another one, what this gateway seals could not be
 /// opened by the others.

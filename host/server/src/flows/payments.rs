@@ -15,6 +15,7 @@ use tollgate_plugin::contract::{
 use tollgate_plugin::egress::Running;
 
 use super::account::{self, Account};
+use super::idempotency::Turn;
 use super::learn::{self, Particulars};
 use super::operation::{self, Ending, Ran, Task};
 use super::orders::{Details, refused};
@@ -119,21 +120,33 @@ pub enum Action {
     },
 }
 
-/// Starts a payment of an order and hands back what the payer does next.
+/// Starts a payment of an order and hands back what the payer does next. A request that was cut off after it made its
+/// payment goes on with that one.
 pub async fn start(
     gateway: &Gateway,
     merchant: MerchantId,
     order: OrderId,
     new: NewPayment,
+    turn: Option<&Turn>,
 ) -> Flow<PaymentRow> {
+    if let Some(made) = turn.and_then(|turn| turn.made.as_deref()) {
+        return go_on(gateway, merchant, made).await;
+    }
     let mut sql = gateway.store.read().await?;
     let order =
         orders::get(&mut sql, merchant, order).await?.ok_or(FlowError::NotFound("order"))?;
     drop(sql);
     let account = offers::choose(gateway, &order, &new).await?;
-    let row = intend(gateway, &account, &order, new).await?;
+    let row = intend(gateway, &account, &order, new, turn).await?;
     let ran = offer(gateway, &account, &order, &row).await?;
     conclude(gateway, &account, &row, &ran).await
+}
+
+/// Goes on with what a request made before it was cut off.
+async fn go_on(gateway: &Gateway, merchant: MerchantId, made: &str) -> Flow<PaymentRow> {
+    let id = made.parse().map_err(|_| FlowError::NotFound("payment"))?;
+    resume(gateway, &get(gateway, merchant, id).await?).await?;
+    get(gateway, merchant, id).await
 }
 
 /// Takes a start up again that was cut off, by a crash or a lost answer: with the same reference, where the provider
@@ -209,6 +222,7 @@ async fn intend(
     account: &Account,
     order: &OrderRow,
     new: NewPayment,
+    turn: Option<&Turn>,
 ) -> Flow<PaymentRow> {
     let now = gateway.store.now();
     let id: PaymentId = gateway.chance.id(now);
@@ -260,6 +274,9 @@ async fn intend(
                     .map(PaymentRow::rules)
                     .collect();
                 order.rules().may_start_payment(&earlier, now).map_err(refused)?;
+                if let Some(turn) = turn {
+                    turn.note(tx, row.id).await?;
+                }
                 payments::insert(tx.sql(), row).await?;
                 learn::ask_again(tx, gateway, account, row).await?;
                 Ok(row.clone())

@@ -11,19 +11,30 @@ use crate::config::KeySource;
 use crate::sealing::Sealer;
 use crate::store::accounts::AccountRow;
 
-/// Reads the key, or makes one where nothing is `sealed` yet; one that does not open what is there is refused. What it
-/// is is in no error.
-pub fn sealer(source: &KeySource, sealed: Option<&AccountRow>, chance: &Chance) -> Result<Sealer> {
-    if let (KeySource::File(file), Some(_)) = (source, sealed)
-        && !file.exists()
-    {
-        bail!(
-            "sealing key: {} is missing, and the database holds accounts sealed with it",
-            file.display()
-        );
+/// Reads the key, or makes one where nothing is `sealed` yet, and the one beside it. Keys that do not open what is there
+/// are refused. What they are is in no error.
+pub fn sealer(
+    source: &KeySource,
+    also: Option<&KeySource>,
+    sealed: &[AccountRow],
+    chance: &Chance,
+) -> Result<Sealer> {
+    for (file, needed) in [(Some(source), !sealed.is_empty()), (also, true)] {
+        if let Some(KeySource::File(file)) = file
+            && needed
+            && !file.exists()
+        {
+            bail!(
+                "sealing key: {} is missing, and the database holds accounts sealed with it",
+                file.display()
+            );
+        }
     }
-    let sealer = read(source, chance)?;
-    if let Some(row) = sealed {
+    let mut sealer = read(source, chance)?;
+    if let Some(also) = also {
+        sealer = sealer.and(read(also, chance)?);
+    }
+    for row in sealed {
         let opened = sealer.open(&row.id.to_string(), &row.secrets);
         opened.context(
             "sealing key: it is not the one that the database's accounts were sealed with",
@@ -67,7 +78,7 @@ mod tests {
     use super::*;
 
     fn opened(source: KeySource) -> Result<Sealer> {
-        sealer(&source, None, &Chance::seeded(1))
+        sealer(&source, None, &[], &Chance::seeded(1))
     }
 
     #[test]

@@ -6,28 +6,39 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::config::Given;
+use crate::config::{Given, GivenLimits};
+
+/// The largest body that is taken where nothing else is said.
+const BODY_BYTES: usize = 1 << 20;
 
 struct Gate {
     running: Running,
+    router: Router,
     _folder: tempfile::TempDir,
 }
 
 /// A gateway without plugins, on a free port, in a folder of its own.
 async fn gate() -> Gate {
+    gate_with(GivenLimits::default()).await
+}
+
+async fn gate_with(limits: GivenLimits) -> Gate {
     let folder = tempfile::tempdir().unwrap();
     let given = Given {
         listen: Some("127.0.0.1:0".to_owned()),
         data: Some(folder.path().join("data")),
+        limits: Some(limits),
         ..Given::default()
     };
-    let running = start(Config::check(given).unwrap()).await.unwrap();
-    Gate { running, _folder: folder }
+    let config = Config::check(given).unwrap();
+    let limits = config.limits;
+    let running = start(config).await.unwrap();
+    Gate { router: router(running.gateway().clone(), limits), running, _folder: folder }
 }
 
 impl Gate {
     async fn ask(&self, request: Request<Body>) -> Response<Body> {
-        router(self.running.gateway().clone()).oneshot(request).await.unwrap()
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     async fn send(&self, method: &str, path: &str, body: &str) -> (Response<Body>, Value) {
@@ -85,6 +96,11 @@ async fn every_documented_route_is_there_and_says_so_itself() {
         "GET /v1/deliveries",
         "GET /v1/deliveries/{id}",
         "POST /v1/deliveries/{id}/replay",
+        "POST /v1/keys",
+        "GET /v1/keys",
+        "GET /v1/keys/{id}",
+        "POST /v1/keys/{id}/rotate",
+        "POST /v1/keys/{id}/revoke",
         "POST /notify/{account_id}",
         "GET /notify/{account_id}",
         "POST /return/{payment_id}",
@@ -186,7 +202,7 @@ async fn an_order_is_made_once_and_shown_to_its_payer() {
         "{html}"
     );
     let (status, word) = gate.send("GET", &format!("{place}/status"), "").await;
-    assert_eq!((status.status(), &word["state"]), (StatusCode::OK, &Value::from("choose-0-0-0")));
+    assert_eq!((status.status(), &word["state"]), (StatusCode::OK, &Value::from("choose-0-")));
 
     gate.running.stop().await;
 }
@@ -259,6 +275,36 @@ async fn what_is_asked_wrongly_is_refused_by_its_code() {
         )
         .body(Body::from("{}"));
     assert_eq!(gate.ask(plain.unwrap()).await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    gate.running.stop().await;
+}
+
+/// Fault 59, invariant 26: what is too much is refused before it has done anything, and what is being done goes on.
+#[tokio::test]
+async fn more_than_can_be_worked_on_is_refused_at_once() {
+    let gate = gate_with(GivenLimits { in_flight: Some(1), ..GivenLimits::default() }).await;
+    let (here, is_here) = tokio::sync::oneshot::channel();
+    let (end, ends) = tokio::sync::oneshot::channel::<&str>();
+    let body = r#"{"number":"A1","amount":1250,"currency":"CNY","subject":"Tea"}"#;
+    let slow_body = futures::stream::once(async move {
+        here.send(()).unwrap();
+        Ok::<_, std::convert::Infallible>(ends.await.unwrap())
+    });
+    let key = gate.running.api_key.as_deref().unwrap();
+    let slow = Request::post("/v1/orders")
+        .header(header::AUTHORIZATION, format!("Bearer {key}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from_stream(slow_body))
+        .unwrap();
+    let slow = tokio::spawn(gate.router.clone().oneshot(slow));
+    is_here.await.unwrap();
+    let (refused, problem) = gate.send("POST", "/v1/orders", &body.replace("A1", "A2")).await;
+    assert_eq!((refused.status().as_u16(), &problem["code"]), (503, &Value::from("overloaded")));
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
+    assert_eq!(gate.send("GET", "/healthz", "").await.0.status(), StatusCode::OK);
+    end.send(body).unwrap();
+    assert_eq!(slow.await.unwrap().unwrap().status(), StatusCode::CREATED);
+    let (_, list) = gate.send("GET", "/v1/orders", "").await;
+    assert_eq!(list["data"].as_array().unwrap().len(), 1, "{list}");
     gate.running.stop().await;
 }
 

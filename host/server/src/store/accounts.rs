@@ -9,6 +9,9 @@ use super::StoreError;
 const INSERT: &str = "INSERT INTO accounts (merchant_id, id, plugin, name, live, simulator, settings, origins, \
      secrets, slots, granted, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const SET_GRANTED: &str = "UPDATE accounts SET granted = $3 WHERE merchant_id = $1 AND id = $2";
+/// Names what was read, so that a change made meanwhile is not lost.
+const RESEAL: &str =
+    "UPDATE accounts SET secrets = $4 WHERE merchant_id = $1 AND id = $2 AND secrets = $3";
 const GET: &str = "SELECT * FROM accounts WHERE merchant_id = $1 AND id = $2";
 const BY_ADDRESS: &str = "SELECT * FROM accounts WHERE id = $1";
 const LIST: &str = "SELECT * FROM accounts WHERE merchant_id = $1 ORDER BY id";
@@ -80,6 +83,22 @@ pub async fn set_granted(
         .execute(sql)
         .await?;
     Ok(())
+}
+
+/// Writes an account's secrets as another key sealed them. False: they were changed meanwhile.
+pub async fn reseal(
+    sql: &mut AnyConnection,
+    row: &AccountRow,
+    sealed: &[u8],
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(RESEAL)
+        .bind(row.merchant_id.to_string())
+        .bind(row.id.to_string())
+        .bind(row.secrets.as_slice())
+        .bind(sealed)
+        .execute(sql)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// A merchant's account.

@@ -18,6 +18,10 @@ const LIST: &str =
     "SELECT * FROM webhook_endpoints WHERE merchant_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const ENABLED: &str = "SELECT id, kinds FROM webhook_endpoints WHERE merchant_id = $1 AND state = 'enabled' \
      ORDER BY id";
+const ALL: &str = "SELECT * FROM webhook_endpoints ORDER BY id";
+/// Names what was read, so that a change made meanwhile is not lost.
+const RESEAL: &str = "UPDATE webhook_endpoints SET secret = $4, old_secret = $5, version = version + 1 \
+     WHERE merchant_id = $1 AND id = $2 AND version = $3";
 const UPDATE: &str = "UPDATE webhook_endpoints SET url = $4, description = $5, kinds = $6, state = $7, reason = $8, \
      secret = $9, old_secret = $10, old_until = $11, paused_until = $12, failing_since = $13, updated_at = $14, \
      version = version + 1 WHERE merchant_id = $1 AND id = $2 AND version = $3";
@@ -249,4 +253,27 @@ pub async fn well(
 ) -> Result<(), StoreError> {
     sqlx::query(WELL).bind(merchant.to_string()).bind(id.to_string()).execute(sql).await?;
     Ok(())
+}
+
+/// All endpoints of everybody, oldest first: for when the sealing key is replaced.
+pub async fn all(sql: &mut AnyConnection) -> Result<Vec<EndpointRow>, StoreError> {
+    Ok(sqlx::query_as(ALL).fetch_all(sql).await?)
+}
+
+/// Writes an endpoint's secrets as another key sealed them. False: it was changed meanwhile.
+pub async fn reseal(
+    sql: &mut AnyConnection,
+    row: &EndpointRow,
+    secret: &[u8],
+    old_secret: Option<&[u8]>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(RESEAL)
+        .bind(row.merchant_id.to_string())
+        .bind(row.id.to_string())
+        .bind(row.version)
+        .bind(secret)
+        .bind(old_secret)
+        .execute(sql)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }

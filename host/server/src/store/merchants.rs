@@ -1,50 +1,41 @@
-//! Merchants and their API keys.
+//! Merchants: who uses the gateway, and what they demand of it.
 
 use sqlx::AnyConnection;
-use tollgate_domain::ids::{ApiKeyId, MerchantId};
+use tollgate_domain::ids::MerchantId;
 use tollgate_domain::time::Moment;
 
 use super::StoreError;
 
-const INSERT: &str = "INSERT INTO merchants (id, name, created_at) VALUES ($1, $2, $3)";
-const INSERT_KEY: &str =
-    "INSERT INTO api_keys (id, merchant_id, hash, hint, created_at) VALUES ($1, $2, $3, $4, $5)";
-const FIRST: &str = "SELECT id FROM merchants ORDER BY created_at LIMIT 1";
-const BY_KEY: &str = "SELECT merchant_id FROM api_keys WHERE hash = $1";
+const INSERT: &str =
+    "INSERT INTO merchants (id, name, demands_keys, created_at) VALUES ($1, $2, $3, $4)";
+const FIRST: &str = "SELECT id FROM merchants ORDER BY created_at, id LIMIT 1";
+const GET: &str = "SELECT * FROM merchants WHERE id = $1";
+const ALL: &str = "SELECT * FROM merchants ORDER BY created_at, id";
+const UPDATE: &str = "UPDATE merchants SET name = $2, demands_keys = $3 WHERE id = $1";
 
-/// A merchant's name and the hash of its first key.
-pub struct NewMerchant<'a> {
-    /// Its id.
+/// A row of `merchants`.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct MerchantRow {
+    /// Id.
+    #[sqlx(try_from = "String")]
     pub id: MerchantId,
     /// What operators call it.
-    pub name: &'a str,
-    /// The key's id.
-    pub key_id: ApiKeyId,
-    /// SHA-256 of the key, hex.
-    pub key_hash: &'a str,
-    /// The key's first characters.
-    pub key_hint: &'a str,
+    pub name: String,
+    /// 1: a POST without an idempotency key is refused.
+    pub demands_keys: i64,
+    /// When it was made.
+    #[sqlx(try_from = "i64")]
+    pub created_at: Moment,
 }
 
-/// Writes a merchant with its first key.
-pub async fn insert(
-    sql: &mut AnyConnection,
-    new: &NewMerchant<'_>,
-    now: Moment,
-) -> Result<(), StoreError> {
+/// Writes a merchant.
+pub async fn insert(sql: &mut AnyConnection, row: &MerchantRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
-        .bind(new.id.to_string())
-        .bind(new.name)
-        .bind(now.0)
-        .execute(&mut *sql)
-        .await?;
-    sqlx::query(INSERT_KEY)
-        .bind(new.key_id.to_string())
-        .bind(new.id.to_string())
-        .bind(new.key_hash)
-        .bind(new.key_hint)
-        .bind(now.0)
-        .execute(&mut *sql)
+        .bind(row.id.to_string())
+        .bind(row.name.as_str())
+        .bind(row.demands_keys)
+        .bind(row.created_at.0)
+        .execute(sql)
         .await?;
     Ok(())
 }
@@ -52,22 +43,36 @@ pub async fn insert(
 /// The oldest merchant, if there is one.
 pub async fn first(sql: &mut AnyConnection) -> Result<Option<MerchantId>, StoreError> {
     let row: Option<(String,)> = sqlx::query_as(FIRST).fetch_optional(sql).await?;
-    row.map(|(id,)| parse(&id)).transpose()
-}
-
-/// Whose key has this hash.
-pub async fn by_key_hash(
-    sql: &mut AnyConnection,
-    hash: &str,
-) -> Result<Option<MerchantId>, StoreError> {
-    let row: Option<(String,)> = sqlx::query_as(BY_KEY).bind(hash).fetch_optional(sql).await?;
-    row.map(|(id,)| parse(&id)).transpose()
-}
-
-fn parse(id: &str) -> Result<MerchantId, StoreError> {
-    id.parse().map_err(|_| StoreError::Inconsistent {
-        table: "merchants",
-        column: "id",
-        row: id.to_owned(),
+    row.map(|(id,)| {
+        id.parse().map_err(|_| StoreError::Inconsistent {
+            table: "merchants",
+            column: "id",
+            row: id.clone(),
+        })
     })
+    .transpose()
+}
+
+/// A merchant.
+pub async fn get(
+    sql: &mut AnyConnection,
+    id: MerchantId,
+) -> Result<Option<MerchantRow>, StoreError> {
+    Ok(sqlx::query_as(GET).bind(id.to_string()).fetch_optional(sql).await?)
+}
+
+/// Every merchant, oldest first: for the operator.
+pub async fn all(sql: &mut AnyConnection) -> Result<Vec<MerchantRow>, StoreError> {
+    Ok(sqlx::query_as(ALL).fetch_all(sql).await?)
+}
+
+/// Writes a merchant's name and demands.
+pub async fn update(sql: &mut AnyConnection, row: &MerchantRow) -> Result<(), StoreError> {
+    sqlx::query(UPDATE)
+        .bind(row.id.to_string())
+        .bind(row.name.as_str())
+        .bind(row.demands_keys)
+        .execute(sql)
+        .await?;
+    Ok(())
 }

@@ -98,7 +98,7 @@ impl Bench {
             description: String::new(),
             kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
         };
-        endpoints::create(&self.gateway, self.merchant, wanted).await.unwrap().0.id
+        endpoints::create(&self.gateway, self.merchant, wanted, None).await.unwrap().0.id
     }
 
     async fn endpoint_row(&self, id: EndpointId) -> EndpointRow {

@@ -80,6 +80,7 @@ impl Bench {
                 bills: folder.path().join("bills"),
                 call_limit: Duration::from_secs(1),
                 confirm_limit: Duration::from_secs(1),
+                answers_kept: Duration::from_secs(86_400),
                 simulators: false,
                 bills_at_once: false,
                 private_webhooks: false,
@@ -95,7 +96,7 @@ impl Bench {
         let bench = Bench { gateway, clock, merchant, account, order, _folder: folder };
         bench
             .run(format!(
-                "INSERT INTO merchants VALUES ('{merchant}', 'shop', 0);
+                "INSERT INTO merchants (id, name, created_at) VALUES ('{merchant}', 'shop', 0);
                  INSERT INTO accounts VALUES ('{merchant}', '{account}', 'p', 'a', 0, 0, '{{}}', '{{}}', x'', '{{}}', '[]', 0);
                  INSERT INTO orders (merchant_id, id, number, state, amount, currency, subject, details, fingerprint,
                    token, event_seq, expires_at, created_at, updated_at) VALUES

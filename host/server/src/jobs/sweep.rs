@@ -1,0 +1,28 @@
+//! What is removed because its time is over, now and then, by whichever replica comes first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::flows::idempotency;
+use crate::gateway::Gateway;
+
+/// How long between two sweeps. A row whose time is over counts for nothing, swept or not.
+const PAUSE: Duration = Duration::from_secs(600);
+
+/// Sweeps until `stop` says so.
+pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
+    loop {
+        match idempotency::sweep(&gateway).await {
+            Ok(0) => {}
+            Ok(requests) => tracing::debug!(requests, "answers whose time is over were removed"),
+            Err(error) => tracing::error!(%error, "answers could not be removed"),
+        }
+        tokio::select! {
+            // A sender that is gone says so too.
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
