@@ -27,9 +27,15 @@ pub mod fault;
 pub mod form;
 #[cfg(not(target_family = "wasm"))]
 pub mod harness;
+pub mod heap;
 pub mod json_slice;
 pub mod keys;
 pub mod lines;
+
+/// The heap of every component. Its first bytes fit into two pages of memory beside the stack and 40 KiB of constants.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static HEAP: heap::Heap<{ 20 * 1024 }> = heap::Heap::new();
 
 /// Exports a plugin's component: `tollgate_sdk::export!(Plugin);`, for WebAssembly only.
 pub use bindings::export;
