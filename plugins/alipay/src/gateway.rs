@@ -1,6 +1,8 @@
 //! The gateway's common parameters and the signature over them. As Alipay's own Node SDK does, everything but
 //! `biz_content` goes in the query, so that `charset` is known before the body is decoded.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tollgate_sdk::contract::requests::{PageForm, Step};
 use tollgate_sdk::contract::types::{Body, Context, Fault, HttpRequest, Value};
@@ -17,7 +19,7 @@ const PATH: &str = "/gateway.do";
 pub struct Signed<'a> {
     base: &'a str,
     /// Sorted by name, none of them empty; `biz_content` among them.
-    params: Vec<(&'static str, String)>,
+    params: Vec<(&'static str, Cow<'a, str>)>,
     sign: String,
 }
 
@@ -25,35 +27,35 @@ pub struct Signed<'a> {
 pub fn sign<'a, K: Keyring>(
     context: &'a Context,
     keys: &K,
-    method: &str,
+    method: &'a str,
     content: &impl Serialize,
-    notify_url: &str,
-    return_url: &str,
+    notify_url: &'a str,
+    return_url: &'a str,
 ) -> Result<Signed<'a>, Fault> {
     let content = serde_json::to_string(content)
         .map_err(|error| fault::invalid_request(format!("biz_content: {error}")))?;
     let serials = certificates::own_serials(keys)?;
     // In byte order already: what is signed is sorted, and sorting at each payment would be waste.
-    let mut params: Vec<(&'static str, String)> = Vec::with_capacity(12);
+    let mut params: Vec<(&'static str, Cow<'a, str>)> = Vec::with_capacity(12);
     if let Some((root, own)) = serials {
-        params.push(("alipay_root_cert_sn", root));
-        params.push(("app_cert_sn", own));
+        params.push(("alipay_root_cert_sn", root.into()));
+        params.push(("app_cert_sn", own.into()));
     }
-    params.push(("app_id", context.required_setting("app_id")?.to_owned()));
-    params.push(("biz_content", content));
-    params.push(("charset", "utf-8".to_owned()));
-    params.push(("format", "JSON".to_owned()));
-    params.push(("method", method.to_owned()));
+    params.push(("app_id", context.required_setting("app_id")?.into()));
+    params.push(("biz_content", content.into()));
+    params.push(("charset", "utf-8".into()));
+    params.push(("format", "JSON".into()));
+    params.push(("method", method.into()));
     if !notify_url.is_empty() {
-        params.push(("notify_url", notify_url.to_owned()));
+        params.push(("notify_url", notify_url.into()));
     }
     if !return_url.is_empty() {
-        params.push(("return_url", return_url.to_owned()));
+        params.push(("return_url", return_url.into()));
     }
-    params.push(("sign_type", "RSA2".to_owned()));
-    params.push(("timestamp", china_time::text(context.now_ms)));
-    params.push(("version", "1.0".to_owned()));
-    let text = canonical::join(params.iter().map(|(name, value)| (*name, value.as_str())));
+    params.push(("sign_type", "RSA2".into()));
+    params.push(("timestamp", china_time::text(context.now_ms).into()));
+    params.push(("version", "1.0".into()));
+    let text = canonical::join(params.iter().map(|(name, value)| (*name, value.as_ref())));
     let sign = sign_base64(keys, Pick::Slot(APP_KEY), RSA_PKCS1_SHA256, text)?;
     Ok(Signed { base: context.origin("gateway")?, params, sign })
 }
@@ -65,7 +67,7 @@ impl Signed<'_> {
         let mut content = Vec::with_capacity(1);
         for (name, value) in self.params {
             let place = if name == "biz_content" { &mut content } else { &mut query };
-            place.push((name.to_owned(), Value::Text(value)));
+            place.push((name.to_owned(), Value::Text(value.into_owned())));
         }
         query.push(("sign".to_owned(), Value::Text(self.sign)));
         let request = HttpRequest {
@@ -85,7 +87,7 @@ impl Signed<'_> {
             .params
             .into_iter()
             .filter(|(name, _)| *name == "biz_content")
-            .map(|(name, value)| (name.to_owned(), value))
+            .map(|(name, value)| (name.to_owned(), value.into_owned()))
             .collect();
         PageForm { url, charset: "utf-8".to_owned(), fields }
     }

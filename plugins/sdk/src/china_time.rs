@@ -9,12 +9,23 @@ pub fn text(unix_ms: i64) -> String {
     let local = unix_ms.saturating_add(OFFSET_MS);
     let (year, month, day) = civil(local.div_euclid(DAY_MS));
     let second = local.rem_euclid(DAY_MS) / 1000;
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    let mut out = String::with_capacity(20);
+    // By hand: formatting takes many times as long, and each request carries such a time or two.
+    match year {
+        0..10_000 => out.extend([year / 100, year % 100].into_iter().flat_map(two)),
+        _ => out.push_str(&year.to_string()),
+    }
+    let rest = [('-', month), ('-', day), (' ', second / 3600), (':', second / 60 % 60)];
+    for (mark, number) in rest.into_iter().chain([(':', second % 60)]) {
+        out.push(mark);
+        out.extend(two(number));
+    }
+    out
+}
+
+/// Two digits of a number below a hundred.
+fn two(number: i64) -> [char; 2] {
+    [number / 10, number % 10].map(|digit| char::from(b'0' + u8::try_from(digit).unwrap_or(0)))
 }
 
 /// Reads `yyyy-MM-dd HH:mm:ss`, with or without `.mmm`, as a Unix time in milliseconds.

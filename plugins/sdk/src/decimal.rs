@@ -62,11 +62,20 @@ pub fn to_minor(text: &str, exponent: u8) -> Result<i64, DecimalError> {
 
 /// Writes minor units as a decimal with exactly `exponent` places: `1` is `0.01` with two.
 pub fn from_minor(minor: i64, exponent: u8) -> String {
-    let sign = if minor < 0 { "-" } else { "" };
     let places = usize::from(exponent);
-    let digits = format!("{:0width$}", minor.unsigned_abs(), width = places + 1);
-    let (whole, rest) = digits.split_at(digits.len() - places);
-    if rest.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
+    let digits = minor.unsigned_abs().to_string();
+    let mut out = String::with_capacity(digits.len().max(places + 1) + 2);
+    if minor < 0 {
+        out.push('-');
+    }
+    let (whole, rest) = digits.split_at(digits.len().saturating_sub(places));
+    out.push_str(if whole.is_empty() { "0" } else { whole });
+    if places > 0 {
+        out.push('.');
+        out.extend(std::iter::repeat_n('0', places - rest.len()));
+        out.push_str(rest);
+    }
+    out
 }
 
 #[cfg(test)]

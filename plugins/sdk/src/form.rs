@@ -104,16 +104,34 @@ fn hex(digit: u8) -> Result<u8, FormError> {
 /// Appends a value, percent-encoded but for the unreserved characters of RFC 3986; a space is `%20`.
 pub fn push_encoded(out: &mut String, value: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in value.as_bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(|byte| !UNRESERVED[usize::from(byte)]) {
+        let (plain, others) = rest.split_at(at);
+        out.push_str(plain);
+        let reserved = others.bytes().take_while(|byte| !UNRESERVED[usize::from(*byte)]);
+        let mut length = 0;
+        for byte in reserved {
             out.push('%');
             out.push(char::from(HEX[usize::from(byte >> 4)]));
             out.push(char::from(HEX[usize::from(byte & 15)]));
+            length += 1;
         }
+        rest = &others[length..];
     }
+    out.push_str(rest);
 }
+
+/// Which bytes stay as they are: letters, digits and four marks, all of them ASCII.
+const UNRESERVED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let mark = matches!(byte as u8, b'-' | b'_' | b'.' | b'~');
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || mark;
+        byte += 1;
+    }
+    table
+};
 
 /// Encodes pairs in their order, as a query or a form body.
 pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
