@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::{Instance, InstancePre, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
 
-use crate::contract::{
-    BillsIndices, Context, NoticesIndices, ProviderPlugin, ProviderPluginPre, RequestsIndices,
-};
+use crate::contract::{Context, ProviderPlugin, ProviderPluginPre};
 use crate::engine::{Clockwork, TICK, ticks};
+use crate::exports::{Exports, Running};
 use crate::health::{Lane, Ward};
 use crate::keys::{KeyUse, MissingKey};
 use crate::limits::Limits;
@@ -31,6 +30,8 @@ pub struct Called<T> {
     pub took: Duration,
     /// The part of it that its signatures and verifications took.
     pub in_keys: Duration,
+    /// The part of it before the instance stood.
+    pub starting: Duration,
     /// Linear memory that the instance grew to, in bytes.
     pub memory: usize,
 }
@@ -135,24 +136,6 @@ pub(crate) struct Core {
     alone: [Arc<Semaphore>; 3],
 }
 
-/// Where a component's functions are. A call checks the types of the one interface that it uses: those of all are
-/// checked when the component is loaded, and the types of a manifest take longer than a call.
-pub(crate) struct Exports {
-    pub requests: RequestsIndices,
-    pub notices: NoticesIndices,
-    pub bills: BillsIndices,
-}
-
-impl Exports {
-    fn of(pre: &InstancePre<CallState>) -> wasmtime::Result<Self> {
-        Ok(Self {
-            requests: RequestsIndices::new(pre)?,
-            notices: NoticesIndices::new(pre)?,
-            bills: BillsIndices::new(pre)?,
-        })
-    }
-}
-
 /// How long a call may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Budget {
@@ -175,7 +158,7 @@ impl Core {
             alone: [one(), one(), one()],
             ward: Ward::default(),
             desk,
-            exports: Exports::of(pre.instance_pre())?,
+            exports: Exports::of(pre.instance_pre().component())?,
             pre,
         })
     }
@@ -185,16 +168,15 @@ impl Core {
         &self,
         budget: Budget,
         context: &Moment,
-        call: impl FnOnce(&mut Store<CallState>, &Instance) -> wasmtime::Result<T>,
+        call: impl FnOnce(Running<'_>) -> wasmtime::Result<T>,
     ) -> Result<Called<T>, CallError> {
         let started = Instant::now();
         let mut store = self.store(budget, context, started);
-        let answer = self
-            .pre
-            .instance_pre()
-            .instantiate(&mut store)
-            .map_err(Failure::Start)
-            .and_then(|instance| call(&mut store, &instance).map_err(Failure::Run));
+        let made = self.pre.instance_pre().instantiate(&mut store).map_err(Failure::Start);
+        let starting = started.elapsed();
+        let answer = made.and_then(|instance| {
+            call(Running { store: &mut store, instance: &instance }).map_err(Failure::Run)
+        });
         match answer {
             Ok(answer) => {
                 let state = store.into_data();
@@ -205,6 +187,7 @@ impl Core {
                     logs: state.logs,
                     missing: state.missing,
                     in_keys: state.in_keys,
+                    starting,
                     took: started.elapsed(),
                 })
             }

@@ -19,10 +19,6 @@ mod bound {
     });
 }
 
-pub(crate) use bound::exports::tollgate::provider::{
-    bills::GuestIndices as BillsIndices, notices::GuestIndices as NoticesIndices,
-    requests::GuestIndices as RequestsIndices,
-};
 pub(crate) use bound::tollgate::provider::{
     bill_io as bill_io_import, logging as logging_import, signing as signing_import,
     types as types_import,
@@ -47,6 +43,11 @@ pub use bound::tollgate::provider::types::{
     HttpResponse, Inbound, Money, Payment, PaymentStatus, Refund, RefundNews, RefundStatus,
     SecretRef, Subject, Value,
 };
+
+/// What the names of the contract's interfaces start with.
+pub(crate) const PACKAGE: &str = "tollgate:provider/";
+/// The version behind those names.
+pub(crate) const VERSION: &str = "1.0.0";
 
 /// The contract's name of an operation, as `manifest.operations` writes it.
 pub fn operation_name(operation: &Operation) -> &'static str {

@@ -3,10 +3,10 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::contract::PACKAGE;
 use crate::deny_wasi;
 
-/// The package of the contract, and the version that this host speaks.
-const PACKAGE: &str = "tollgate:provider/";
+/// The interfaces of the contract, and the version that this host speaks.
 const OURS: [&str; 4] = ["types", "signing", "logging", "bill-io"];
 const EXPORTS: [&str; 4] = ["provider", "requests", "notices", "bills"];
 const MAJOR: &str = "1.";

@@ -14,6 +14,7 @@ mod deny_wasi;
 pub mod egress;
 mod engine;
 pub mod exchange;
+mod exports;
 mod health;
 mod imports;
 pub mod keys;

@@ -121,12 +121,9 @@ impl Plugin {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
         let call = move |core: &Core| {
             let moment = Moment::from(&context);
-            core.run(core.usual(), &moment, |store, instance| {
-                let ring = lend(store, keys)?;
-                core.exports
-                    .requests
-                    .load(&mut *store, instance)?
-                    .call_interpret(store, &context, ring, &operation, &state, &response)
+            core.run(core.usual(), &moment, |on| {
+                let ring = lend(on.store, keys)?;
+                core.exports.interpret(on, &context, ring, &operation, (&state, &response))
             })
         };
         self.core.submit(Lane::Requests, call).await
@@ -179,12 +176,9 @@ impl Plugin {
         let keys = Arc::clone(keys);
         let call = move |core: &Core| {
             let moment = Moment::from(&context);
-            core.run(core.usual(), &moment, |store, instance| {
-                let ring = lend(store, keys)?;
-                core.exports
-                    .notices
-                    .load(&mut *store, instance)?
-                    .call_acknowledge(store, &context, ring, &message, verdict)
+            core.run(core.usual(), &moment, |on| {
+                let ring = lend(on.store, keys)?;
+                core.exports.acknowledge(on, &context, ring, &message, verdict)
             })
         };
         self.core.submit(Lane::Notices, call).await
@@ -205,16 +199,13 @@ impl Plugin {
         let call = move |core: &Core| {
             let limits = &core.desk.limits;
             let budget = Budget::Progress(limits.call_deadline, limits.bill_wall);
-            core.run(budget, &Moment::from(&context), |store, instance| {
-                let table = &mut store.data_mut().table;
+            core.run(budget, &Moment::from(&context), |on| {
+                let table = &mut on.store.data_mut().table;
                 let source = table.push(SourceHandle(source))?;
                 let sink = table.push(SinkHandle(sink))?;
-                let (source, sink) =
-                    (Resource::new_borrow(source.rep()), Resource::new_borrow(sink.rep()));
-                core.exports
-                    .bills
-                    .load(&mut *store, instance)?
-                    .call_parse(store, &context, &bill, &file_name, source, sink)
+                let source = Resource::<SourceHandle>::new_borrow(source.rep());
+                let sink = Resource::<SinkHandle>::new_borrow(sink.rep());
+                core.exports.parse(on, &context, &bill, &file_name, (source, sink))
             })
         };
         self.core.submit(Lane::Bills, call).await
@@ -230,10 +221,10 @@ impl Core {
     pub fn describe(&self) -> Result<Manifest, CallError> {
         let moment = Moment { now_ms: 0, nonce: String::new() };
         let budget = Budget::Once(self.desk.limits.describe_deadline);
-        self.run(budget, &moment, |store, instance| {
+        self.run(budget, &moment, |on| {
             // All of its functions are checked here, once.
-            let plugin = ProviderPlugin::new(&mut *store, instance)?;
-            plugin.tollgate_provider_provider().call_describe(store)
+            let plugin = ProviderPlugin::new(&mut *on.store, on.instance)?;
+            plugin.tollgate_provider_provider().call_describe(on.store)
         })
         .map(|called| called.answer)
     }
@@ -246,12 +237,9 @@ fn build(
     operation: &Operation,
     state: &[u8],
 ) -> Result<Called<Result<Step, Fault>>, CallError> {
-    core.run(core.usual(), &Moment::from(context), |store, instance| {
-        let ring = lend(store, keys)?;
-        core.exports
-            .requests
-            .load(&mut *store, instance)?
-            .call_build(store, context, ring, operation, state)
+    core.run(core.usual(), &Moment::from(context), |on| {
+        let ring = lend(on.store, keys)?;
+        core.exports.build(on, context, ring, operation, state)
     })
 }
 
@@ -263,12 +251,9 @@ fn read(
     about: Option<&Payment>,
     answer: Option<&(Vec<u8>, HttpResponse)>,
 ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-    core.run(core.usual(), &Moment::from(context), |store, instance| {
-        let ring = lend(store, keys)?;
+    core.run(core.usual(), &Moment::from(context), |on| {
+        let ring = lend(on.store, keys)?;
         let answer = answer.map(|(state, response)| (state.as_slice(), response));
-        core.exports
-            .notices
-            .load(&mut *store, instance)?
-            .call_read(store, context, ring, message, about, answer)
+        core.exports.read(on, context, ring, message, (about, answer))
     })
 }
