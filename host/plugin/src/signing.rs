@@ -91,15 +91,14 @@ impl signing_import::HostKey for CallState {
     ) -> Answer<Vec<u8>> {
         self.count_signature()?;
         let key = self.table.get(&handle)?;
-        let text = crypto::text_of(&data);
-        if let Err(error) = self.too_long(text.len()) {
+        if let Err(error) = self.too_long(crypto::text_length(&data)) {
             return Ok(Err(error));
         }
         let entry = Entry {
             slot: &key.slot,
             verb: Verb::Sign,
             algorithm: &algorithm,
-            input: sha256_hex(&text),
+            input: crypto::text_sha256(&data),
         };
         let started = Instant::now();
         let made = permitted(&key.slot, Verb::Sign, &algorithm, Some(&data)).and_then(|use_| {
@@ -124,15 +123,14 @@ impl signing_import::HostKey for CallState {
     ) -> Answer<bool> {
         self.count_verification()?;
         let key = self.table.get(&handle)?;
-        let text = crypto::text_of(&data);
-        if let Err(error) = self.too_long(text.len()) {
+        if let Err(error) = self.too_long(crypto::text_length(&data)) {
             return Ok(Err(error));
         }
         let entry = Entry {
             slot: &key.slot,
             verb: Verb::Verify,
             algorithm: &algorithm,
-            input: sha256_hex(&text),
+            input: crypto::text_sha256(&data),
         };
         let use_ = permitted(&key.slot, Verb::Verify, &algorithm, Some(&data));
         let (answer, used) = match use_.and_then(|use_| key.current().map(|_| use_)) {

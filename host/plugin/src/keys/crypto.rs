@@ -1,5 +1,7 @@
 //! What a key does: sign, verify, seal, open and derive, on aws-lc, as far as the slot's `uses` go.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
@@ -44,19 +46,40 @@ pub(crate) fn permitted<'a>(
 
 /// The pieces in a row, with `secret` where they call for it.
 fn assemble(pieces: &[Piece], secret: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut data = Zeroizing::new(Vec::new());
+    let length = pieces.iter().map(|piece| text_of(piece).map_or(secret.len(), <[u8]>::len)).sum();
+    // All of it at once: a buffer that grew would leave copies of the secret behind.
+    let mut data = Zeroizing::new(Vec::with_capacity(length));
     for piece in pieces {
-        match piece {
-            Piece::Text(bytes) => data.extend_from_slice(bytes),
-            Piece::Secret => data.extend_from_slice(secret),
-        }
+        data.extend_from_slice(text_of(piece).unwrap_or(secret));
     }
     data
 }
 
-/// Only the text of the pieces: what the audit hashes.
-pub(crate) fn text_of(pieces: &[Piece]) -> Vec<u8> {
-    assemble(pieces, b"").to_vec()
+fn text_of(piece: &Piece) -> Option<&[u8]> {
+    match piece {
+        Piece::Text(bytes) => Some(bytes),
+        Piece::Secret => None,
+    }
+}
+
+/// Only the text of the pieces, which is no secret.
+fn plain(pieces: &[Piece]) -> Cow<'_, [u8]> {
+    match pieces {
+        [Piece::Text(bytes)] => Cow::Borrowed(bytes),
+        _ => Cow::Owned(pieces.iter().filter_map(text_of).flatten().copied().collect()),
+    }
+}
+
+/// How much text the pieces hold, in bytes.
+pub(crate) fn text_length(pieces: &[Piece]) -> usize {
+    pieces.iter().filter_map(text_of).map(<[u8]>::len).sum()
+}
+
+/// SHA-256 of the text of the pieces, in hexadecimal: what the audit keeps.
+pub(crate) fn text_sha256(pieces: &[Piece]) -> String {
+    let mut sha = digest::Context::new(&digest::SHA256);
+    pieces.iter().filter_map(text_of).for_each(|text| sha.update(text));
+    hex::encode(sha.finish())
 }
 
 /// Signs with the slot's current key.
@@ -67,7 +90,7 @@ pub(crate) fn sign(use_: &Use, member: &Member, pieces: &[Piece]) -> Result<Vec<
     }
     match (&member.material, use_.algorithm) {
         (Material::Private { key, .. }, Algorithm::RsaPkcs1Sha256) => {
-            let data = assemble(pieces, b"");
+            let data = plain(pieces);
             let mut signature = vec![0; key.public_modulus_len()];
             key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &data, &mut signature)
                 .map_err(|_| refusal("failed", "signing failed"))?;
@@ -104,7 +127,7 @@ pub(crate) fn verify(use_: &Use, member: &Member, pieces: &[Piece], signature: &
     let Some(key) = member.public_key() else {
         return false;
     };
-    let data = assemble(pieces, b"");
+    let data = plain(pieces);
     match use_.algorithm {
         Algorithm::RsaPkcs1Sha256 => key.sha256.verify_sig(&data, signature).is_ok(),
         Algorithm::RsaPkcs1Sha1 => key.sha1.verify_sig(&data, signature).is_ok(),
