@@ -118,7 +118,8 @@ fn pooled_engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .linear_memory_keep_resident(512 << 10)
         .table_keep_resident(64 << 10)
         // Not `pagemap_scan`: it misses a written page that was swapped out, which the next instance would then read.
-        .decommit_batch_size(8);
+        // What is kept resident is wiped by hand and free at once; waiting for others would leave it cold.
+        .decommit_batch_size(1);
     let mut config = config()?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
