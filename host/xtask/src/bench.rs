@@ -10,6 +10,19 @@ use crate::workspace::{Workspace, cargo};
 /// What the name of a measuring program starts with.
 const PREFIX: &str = "bench-";
 
+/// What is measured is what users run: our own crates and the engine optimised and without the checks of a debug build,
+/// which the engine makes at each crossing. All else is built as every command builds it, so that it need not be built
+/// again: the code that both sides of a comparison share among it.
+const AS_USERS_RUN_IT: [&str; 7] = [
+    "profile.dev.opt-level=3",
+    "profile.dev.debug-assertions=false",
+    "profile.dev.overflow-checks=false",
+    "profile.dev.package.\"*\".debug-assertions=true",
+    "profile.dev.package.\"*\".overflow-checks=true",
+    "profile.dev.package.wasmtime.debug-assertions=false",
+    "profile.dev.package.wasmtime.overflow-checks=false",
+];
+
 /// Runs one bench or all. False where a figure missed its goal.
 pub fn run(name: Option<&str>, as_json: bool) -> anyhow::Result<bool> {
     let workspace = Workspace::load()?;
@@ -28,10 +41,9 @@ pub fn run(name: Option<&str>, as_json: bool) -> anyhow::Result<bool> {
     let mut all_hold = true;
     for name in names {
         let program = format!("{PREFIX}{name}");
-        // What is measured is what users run: our own crates optimised too.
         let mut build = cargo();
         build.args(["build", "--workspace", "--bin", &program]);
-        build.args(["--config", "profile.dev.opt-level=3"]);
+        build.args(AS_USERS_RUN_IT.iter().flat_map(|setting| ["--config", setting]));
         let built = workspace.artifacts(&mut build)?;
         let path = built.get(&program).ok_or_else(|| NoSuch(format!("{program} was not built")))?;
         let mut bench = std::process::Command::new(path);

@@ -1,8 +1,15 @@
 //! Building the request of a payment: the component against the same Rust code in this process.
+//!
+//! A call's time in the component has three parts, and each has its goal:
+//! - what every call costs, whatever it does: a fresh store and instance, the payment's arguments in, an answer out, and
+//!   the instance wiped. It is measured by a payment that the plugin refuses at once, with the same arguments;
+//! - building: what the call takes beyond that, but for its signature. This is compared with native code, which needs
+//!   none of the first part;
+//! - the signature. The ratio with it compares all of the call, the first part included.
 
 use std::time::{Duration, Instant};
 
-use tollgate_plugin::contract::{NextAction, Outcome, Step};
+use tollgate_plugin::contract::{NextAction, Operation, Outcome, Step};
 use tollgate_sdk::contract::requests as native_requests;
 
 use crate::figures::{Milli, fact, goal, median};
@@ -11,85 +18,113 @@ use crate::fixture::{Fixture, host, native};
 const PAIRS: usize = 21;
 const CALLS: usize = 120;
 
-/// A call's time, with and without its signature.
+/// A call's time, and two parts of it.
 #[derive(Clone, Copy)]
 struct Took {
     whole: Duration,
     signing: Duration,
+    starting: Duration,
 }
 
-impl Took {
-    fn rest(self) -> Duration {
-        self.whole.saturating_sub(self.signing)
-    }
-}
-
-/// Median calls of a side.
+/// Median calls of one kind.
 struct Side {
     whole: Duration,
+    /// All but the signature.
     rest: Duration,
     signing: Duration,
+    starting: Duration,
 }
 
 impl Side {
     fn of(calls: &[Took]) -> Side {
+        let middle = |of: &dyn Fn(&Took) -> Duration| median(calls.iter().map(of).collect());
         Side {
-            whole: median(calls.iter().map(|took| took.whole).collect()),
-            rest: median(calls.iter().map(|took| took.rest()).collect()),
-            signing: median(calls.iter().map(|took| took.signing).collect()),
+            whole: middle(&|took| took.whole),
+            rest: middle(&|took| took.whole.saturating_sub(took.signing)),
+            signing: middle(&|took| took.signing),
+            starting: middle(&|took| took.starting),
         }
+    }
+}
+
+/// The same number of calls of each kind, interleaved.
+struct Round {
+    component: Side,
+    refused: Side,
+    native: Side,
+}
+
+impl Round {
+    fn run(fixture: &Fixture) -> Round {
+        let (mut component, mut refused, mut native) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..CALLS {
+            component.push(by_component(fixture, &host::pay(), true));
+            refused.push(by_component(fixture, &host::refused(), false));
+            native.push(by_native(fixture));
+        }
+        Round {
+            component: Side::of(&component),
+            refused: Side::of(&refused),
+            native: Side::of(&native),
+        }
+    }
+
+    /// What the component takes beyond a call that it refuses at once, and beyond the signature.
+    fn building(&self) -> Duration {
+        self.component.rest.saturating_sub(self.refused.rest)
     }
 }
 
 pub fn measure() {
     let fixture = Fixture::new();
     same_result(&fixture);
-    let mut pairs = Vec::new();
-    // The first pair warms caches and the pool of instances.
-    for pair in 0..=PAIRS {
-        let (mut component, mut plain) = (Vec::new(), Vec::new());
-        for _ in 0..CALLS {
-            component.push(by_component(&fixture));
-            plain.push(by_native(&fixture));
-        }
-        if pair > 0 {
-            pairs.push((Side::of(&component), Side::of(&plain)));
-        }
-    }
-    let ratios = |of: fn(&Side) -> Duration| {
-        median(pairs.iter().map(|(one, other)| Milli::ratio(of(one), of(other))).collect())
-    };
-    let times = |of: &dyn Fn(&(Side, Side)) -> Duration| {
-        Milli::micros(median(pairs.iter().map(of).collect()))
-    };
+    // The first round warms caches and the pool of instances.
+    let rounds: Vec<Round> = (0..=PAIRS).map(|_| Round::run(&fixture)).skip(1).collect();
+    let ratio = |of: &dyn Fn(&Round) -> Milli| median(rounds.iter().map(of).collect());
+    let time =
+        |of: &dyn Fn(&Round) -> Duration| Milli::micros(median(rounds.iter().map(of).collect()));
     goal(
         "payment request, component / native, no RSA",
-        ratios(|side| side.rest),
+        ratio(&|round| Milli::ratio(round.building(), round.native.rest)),
         "ratio",
         Milli::whole(3),
     );
-    goal("fresh instance and crossing", crossing(&fixture), "us", Milli::whole(25));
+    goal("fresh instance and crossing", time(&|round| round.refused.rest), "us", Milli::whole(25));
     goal(
         "payment request, component / native, with RSA",
-        ratios(|side| side.whole),
+        ratio(&|round| Milli::ratio(round.component.whole, round.native.whole)),
         "ratio",
         Milli(1100),
     );
-    fact("payment request, component, no RSA", times(&|pair| pair.0.rest), "us");
-    fact("payment request, native, no RSA", times(&|pair| pair.1.rest), "us");
-    fact("payment request, component, with RSA", times(&|pair| pair.0.whole), "us");
-    fact("payment request, native, with RSA", times(&|pair| pair.1.whole), "us");
-    fact("RSA-2048 signature in the host", times(&|pair| pair.0.signing), "us");
-    fact("RSA-2048 signature in native code", times(&|pair| pair.1.signing), "us");
+    fact(
+        "component with its instance / native, no RSA",
+        ratio(&|round| Milli::ratio(round.component.rest, round.native.rest)),
+        "ratio",
+    );
+    fact("payment request, component, no RSA", time(&|round| round.component.rest), "us");
+    fact("  of it a fresh store and instance", time(&|round| round.component.starting), "us");
+    fact(
+        "  of it arguments in, answer out, wiping",
+        time(&|round| round.refused.rest.saturating_sub(round.refused.starting)),
+        "us",
+    );
+    fact("  of it building", time(&Round::building), "us");
+    fact("payment request, native, no RSA", time(&|round| round.native.rest), "us");
+    fact("payment request, component, with RSA", time(&|round| round.component.whole), "us");
+    fact("payment request, native, with RSA", time(&|round| round.native.whole), "us");
+    fact("RSA-2048 signature in the host", time(&|round| round.component.signing), "us");
+    fact("RSA-2048 signature in native code", time(&|round| round.native.signing), "us");
     fact("payment request, with the hop to a blocking thread", hop(&fixture), "us");
 }
 
-fn by_component(fixture: &Fixture) -> Took {
-    let (context, operation) = (host::context(), host::pay());
+fn by_component(fixture: &Fixture, operation: &Operation, is_built: bool) -> Took {
+    let context = host::context();
     let started = Instant::now();
-    let called = fixture.plugin.build_here(&context, &fixture.keys, &operation, &[]);
+    let called = fixture.plugin.build_here(&context, &fixture.keys, operation, &[]);
     let whole = started.elapsed();
-    Took { whole, signing: called.unwrap().in_keys }
+    let called = called.unwrap();
+    assert_eq!(called.answer.is_ok(), is_built);
+    Took { whole, signing: called.in_keys, starting: called.starting }
 }
 
 fn by_native(fixture: &Fixture) -> Took {
@@ -98,7 +133,7 @@ fn by_native(fixture: &Fixture) -> Took {
     let built = tollgate_alipay::build(&context, &fixture.native, &operation);
     let whole = started.elapsed();
     assert!(built.is_ok());
-    Took { whole, signing: fixture.native.took() }
+    Took { whole, signing: fixture.native.took(), starting: Duration::ZERO }
 }
 
 /// Both sides make the same form, or nothing else that is measured means anything.
@@ -118,22 +153,6 @@ fn same_result(fixture: &Fixture) {
         panic!("no form of native code")
     };
     assert_eq!((form.url, form.fields), (plain.url, plain.fields));
-}
-
-/// A call that does nothing: a fresh store and instance, arguments in, a refusal out.
-fn crossing(fixture: &Fixture) -> Milli {
-    let (context, operation) = (host::context(), host::nothing());
-    let rounds = (0..PAIRS).map(|_| {
-        let calls = (0..CALLS * 4).map(|_| {
-            let started = Instant::now();
-            let called = fixture.plugin.build_here(&context, &fixture.keys, &operation, &[]);
-            let took = started.elapsed();
-            assert!(called.unwrap().answer.is_err());
-            took
-        });
-        median(calls.collect())
-    });
-    Milli::micros(median(rounds.collect()))
 }
 
 /// The whole call as flows make it: its turn, another thread, and back.

@@ -219,14 +219,15 @@ macro_rules! arguments {
 /// Values of the host's types.
 pub mod host {
     use tollgate_plugin::contract::{
-        CaptureRequest, Channel, Context, Inbound, Item, Money, Operation, PayRequest, Payment,
+        Channel, Context, Inbound, Item, Money, Operation, PayRequest, Payment,
     };
 
     arguments!();
 
-    /// An operation that the plugin refuses at once: what is left of a call is the call itself.
-    pub fn nothing() -> Operation {
-        Operation::Capture(CaptureRequest { payment: payment(), amount: money(1), last: true })
+    /// The same payment with a wish that the plugin refuses at once: what is left of a call is the call itself.
+    pub fn refused() -> Operation {
+        let Operation::Pay(request) = pay() else { unreachable!("a payment is what was made") };
+        Operation::Pay(PayRequest { manual_capture: true, ..request })
     }
 }
 
