@@ -29,6 +29,7 @@ pub fn routes() -> Router<Arc<Alipay>> {
     Router::new()
         .route("/control/alipay/trades", get(trades))
         .route("/control/alipay/trades/{out_trade_no}", get(trade))
+        .route("/control/alipay/trades/{out_trade_no}/refunds", post(refund))
         .route("/control/alipay/trades/{out_trade_no}/{act}", post(act))
         .route("/control/alipay/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/control/alipay/notifications", get(notifications).post(send::send))
@@ -114,6 +115,37 @@ async fn act(State(alipay): Owner, Path((reference, act)): Path<(String, String)
             Json(answer).into_response()
         }
         None => no(StatusCode::NOT_FOUND, "no such trade"),
+    }
+}
+
+/// A refund that the merchant makes on the provider's own pages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefundThere {
+    /// In yuan.
+    amount: String,
+    /// The merchant's number of it.
+    request_no: String,
+}
+
+async fn refund(
+    State(alipay): Owner,
+    Path(reference): Path<String>,
+    Json(refund): Json<RefundThere>,
+) -> Response {
+    let Some(amount) = Amount::parse(&refund.amount) else {
+        return no(StatusCode::UNPROCESSABLE_ENTITY, "amount: not a decimal amount");
+    };
+    let now = alipay.now();
+    let number = Some(refund.request_no.as_str());
+    let done = alipay.book().ledger.refund(&reference, number, amount, None, now);
+    if alipay.publish().is_err() {
+        return no(StatusCode::INTERNAL_SERVER_ERROR, "the notification could not be signed");
+    }
+    match (done, alipay.book().ledger.get(&reference)) {
+        (Ok(_), Some(trade)) => Json(shown(trade)).into_response(),
+        (Err(refusal), _) => no(StatusCode::CONFLICT, refusal.to_string()),
+        (Ok(_), None) => no(StatusCode::NOT_FOUND, "no such trade"),
     }
 }
 
