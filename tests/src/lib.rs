@@ -17,6 +17,7 @@ pub mod payer;
 pub mod place;
 pub mod postgres;
 pub mod provider;
+pub mod puppet;
 pub mod receiver;
 pub mod reply;
 pub mod shop;
