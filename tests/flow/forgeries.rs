@@ -88,8 +88,12 @@ async fn what_is_signed_but_not_ours_is_refused_and_told() {
             "{kind} {more}"
         );
         // An event is one more of its order: its counter moves, and nothing else of the order does.
-        let tables = set(&["events", "notifications", "orders"]);
+        let tables = set(&["cases", "events", "notifications", "orders"]);
         assert_eq!(changed(&world, &before).await, tables, "{kind} {more}");
+        // Said again, it is the same case, and nobody is told again.
+        let before = world.dump().await;
+        world.notify_with(&payment, kind, more.clone()).await;
+        assert_eq!(changed(&world, &before).await, set(&["notifications"]), "{kind} {more}");
         let order = world.order_of(&payment).await;
         assert_eq!((&order["state"], &order["paid"]), (&json!("open"), &json!(0)), "{kind} {more}");
         let list = format!("/v1/events?order_id={}", text(&payment, "order_id"));

@@ -105,10 +105,17 @@ async fn a_refund_notice_before_the_payments_own() {
     }});
     let answer = world.notify_with(&payment, "truth", given_back).await;
     assert_eq!(answer["body"], "success");
-    // A refund that we did not ask for is not ours to book: the day's bill shows it.
-    stands(&world, &payment, "paid", 0).await;
+    // Nobody here asked for that refund: it was made at the provider.
+    stands(&world, &payment, "partially_refunded", 250).await;
     world.notify(&payment, "duplicate").await;
-    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
+    let wanted = [
+        "order.created",
+        "payment.succeeded",
+        "order.paid",
+        "order.partially_refunded",
+        "refund.succeeded",
+    ];
+    assert_eq!(world.events(&payment).await, wanted);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

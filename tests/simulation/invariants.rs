@@ -2,7 +2,7 @@
 //! own.
 //!
 //! Checked after each step that may have written, for the order that it touched ([`order`], [`change`]): 3 to 13, 17
-//! in parts, 19, 23. Over the whole database every fifty steps and at rest ([`whole`], [`rest`]): 1, 14 in parts, 16,
+//! in parts, 19, 23, 28, 29. Over the whole database every fifty steps and at rest ([`whole`], [`rest`]): 1, 14 in parts, 16,
 //! 17, 18, 23, 32, 36, 40. By the way a task ended ([`crate::world`]): 25, and that a forgery never hears success. By
 //! what the seeds do: 20 (messages come in any order, any number of times), 22, 24 and 38 (crashes and clocks).
 //!

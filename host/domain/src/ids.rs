@@ -136,6 +136,10 @@ pub mod kind {
     pub enum Payment {}
     /// A request to give money back.
     pub enum Refund {}
+    /// A payer's complaint about a payment.
+    pub enum Dispute {}
+    /// What only people can settle.
+    pub enum Case {}
     /// A message that came to us.
     pub enum Notification {}
     /// One request to a provider and its answer.
@@ -171,6 +175,12 @@ pub mod kind {
     }
     impl Kind for Refund {
         const PREFIX: &'static str = "ref";
+    }
+    impl Kind for Dispute {
+        const PREFIX: &'static str = "dsp";
+    }
+    impl Kind for Case {
+        const PREFIX: &'static str = "cas";
     }
     impl Kind for Notification {
         const PREFIX: &'static str = "ntf";
@@ -214,6 +224,10 @@ pub type OrderId = Id<kind::Order>;
 pub type PaymentId = Id<kind::Payment>;
 /// Id of a refund.
 pub type RefundId = Id<kind::Refund>;
+/// Id of a dispute.
+pub type DisputeId = Id<kind::Dispute>;
+/// Id of a case.
+pub type CaseId = Id<kind::Case>;
 /// Id of a kept message.
 pub type NotificationId = Id<kind::Notification>;
 /// Id of a recorded exchange.

@@ -5,11 +5,13 @@
 
 pub mod checks;
 pub mod delivery;
+pub mod dispute;
 pub mod ids;
 pub mod matching;
 pub mod money;
 pub mod order;
 pub mod payment;
+pub mod pursuit;
 pub mod refund;
 pub mod schedule;
 pub mod scope;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::UnknownState;
 use crate::money::Money;
-use crate::payment::{Payment, PaymentState};
+use crate::payment::Payment;
 use crate::time::Moment;
 
 /// Where an order stands.
@@ -90,9 +90,67 @@ pub struct Order {
     pub state: OrderState,
     /// What is owed.
     pub amount: Money,
+    /// What becomes of money that comes after it ended.
+    pub late: LateSuccess,
     /// After this nobody may start to pay it.
     pub expires: Moment,
 }
+
+/// What becomes of money that comes after its order has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LateSuccess {
+    /// The order is paid after all.
+    #[default]
+    Reopen,
+    /// The order stays as it is, and all of the money goes back.
+    Refund,
+}
+
+impl LateSuccess {
+    /// Every one.
+    pub const ALL: [LateSuccess; 2] = [LateSuccess::Reopen, LateSuccess::Refund];
+
+    /// The word in rows and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LateSuccess::Reopen => "reopen",
+            LateSuccess::Refund => "refund",
+        }
+    }
+}
+
+impl FromStr for LateSuccess {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<LateSuccess, UnknownState> {
+        LateSuccess::ALL.into_iter().find(|late| late.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+impl TryFrom<String> for LateSuccess {
+    type Error = UnknownState;
+
+    fn try_from(text: String) -> Result<LateSuccess, UnknownState> {
+        text.parse()
+    }
+}
+
+/// What an order makes of a payment whose money has just come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The order counts it, and no other.
+    Counted {
+        /// The order had ended, and is paid after all.
+        late: bool,
+    },
+    /// The order counts another one: it goes back.
+    Duplicate,
+    /// The order had ended, and stays so: it goes back.
+    Late,
+}
+
+/// How long after its time an order is ended: who began to pay at the last moment has paid by then.
+pub const GRACE_MS: i64 = 30_000;
 
 /// What is to be done after an order changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,15 +207,34 @@ impl Order {
         if self.state == OrderState::Expired {
             return Ok((self, vec![]));
         }
-        if now < self.expires {
+        if now < self.expires.plus_millis(GRACE_MS) {
             return Err(OrderRefusal::NotYetExpired);
         }
         self.end(OrderState::Expired, payments)
     }
 
-    /// The order as its payments make it. Money wins: one that was closed and then paid is paid.
+    /// What becomes of a payment whose money has just come in, `others` being the order's other payments. One is
+    /// counted: the first.
+    pub fn claim(&self, others: &[Payment]) -> Claim {
+        if others.iter().any(|other| other.allocated) {
+            return Claim::Duplicate;
+        }
+        match (self.state, self.late) {
+            (OrderState::Open, _) => Claim::Counted { late: false },
+            (OrderState::Closed | OrderState::Expired, LateSuccess::Reopen) => {
+                Claim::Counted { late: true }
+            }
+            (OrderState::Closed | OrderState::Expired, LateSuccess::Refund) => Claim::Late,
+            (OrderState::Paid | OrderState::PartiallyRefunded | OrderState::Refunded, _) => {
+                Claim::Duplicate
+            }
+        }
+    }
+
+    /// The order as the payment makes it that it counts. Money wins: one that was closed and then paid is paid. A
+    /// reversal and a dispute are facts beside its state; a refund that was reversed takes the state back.
     pub fn derive(self, payments: &[Payment]) -> (Order, Vec<OrderEffect>) {
-        let took = || payments.iter().filter(|payment| payment.state == PaymentState::Succeeded);
+        let took = || payments.iter().filter(|payment| payment.allocated);
         let taken = took().fold(0i64, |sum, payment| sum.saturating_add(payment.taken));
         let refunded = took().fold(0i64, |sum, payment| sum.saturating_add(payment.refunded));
         let state = if taken == 0 {
@@ -196,91 +273,5 @@ impl Order {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn order(state: OrderState) -> Order {
-        Order { state, amount: Money::new(1000, "CNY".parse().unwrap()), expires: Moment(100) }
-    }
-
-    fn payment(state: PaymentState, taken: i64, refunded: i64) -> Payment {
-        Payment {
-            state,
-            taken,
-            refunded,
-            ..Payment::new(order(OrderState::Open).amount, Moment(0))
-        }
-    }
-
-    #[test]
-    fn the_state_follows_the_payments() {
-        use PaymentState::{Closed, Pending, Succeeded};
-        let rows = [
-            (OrderState::Open, vec![], OrderState::Open),
-            (OrderState::Open, vec![payment(Pending, 0, 0)], OrderState::Open),
-            (
-                OrderState::Open,
-                vec![payment(Closed, 0, 0), payment(Succeeded, 1000, 0)],
-                OrderState::Paid,
-            ),
-            (OrderState::Paid, vec![payment(Succeeded, 1000, 1)], OrderState::PartiallyRefunded),
-            (
-                OrderState::PartiallyRefunded,
-                vec![payment(Succeeded, 1000, 1000)],
-                OrderState::Refunded,
-            ),
-            (OrderState::Closed, vec![payment(Succeeded, 1000, 0)], OrderState::Paid),
-            (OrderState::Expired, vec![payment(Succeeded, 1000, 0)], OrderState::Paid),
-            (OrderState::Closed, vec![payment(Closed, 0, 0)], OrderState::Closed),
-        ];
-        for (from, payments, wanted) in rows {
-            let (after, effects) = order(from).derive(&payments);
-            assert_eq!(after.state, wanted);
-            assert_eq!(
-                effects.len(),
-                usize::from(from != wanted),
-                "{from} to {wanted} is told once"
-            );
-            assert_eq!(after.derive(&payments), (after, vec![]), "again changes nothing");
-        }
-    }
-
-    #[test]
-    fn one_attempt_is_alive_at_a_time() {
-        let open = order(OrderState::Open);
-        assert_eq!(open.may_start_payment(&[], Moment(99)), Ok(()));
-        assert_eq!(open.may_start_payment(&[], Moment(100)), Err(OrderRefusal::Expired));
-        for state in PaymentState::ALL {
-            let wanted = if state.is_alive() { Err(OrderRefusal::PaymentAlive) } else { Ok(()) };
-            assert_eq!(
-                open.may_start_payment(&[payment(state, 0, 0)], Moment(1)),
-                wanted,
-                "{state}"
-            );
-        }
-    }
-
-    #[test]
-    fn each_state_and_how_it_ends() {
-        use OrderRefusal::*;
-        let rows = [
-            (OrderState::Open, Ok(OrderState::Closed), Ok(OrderState::Expired)),
-            (OrderState::Paid, Err(AlreadyPaid), Err(AlreadyPaid)),
-            (OrderState::PartiallyRefunded, Err(AlreadyPaid), Err(AlreadyPaid)),
-            (OrderState::Refunded, Err(AlreadyPaid), Err(AlreadyPaid)),
-            (OrderState::Closed, Ok(OrderState::Closed), Err(Ended)),
-            (OrderState::Expired, Err(Expired), Ok(OrderState::Expired)),
-        ];
-        for (from, closed, expired) in rows {
-            assert_eq!(order(from).close(&[]).map(|(o, _)| o.state), closed, "close {from}");
-            assert_eq!(
-                order(from).expire(&[], Moment(100)).map(|(o, _)| o.state),
-                expired,
-                "expire {from}"
-            );
-        }
-        let pending = [payment(PaymentState::Pending, 0, 0)];
-        assert_eq!(order(OrderState::Open).close(&pending).err(), Some(PaymentAlive));
-        assert_eq!(order(OrderState::Open).expire(&[], Moment(99)).err(), Some(NotYetExpired));
-    }
-}
+#[path = "order_tests.rs"]
+mod tests;

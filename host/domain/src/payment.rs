@@ -115,8 +115,16 @@ pub struct Payment {
     pub taken: i64,
     /// What refunds in flight hold, in minor units.
     pub reserved: i64,
-    /// What refunds gave back, in minor units.
+    /// What refunds gave back, in minor units: the sum of those that succeeded and were not reversed.
     pub refunded: i64,
+    /// What the provider took back of its success, in minor units.
+    pub reversed: i64,
+    /// What payers contest and the merchant still has, in minor units.
+    pub disputed: i64,
+    /// What payers' banks took back, in minor units.
+    pub charged_back: i64,
+    /// Whether it is the one that its order counts.
+    pub allocated: bool,
     /// When it last changed.
     pub changed: Moment,
 }
@@ -132,14 +140,28 @@ pub enum PaymentCommand {
     Refuse,
     /// The provider said so, and the host checked what it said.
     Learn(Told),
+    /// The provider took so many minor units of its success back. Told first, it tells of the success as well.
+    Reverse(i64),
+    /// So much is in dispute now, and so much was charged back.
+    Contest {
+        /// The sum of the disputes that are open, and whose money is still with the merchant.
+        disputed: i64,
+        /// The sum of those whose money is gone.
+        charged_back: i64,
+    },
     /// A refund of so many minor units is about to be asked for.
     Reserve(i64),
+    /// The same, of a payment in dispute: the merchant said that both may happen.
+    ReserveDespiteDispute(i64),
     /// A refund that held so much turned out to have given it back.
     Refund(i64),
     /// A refund that held so much turned out to have failed.
     Release(i64),
-    /// A refund that was called failed, and holds nothing, gave so much back after all.
+    /// So much went back that nothing was held for: by a refund that was called failed, or by one that the merchant
+    /// made at the provider.
     RefundUnreserved(i64),
+    /// A refund's success was reversed: so much is with the merchant again.
+    ReverseRefund(i64),
 }
 
 /// What a provider said of a payment, after the host's checks.
@@ -166,6 +188,8 @@ pub enum Told {
 /// What is to be done after a payment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentEffect {
+    /// Its money came in: see whether its order counts it, in the same transaction.
+    ClaimOrder,
     /// Derive the order anew, in the same transaction.
     DeriveOrder,
     /// Tell the merchant.
@@ -186,12 +210,18 @@ pub enum PaymentRefusal {
     /// More than is left.
     #[error("the refund exceeds what is left of the payment")]
     ExceedsPayment,
+    /// The payer may get the money back another way.
+    #[error("the payment is in dispute: a refund beside that may give the money back twice")]
+    Disputed,
     /// Not a positive amount, or beyond 64 bits.
     #[error(transparent)]
     Amount(#[from] MoneyError),
     /// A refund's outcome came twice, or for more than was held.
     #[error("no refund of this size is in flight")]
     NotReserved,
+    /// More is undone than was done.
+    #[error("no refund of this size has succeeded")]
+    NotRefunded,
 }
 
 type Outcome = Result<(Payment, Vec<PaymentEffect>), PaymentRefusal>;
@@ -205,13 +235,27 @@ impl Payment {
             taken: 0,
             reserved: 0,
             refunded: 0,
+            reversed: 0,
+            disputed: 0,
+            charged_back: 0,
+            allocated: false,
             changed: now,
         }
     }
 
-    /// What may still be given back, in minor units.
+    /// What may still be given back, in minor units: what was taken, less what has gone back by whatever way.
     pub fn refundable(&self) -> i64 {
+        self.room().saturating_sub(self.reversed).saturating_sub(self.charged_back).max(0)
+    }
+
+    /// What no refund holds or has given back. A refund at the provider may reach so far whatever else went back.
+    fn room(&self) -> i64 {
         self.taken.saturating_sub(self.reserved).saturating_sub(self.refunded)
+    }
+
+    /// Whether a refund of `minor` that nothing is held for fits: see [`PaymentCommand::RefundUnreserved`].
+    pub fn fits(&self, minor: i64) -> bool {
+        minor <= self.room()
     }
 
     /// The payment after `command`, and what follows. A repeat changes nothing and has no effects.
@@ -225,10 +269,20 @@ impl Payment {
                 _ => Ok((self, vec![])),
             },
             PaymentCommand::Learn(told) => self.learn(told, now),
-            PaymentCommand::Reserve(minor) => self.reserve(minor, now),
+            PaymentCommand::Reverse(minor) => self.reverse(minor, now),
+            PaymentCommand::Contest { disputed, charged_back } => {
+                self.contest(disputed, charged_back, now)
+            }
+            PaymentCommand::Reserve(_) if self.disputed > 0 || self.charged_back > 0 => {
+                Err(PaymentRefusal::Disputed)
+            }
+            PaymentCommand::Reserve(minor) | PaymentCommand::ReserveDespiteDispute(minor) => {
+                self.reserve(minor, self.refundable(), now)
+            }
             PaymentCommand::Refund(minor) => self.refund(minor, now),
             PaymentCommand::Release(minor) => self.release(minor, now),
             PaymentCommand::RefundUnreserved(minor) => self.refund_unreserved(minor, now),
+            PaymentCommand::ReverseRefund(minor) => self.reverse_refund(minor, now),
         }
     }
 
@@ -275,7 +329,7 @@ impl Payment {
                 vec![PaymentEffect::Announce("payment.authorized"), PaymentEffect::KeepAsking]
             }
             PaymentState::Succeeded => {
-                vec![PaymentEffect::Announce("payment.succeeded"), PaymentEffect::DeriveOrder]
+                vec![PaymentEffect::Announce("payment.succeeded"), PaymentEffect::ClaimOrder]
             }
             PaymentState::Failed => {
                 vec![PaymentEffect::Announce("payment.failed"), PaymentEffect::DeriveOrder]
@@ -287,12 +341,32 @@ impl Payment {
         (Payment { state, changed: now, ..self }, effects)
     }
 
-    fn reserve(self, minor: i64, now: Moment) -> Outcome {
+    /// Adds a fact and takes none away: the success stands, and that it was undone stands beside it.
+    fn reverse(self, minor: i64, now: Moment) -> Outcome {
+        if minor <= 0 || minor > self.amount.minor {
+            return Err(PaymentRefusal::OtherAmount);
+        }
+        let (paid, mut effects) = self.learn(Told::Succeeded(self.amount.minor), now)?;
+        if minor <= paid.reversed {
+            return Ok((paid, effects));
+        }
+        effects.push(PaymentEffect::Announce("payment.reversed"));
+        Ok((Payment { reversed: minor, changed: now, ..paid }, effects))
+    }
+
+    fn contest(self, disputed: i64, charged_back: i64, now: Moment) -> Outcome {
+        if (disputed, charged_back) == (self.disputed, self.charged_back) {
+            return Ok((self, vec![]));
+        }
+        Ok((Payment { disputed, charged_back, changed: now, ..self }, vec![]))
+    }
+
+    fn reserve(self, minor: i64, left: i64, now: Moment) -> Outcome {
         if self.state != PaymentState::Succeeded {
             return Err(PaymentRefusal::NotSucceeded);
         }
         let asked = Money::positive(minor, self.amount.currency)?;
-        if asked.minor > self.refundable() {
+        if asked.minor > left {
             return Err(PaymentRefusal::ExceedsPayment);
         }
         let reserved = self.reserved.checked_add(minor).ok_or(MoneyError::Overflow)?;
@@ -306,8 +380,17 @@ impl Payment {
     }
 
     fn refund_unreserved(self, minor: i64, now: Moment) -> Outcome {
-        let (held, _) = self.reserve(minor, now)?;
+        let (held, _) = self.reserve(minor, self.room(), now)?;
         held.refund(minor, now)
+    }
+
+    fn reverse_refund(self, minor: i64, now: Moment) -> Outcome {
+        if minor <= 0 || minor > self.refunded {
+            return Err(PaymentRefusal::NotRefunded);
+        }
+        let refunded = self.refunded - minor;
+        let after = Payment { refunded, changed: now, ..self };
+        Ok((after, vec![PaymentEffect::DeriveOrder]))
     }
 
     fn release(self, minor: i64, now: Moment) -> Outcome {

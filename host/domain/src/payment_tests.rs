@@ -115,7 +115,7 @@ fn success_announces_once_and_derives_the_order() {
         .apply(PaymentCommand::Learn(Told::Succeeded(1000)), LATER)
         .unwrap();
     assert_eq!((paid.taken, paid.changed), (1000, LATER));
-    assert_eq!(effects, [PaymentEffect::Announce("payment.succeeded"), PaymentEffect::DeriveOrder]);
+    assert_eq!(effects, [PaymentEffect::Announce("payment.succeeded"), PaymentEffect::ClaimOrder]);
     let (again, effects) =
         paid.apply(PaymentCommand::Learn(Told::Succeeded(1000)), Moment(3_000)).unwrap();
     assert_eq!((again, effects), (paid, vec![]));
@@ -143,6 +143,115 @@ fn refunds_reserve_no_more_than_was_taken() {
     }
 }
 
+#[test]
+fn a_success_that_is_reversed_keeps_both_facts() {
+    use PaymentState::*;
+    for state in PaymentState::ALL {
+        let (after, effects) = payment(state).apply(PaymentCommand::Reverse(1000), LATER).unwrap();
+        assert_eq!((after.state, after.taken, after.reversed), (Succeeded, 1000, 1000), "{state}");
+        let reversed = PaymentEffect::Announce("payment.reversed");
+        assert_eq!(effects.last(), Some(&reversed), "{state}");
+        let claims = effects.contains(&PaymentEffect::ClaimOrder);
+        assert_eq!(claims, state != Succeeded, "a success is claimed once: {state}");
+        assert_eq!(after.apply(PaymentCommand::Reverse(1000), LATER), Ok((after, vec![])));
+        let again = after.apply(PaymentCommand::Learn(Told::Succeeded(1000)), LATER);
+        assert_eq!(again, Ok((after, vec![])), "{state}");
+        assert_eq!(after.refundable(), 0);
+    }
+    for minor in [0, -1, 1001] {
+        let refused = payment(Succeeded).apply(PaymentCommand::Reverse(minor), LATER);
+        assert_eq!(refused, Err(PaymentRefusal::OtherAmount), "{minor}");
+    }
+}
+
+#[test]
+fn what_is_in_dispute_is_refunded_only_by_somebodys_word() {
+    let contest = |disputed, charged_back| PaymentCommand::Contest { disputed, charged_back };
+    let paid = payment(PaymentState::Succeeded);
+    let (open, effects) = paid.apply(contest(600, 0), LATER).unwrap();
+    assert_eq!((open.disputed, effects), (600, vec![]));
+    assert_eq!(open.apply(contest(600, 0), LATER), Ok((open, vec![])));
+    let refused = open.apply(PaymentCommand::Reserve(1), LATER);
+    assert_eq!(refused, Err(PaymentRefusal::Disputed));
+    assert!(open.apply(PaymentCommand::ReserveDespiteDispute(1000), LATER).is_ok());
+    // What is lost is gone; whether the rest is given back is for somebody to say.
+    let (lost, _) = open.apply(contest(0, 600), LATER).unwrap();
+    assert_eq!(lost.refundable(), 400);
+    let refused = lost.apply(PaymentCommand::ReserveDespiteDispute(401), LATER);
+    assert_eq!(refused, Err(PaymentRefusal::ExceedsPayment));
+    assert_eq!(lost.apply(PaymentCommand::Reserve(400), LATER), Err(PaymentRefusal::Disputed));
+    assert!(lost.apply(PaymentCommand::ReserveDespiteDispute(400), LATER).is_ok());
+    // Won: as if nothing had been.
+    let (won, _) = open.apply(contest(0, 0), LATER).unwrap();
+    assert_eq!(won.refundable(), 1000);
+}
+
+#[test]
+fn a_reversed_refund_brings_the_money_back() {
+    let (given, _) = payment(PaymentState::Succeeded)
+        .apply(PaymentCommand::RefundUnreserved(400), LATER)
+        .unwrap();
+    let (after, effects) = given.apply(PaymentCommand::ReverseRefund(400), LATER).unwrap();
+    assert_eq!((after.refunded, after.refundable()), (0, 1000));
+    assert_eq!(effects, [PaymentEffect::DeriveOrder]);
+    for minor in [0, -1, 401] {
+        let refused = given.apply(PaymentCommand::ReverseRefund(minor), LATER);
+        assert_eq!(refused, Err(PaymentRefusal::NotRefunded), "{minor}");
+    }
+}
+
+/// Each state and each command: what it makes of the figures, and that it never breaks what they promise.
+#[test]
+fn no_command_in_any_state_breaks_the_figures() {
+    for state in PaymentState::ALL {
+        for command in every_command() {
+            let before = payment(state);
+            let Ok((after, effects)) = before.apply(command, LATER) else { continue };
+            holds(&after);
+            assert!(after.state.rank() >= state.rank(), "{state} {command:?}");
+            if after == before {
+                assert_eq!(effects, [], "{state} {command:?}: nothing changed, nothing follows");
+            }
+        }
+    }
+}
+
+fn holds(payment: &Payment) {
+    let Payment { taken, reserved, refunded, reversed, .. } = *payment;
+    assert!(reserved >= 0 && refunded >= 0 && reversed >= 0, "{payment:?}");
+    assert!(reserved + refunded <= taken, "{payment:?}");
+    assert!(reversed <= taken && payment.refundable() >= 0, "{payment:?}");
+    assert_eq!(taken > 0, payment.state == PaymentState::Succeeded, "{payment:?}");
+}
+
+fn every_command() -> Vec<PaymentCommand> {
+    let told = [
+        Told::Pending,
+        Told::Approved,
+        Told::Authorized,
+        Told::Succeeded(1000),
+        Told::Failed,
+        Told::Closed,
+        Told::Unknown,
+        Told::NotFound,
+    ];
+    let mut commands: Vec<_> = told.into_iter().map(PaymentCommand::Learn).collect();
+    for minor in [i64::MIN, -1, 0, 1, 999, 1000, 1001, i64::MAX] {
+        commands.extend([
+            PaymentCommand::Reserve(minor),
+            PaymentCommand::ReserveDespiteDispute(minor),
+            PaymentCommand::Refund(minor),
+            PaymentCommand::Release(minor),
+            PaymentCommand::RefundUnreserved(minor),
+            PaymentCommand::ReverseRefund(minor),
+            PaymentCommand::Reverse(minor),
+        ]);
+    }
+    commands.extend([PaymentCommand::Offer, PaymentCommand::LoseSight, PaymentCommand::Refuse]);
+    commands.push(PaymentCommand::Contest { disputed: 1000, charged_back: 0 });
+    commands
+}
+
 fn any_command() -> impl Strategy<Value = PaymentCommand> {
     prop_oneof![
         Just(PaymentCommand::Offer),
@@ -159,6 +268,12 @@ fn any_command() -> impl Strategy<Value = PaymentCommand> {
         (1i64..700).prop_map(PaymentCommand::Refund),
         (1i64..700).prop_map(PaymentCommand::Release),
         (1i64..700).prop_map(PaymentCommand::RefundUnreserved),
+        (1i64..700).prop_map(PaymentCommand::ReserveDespiteDispute),
+        (1i64..700).prop_map(PaymentCommand::ReverseRefund),
+        (1i64..1000).prop_map(PaymentCommand::Reverse),
+        (0i64..700, 0i64..700).prop_map(|(disputed, charged_back)| {
+            PaymentCommand::Contest { disputed, charged_back }
+        }),
     ]
 }
 
@@ -174,22 +289,47 @@ proptest! {
             }
             prop_assert!(now.state.rank() >= before.state.rank());
             prop_assert!(now.taken >= before.taken);
-            prop_assert!(now.reserved >= 0 && now.refunded >= before.refunded);
-            prop_assert!(now.reserved + now.refunded <= now.taken);
+            let undone = matches!(command, PaymentCommand::ReverseRefund(_));
+            prop_assert!(now.refunded >= before.refunded || undone);
+            prop_assert!(now.reversed >= before.reversed);
+            holds(&now);
         }
     }
 
-    /// A history told in any order ends in one state.
+    /// A history told in any order, each fact any number of times, ends in one state.
     #[test]
-    fn the_order_of_messages_does_not_matter(
-        mut told in Just(vec![Told::Pending, Told::Approved, Told::Succeeded(1000), Told::NotFound, Told::Pending])
-            .prop_shuffle()
-    ) {
-        told.push(Told::Unknown);
-        let end = told.into_iter().fold(payment(PaymentState::Created), |payment, told| {
-            payment.apply(PaymentCommand::Learn(told), LATER).map_or(payment, |(next, _)| next)
-        });
-        prop_assert_eq!(end.state, PaymentState::Succeeded);
-        prop_assert_eq!(end.taken, 1000);
+    fn the_order_of_messages_does_not_matter((told, shuffled) in any_history()) {
+        let end = |facts: &[PaymentCommand]| {
+            facts.iter().fold(payment(PaymentState::Created), |payment, fact| {
+                payment.apply(*fact, LATER).map_or(payment, |(next, _)| next)
+            })
+        };
+        prop_assert_eq!(end(&told), end(&shuffled));
     }
+}
+
+/// What one provider may truly tell of one payment, as it happened and as it came: shuffled, facts repeated.
+fn any_history() -> impl Strategy<Value = (Vec<PaymentCommand>, Vec<PaymentCommand>)> {
+    let learn = PaymentCommand::Learn;
+    let paid = vec![
+        learn(Told::Pending),
+        learn(Told::NotFound),
+        learn(Told::Approved),
+        learn(Told::Authorized),
+        learn(Told::Succeeded(1000)),
+    ];
+    // Ended by us, and paid all the same; refused at first, then paid.
+    let late = vec![learn(Told::Pending), learn(Told::Closed), learn(Told::Succeeded(1000))];
+    let second_try = vec![learn(Told::Failed), learn(Told::Unknown), learn(Told::Succeeded(1000))];
+    let undone =
+        vec![learn(Told::Succeeded(1000)), learn(Told::Failed), PaymentCommand::Reverse(1000)];
+    let died = vec![learn(Told::Pending), learn(Told::Unknown), learn(Told::Failed)];
+    let ended = vec![learn(Told::Approved), learn(Told::Closed)];
+    prop::sample::select(vec![paid, late, second_try, undone, died, ended]).prop_flat_map(|told| {
+        let again = prop::sample::subsequence(told.clone(), 0..=told.len());
+        (Just(told), again).prop_flat_map(|(told, again)| {
+            let all: Vec<_> = told.iter().chain(&again).copied().collect();
+            (Just(told), Just(all).prop_shuffle())
+        })
+    })
 }

@@ -87,8 +87,63 @@ pub struct Refund {
     pub state: RefundState,
     /// What it gives back, in minor units.
     pub minor: i64,
+    /// Whether its success was undone.
+    pub reversed: bool,
     /// When it last changed.
     pub changed: Moment,
+}
+
+/// Who wanted a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The merchant, through us.
+    Merchant,
+    /// We did: another payment had paid the order before.
+    Duplicate,
+    /// We did: the order had ended, and it says that money that comes late goes back.
+    Late,
+    /// Somebody at the provider: we were told of it when it had happened.
+    Provider,
+}
+
+impl Origin {
+    /// Every origin.
+    pub const ALL: [Origin; 4] =
+        [Origin::Merchant, Origin::Duplicate, Origin::Late, Origin::Provider];
+
+    /// The word in rows and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Merchant => "merchant",
+            Origin::Duplicate => "duplicate",
+            Origin::Late => "late",
+            Origin::Provider => "provider",
+        }
+    }
+
+    /// Whether we made it by ourselves, so that nobody else will ask for it again.
+    pub fn is_automatic(self) -> bool {
+        match self {
+            Origin::Duplicate | Origin::Late => true,
+            Origin::Merchant | Origin::Provider => false,
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Origin, UnknownState> {
+        Origin::ALL.into_iter().find(|origin| origin.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = UnknownState;
+
+    fn try_from(text: String) -> Result<Origin, UnknownState> {
+        text.parse()
+    }
 }
 
 /// What happened to a refund.
@@ -100,6 +155,10 @@ pub enum RefundCommand {
     Refuse,
     /// The provider said so, and the host checked what it said.
     Learn(RefundTold),
+    /// Nothing more can be done about it from here: it may not be sent again, and the provider does not know it.
+    Strand,
+    /// The provider took its success back. Told first, it tells of the success as well.
+    Reverse,
 }
 
 /// What a provider said of a refund.
@@ -119,7 +178,7 @@ pub enum RefundTold {
     NotFound,
 }
 
-/// What is to be done after a refund changed. What it held is settled once: each of the two comes at most once.
+/// What is to be done after a refund changed. What it held is settled or released once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefundEffect {
     /// The reserve became money given back.
@@ -128,6 +187,8 @@ pub enum RefundEffect {
     ReleaseReserve(i64),
     /// It was called failed, its reserve is gone, and the money went back after all.
     SettleUnreserved(i64),
+    /// What it had given back is with the merchant again.
+    TakeBack(i64),
     /// Tell the merchant.
     Announce(&'static str),
     /// Ask the provider again by its schedule.
@@ -137,15 +198,19 @@ pub enum RefundEffect {
 impl Refund {
     /// A new one, its amount reserved.
     pub fn new(minor: i64, now: Moment) -> Refund {
-        Refund { state: RefundState::Requested, minor, changed: now }
+        Refund { state: RefundState::Requested, minor, reversed: false, changed: now }
     }
 
     /// The refund after `command`, and what follows. A repeat, or less than is known, changes nothing.
     pub fn apply(self, command: RefundCommand, now: Moment) -> (Refund, Vec<RefundEffect>) {
+        if command == RefundCommand::Reverse {
+            return self.reverse(now);
+        }
         if !self.state.is_open() {
             return self.apply_settled(command, now);
         }
         let state = match command {
+            RefundCommand::Strand | RefundCommand::Reverse => RefundState::NeedsAction,
             RefundCommand::LoseSight => match self.state {
                 RefundState::Requested => RefundState::Unknown,
                 known => known,
@@ -193,8 +258,18 @@ impl Refund {
         (Refund { state, changed: now, ..self }, effects)
     }
 
-    /// Money that moved is never forgotten: a failure gives way to a success. A success that is reversed later is a
-    /// new fact of its own, not an edit of this one.
+    /// Adds a fact and takes none away: that it went back stands, and that this was undone stands beside it.
+    fn reverse(self, now: Moment) -> (Refund, Vec<RefundEffect>) {
+        let (done, mut effects) = self.apply(RefundCommand::Learn(RefundTold::Succeeded), now);
+        if done.reversed {
+            return (done, effects);
+        }
+        effects.push(RefundEffect::TakeBack(self.minor));
+        effects.push(RefundEffect::Announce("refund.reversed"));
+        (Refund { reversed: true, changed: now, ..done }, effects)
+    }
+
+    /// Money that moved is never forgotten: a failure gives way to a success.
     fn apply_settled(self, command: RefundCommand, now: Moment) -> (Refund, Vec<RefundEffect>) {
         match (self.state, command) {
             (RefundState::Failed, RefundCommand::Learn(RefundTold::Succeeded)) => {
@@ -210,78 +285,5 @@ impl Refund {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const TOLD: [RefundCommand; 8] = [
-        RefundCommand::LoseSight,
-        RefundCommand::Refuse,
-        RefundCommand::Learn(RefundTold::Pending),
-        RefundCommand::Learn(RefundTold::NeedsAction),
-        RefundCommand::Learn(RefundTold::Succeeded),
-        RefundCommand::Learn(RefundTold::Failed),
-        RefundCommand::Learn(RefundTold::Unknown),
-        RefundCommand::Learn(RefundTold::NotFound),
-    ];
-
-    #[test]
-    fn each_state_and_what_happens_in_it() {
-        use RefundState::*;
-        let rows = [
-            // from: lost, refused, pending, needs action, succeeded, failed, unknown, not found
-            (
-                Requested,
-                [Unknown, Failed, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown],
-            ),
-            (
-                Pending,
-                [Pending, Pending, Pending, NeedsAction, Succeeded, Failed, Pending, Pending],
-            ),
-            (
-                Unknown,
-                [Unknown, Unknown, Pending, NeedsAction, Succeeded, Failed, Unknown, Unknown],
-            ),
-            (
-                NeedsAction,
-                [
-                    NeedsAction,
-                    NeedsAction,
-                    NeedsAction,
-                    NeedsAction,
-                    Succeeded,
-                    Failed,
-                    NeedsAction,
-                    NeedsAction,
-                ],
-            ),
-            (Succeeded, [Succeeded; 8]),
-            (Failed, [Failed, Failed, Failed, Failed, Succeeded, Failed, Failed, Failed]),
-        ];
-        for (state, wanted) in rows {
-            for (command, wanted) in TOLD.into_iter().zip(wanted) {
-                let (refund, _) =
-                    Refund { state, ..Refund::new(300, Moment(1)) }.apply(command, Moment(2));
-                assert_eq!(refund.state, wanted, "{state} {command:?}");
-            }
-        }
-    }
-
-    proptest! {
-        /// Whatever is told in whatever order, the reserve is settled or released once at most.
-        #[test]
-        fn the_reserve_goes_one_way_once(history in proptest::collection::vec(0usize..TOLD.len(), 0..30)) {
-            let mut refund = Refund::new(300, Moment(0));
-            let mut settled = 0;
-            for step in history {
-                let (next, effects) = refund.apply(TOLD[step], Moment(1));
-                settled += effects
-                    .iter()
-                    .filter(|e| matches!(e, RefundEffect::SettleReserve(300) | RefundEffect::ReleaseReserve(300)))
-                    .count();
-                refund = next;
-            }
-            prop_assert_eq!(settled, usize::from(!refund.state.is_open()));
-        }
-    }
-}
+#[path = "refund_tests.rs"]
+mod tests;

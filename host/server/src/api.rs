@@ -7,7 +7,9 @@ pub mod accounts;
 pub mod bills;
 pub mod body;
 pub mod caller;
+pub mod cases;
 pub mod deliveries;
+pub mod disputes;
 pub mod document;
 pub mod door;
 pub mod endpoints;
@@ -54,6 +56,11 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::client_result))
         .routes(routes!(refunds::create, refunds::list))
         .routes(routes!(refunds::get))
+        .routes(routes!(disputes::list))
+        .routes(routes!(disputes::get))
+        .routes(routes!(cases::list))
+        .routes(routes!(cases::get))
+        .routes(routes!(cases::close))
         .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(accounts::get))
         .routes(routes!(accounts::grant))

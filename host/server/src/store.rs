@@ -6,7 +6,9 @@
 
 pub mod accounts;
 pub mod bills;
+pub mod cases;
 pub mod deliveries;
+pub mod disputes;
 pub mod endpoints;
 pub mod engine;
 pub mod events;

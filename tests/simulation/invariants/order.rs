@@ -1,5 +1,6 @@
 //! What holds of an order at every instant.
 
+use tollgate::store::refunds::RefundRow;
 use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::PaymentState;
 use tollgate_domain::refund::RefundState;
@@ -24,6 +25,7 @@ pub fn check(now: &Picture, provider: &Provider) -> Result<(), Broken> {
         proven(payment, provider)?;
     }
     derived(now)?;
+    counted_or_given_back(now)?;
     told(now)?;
     match now.missing_jobs.first() {
         Some(job) => Err(format!("23: the job {job} is lost")),
@@ -87,9 +89,9 @@ fn proven(
     }
 }
 
-/// 9 and 17 in parts: the order is what its payments make it.
+/// 9 and 17 in parts: the order is what the payment makes it that it counts.
 fn derived(now: &Picture) -> Result<(), Broken> {
-    let paid = || now.payments.iter().filter(|payment| payment.state == PaymentState::Succeeded);
+    let paid = || now.payments.iter().filter(|payment| payment.allocated == 1);
     let taken: i64 = paid().map(|payment| payment.taken).sum();
     let refunded: i64 = paid().map(|payment| payment.refunded).sum();
     let is_right = match now.order.state {
@@ -103,6 +105,28 @@ fn derived(now: &Picture) -> Result<(), Broken> {
         return Err(format!(
             "9: the order is {state} with {taken} taken and {refunded} given back"
         ));
+    }
+    Ok(())
+}
+
+/// 28 and 29: a success is counted by its order, one at most, or goes back by one refund that nobody asked for.
+fn counted_or_given_back(now: &Picture) -> Result<(), Broken> {
+    let counted = now.payments.iter().filter(|payment| payment.allocated == 1).count();
+    if counted > 1 {
+        return Err(format!("29: order {} counts {counted} payments", now.order.id));
+    }
+    for payment in &now.payments {
+        let of =
+            |refund: &&RefundRow| refund.payment_id == payment.id && refund.origin.is_automatic();
+        let given_back = now.refunds.iter().filter(of).count();
+        let is_counted = usize::from(payment.allocated == 1);
+        let took = usize::from(payment.state == PaymentState::Succeeded);
+        if is_counted + given_back != took {
+            let id = payment.id;
+            return Err(format!(
+                "29: payment {id} is counted {is_counted} and went back {given_back}"
+            ));
+        }
     }
     Ok(())
 }

@@ -169,6 +169,7 @@ impl World<'_> {
             return_url: None,
             locale: None,
             expires_in_s: [300, 1_800, 7_200][number % 3],
+            late_success: [None, Some("refund".to_owned())][number % 2].clone(),
         };
         self.begin(replica, owner, What::Order(Box::new(new))).await
     }
@@ -243,6 +244,7 @@ impl World<'_> {
             number: format!("R-{}-{number}", &payment.to_string()[20..]),
             amount: part,
             reason: None,
+            despite_dispute: false,
         };
         if self.happens(300) {
             self.begin(1 - replica, key.0, What::Refund(new.clone())).await?;

@@ -106,6 +106,16 @@ impl Matcher {
         self.records.push((record, None));
     }
 
+    /// Takes a record back whose reference or amount has changed since it was added: nothing is found about it. Looks
+    /// through all records, so it is for the rare case.
+    pub fn withdraw(&mut self, subject: Subject) {
+        for (record, claim) in &mut self.records {
+            if record.subject == subject {
+                (record.is_done, *claim) = (false, None);
+            }
+        }
+    }
+
     /// Whether our records may hold a counterpart of `row` that was not added: it is not found by our reference, so
     /// who keeps the records looks there, and adds what it finds before the row is taken.
     pub fn misses(&self, row: &StatementRow) -> bool {

@@ -240,6 +240,20 @@ fn rows_without_a_counterpart_are_left_alone() {
 }
 
 #[test]
+fn a_record_that_was_taken_back_is_not_looked_for() {
+    let (payment, mut matcher) = (payment(1, 100), Matcher::new(Some(window()), Tolerance::USUAL));
+    let mut nameless = refund(1, &payment, 40);
+    matcher.add_refund(nameless.clone());
+    matcher.withdraw(Subject::Refund(nameless.id));
+    assert_eq!(matcher.findings().count(), 0);
+    // It comes back under the name by which the bill calls it.
+    nameless.reference = "named".to_owned();
+    matcher.add_refund(nameless.clone());
+    let found: Vec<_> = matcher.findings().collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
 fn another_time_is_listed_and_matched_all_the_same() {
     let by = |millis: i64| against(move |_, rows| rows[0].at = Some(MORNING.plus_millis(millis)));
     assert_eq!(by(300_000), ["matched pay 0:1"]);

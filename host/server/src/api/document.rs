@@ -31,6 +31,8 @@ use utoipa::openapi::{RefOr, Required};
         (name = "orders", description = "What payers owe"),
         (name = "payments", description = "Attempts to pay an order"),
         (name = "refunds", description = "Requests to give money back"),
+        (name = "disputes", description = "Payments that payers contest"),
+        (name = "cases", description = "What only people can settle"),
         (name = "accounts", description = "Your standing with providers"),
         (name = "plugins", description = "The providers that this gateway speaks to"),
         (name = "reconciliation", description = "Providers' bills, and how they differ from our records"),

@@ -20,6 +20,7 @@ use super::{Shared, finish};
 use crate::flows::orders::{self, Details, OrderView};
 use crate::flows::{Flow, FlowError};
 use crate::store::orders::Filter;
+use crate::store::payments::PaymentRow;
 
 /// What a payer is to owe.
 #[derive(Deserialize, ToSchema)]
@@ -60,6 +61,11 @@ pub struct NewOrder {
     #[serde(default)]
     #[schema(example = "zh-CN")]
     pub locale: Option<String>,
+    /// What becomes of money that comes after the order's end: `reopen` (if you do not say), and the order is paid after
+    /// all; or `refund`, and all of it goes back by itself, for what cannot be had any more.
+    #[serde(default)]
+    #[schema(example = "reopen")]
+    pub late_success: Option<String>,
 }
 
 fn two_hours() -> i64 {
@@ -117,10 +123,18 @@ pub struct Order {
     amount: i64,
     /// ISO 4217.
     currency: String,
-    /// What its payments took, in minor units.
+    /// What the payment took that it counts, in minor units.
     paid: i64,
-    /// What was given back, in minor units.
+    /// What was given back of that, in minor units.
     refunded: i64,
+    /// What the provider took back of that, in minor units.
+    reversed: i64,
+    /// What of that is in dispute and still with you, in minor units.
+    disputed: i64,
+    /// What of that was charged back, in minor units.
+    charged_back: i64,
+    /// What becomes of money that comes after its end: reopen or refund.
+    late_success: &'static str,
     /// What it is for.
     subject: String,
     /// More words on what it is for.
@@ -172,6 +186,7 @@ impl From<NewOrder> for orders::NewOrder {
             metadata: new.metadata,
             return_url: new.return_url,
             locale: new.locale,
+            late_success: new.late_success,
             expires_in_s: new.expires_in_s,
         }
     }
@@ -209,6 +224,12 @@ impl Order {
     fn render(public_url: &str, view: OrderView) -> Flow<Order> {
         let OrderView { order, payments, refunds } = view;
         let details: Details = serde_json::from_str(&order.details)?;
+        let counted = |figure: fn(&PaymentRow) -> i64| {
+            sum(payments.iter().filter(|payment| payment.allocated == 1).map(figure))
+        };
+        let (paid, refunded) = (counted(|row| row.taken)?, counted(|row| row.refunded)?);
+        let (reversed, disputed) = (counted(|row| row.reversed)?, counted(|row| row.disputed)?);
+        let charged_back = counted(|row| row.charged_back)?;
         let payments: Vec<Payment> =
             payments.into_iter().map(Payment::render).collect::<Flow<_>>()?;
         let refunds: Vec<Refund> = refunds.into_iter().map(Refund::render).collect::<Flow<_>>()?;
@@ -221,8 +242,12 @@ impl Order {
             quantity: item.quantity,
         };
         Ok(Order {
-            paid: sum(payments.iter().map(Payment::taken))?,
-            refunded: sum(payments.iter().map(Payment::refunded))?,
+            paid,
+            refunded,
+            reversed,
+            disputed,
+            charged_back,
+            late_success: order.late_success.as_str(),
             id: order.id.to_string(),
             number: order.number,
             state: order.state.to_string(),

@@ -73,8 +73,21 @@ pub struct Payment {
     taken: i64,
     /// What refunds in flight hold, in minor units.
     refund_reserved: i64,
-    /// What refunds gave back, in minor units.
+    /// What refunds gave back and was not reversed, in minor units.
     refunded: i64,
+    /// Whether it is the one that its order counts: a second success is not, and goes back by itself.
+    allocated: bool,
+    /// Whether its money came after its order had ended.
+    late: bool,
+    /// What the provider took back of its success, in minor units.
+    reversed: i64,
+    /// When it did.
+    #[schema(format = DateTime)]
+    reversed_at: Option<String>,
+    /// What of it is in dispute and still with you, in minor units.
+    disputed: i64,
+    /// What of it was charged back, in minor units.
+    charged_back: i64,
     /// Our reference at the provider, for life.
     reference: String,
     /// The provider's reference, once it told us.
@@ -217,21 +230,17 @@ impl Payment {
             taken: row.taken,
             refund_reserved: row.reserved,
             refunded: row.refunded,
+            allocated: row.allocated == 1,
+            late: row.late == 1,
+            reversed: row.reversed,
+            reversed_at: row.reversed_at.map(|at| Moment(at).to_string()),
+            disputed: row.disputed,
+            charged_back: row.charged_back,
             reference: row.reference,
             provider_reference: row.provider_ref,
             created_at: row.created_at.to_string(),
             updated_at: row.updated_at.to_string(),
         })
-    }
-
-    /// What it took, in minor units.
-    pub fn taken(&self) -> i64 {
-        self.taken
-    }
-
-    /// What it gave back, in minor units.
-    pub fn refunded(&self) -> i64 {
-        self.refunded
     }
 
     /// Whether it belongs into a bill.

@@ -54,6 +54,7 @@ pub const PAGES: &[Page] = &[
     page!(409, "order-not-expired"),
     page!(409, "order-number-used"),
     page!(409, "order-paid"),
+    page!(409, "payment-disputed"),
     page!(409, "payment-not-succeeded"),
     page!(409, "payment-open"),
     page!(409, "payment-state"),

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::kind;
 use tollgate_domain::refund::RefundState;
+use tollgate_domain::time::Moment;
 use utoipa::ToSchema;
 
 use super::body::Body;
@@ -33,6 +34,9 @@ pub struct NewRefund {
     /// Why, for the payer.
     #[serde(default)]
     reason: Option<String>,
+    /// You know that the payment is in dispute or was charged back, and want it all the same.
+    #[serde(default)]
+    despite_dispute: bool,
 }
 
 /// A request to give money back, until the provider says that it is done.
@@ -44,8 +48,11 @@ pub struct Refund {
     payment_id: String,
     /// That payment's order.
     order_id: String,
-    /// Your own number.
+    /// Your own number; where you did not ask for it, `auto:` or `provider:` and an id.
     number: String,
+    /// Who wanted it: merchant, duplicate (another payment had paid the order before), late (its order had ended and was
+    /// made with `late_success` `refund`), or provider (it was made there, without us).
+    origin: &'static str,
     /// requested, pending, unknown, needs_action, succeeded or failed.
     state: String,
     /// What goes back, in minor units.
@@ -60,6 +67,11 @@ pub struct Refund {
     provider_reference: Option<String>,
     /// Why it does not go on.
     failure: Option<Failure>,
+    /// When the provider took its success back, so that the money is with you again.
+    #[schema(format = DateTime)]
+    reversed_at: Option<String>,
+    /// It went back beyond what the payment took, and is in none of its sums: somebody has to look.
+    exceeds_payment: bool,
     /// Where it was found in a bill.
     reconciled: Option<Reconciled>,
     /// When it was asked for.
@@ -80,6 +92,9 @@ impl Refund {
             payment_id: row.payment_id.to_string(),
             order_id: row.order_id.to_string(),
             number: row.number,
+            origin: row.origin.as_str(),
+            reversed_at: row.reversed_at.map(|at| Moment(at).to_string()),
+            exceeds_payment: row.beyond == 1,
             state: row.state.to_string(),
             amount: row.amount,
             currency: row.currency.to_string(),
@@ -119,6 +134,7 @@ pub async fn create(
         number: new.number,
         amount: new.amount,
         reason: new.reason,
+        despite_dispute: new.despite_dispute,
     };
     finish(async move {
         let made = refunds::create(&gateway, merchant, new).await?;

@@ -2,9 +2,9 @@
 
 use super::*;
 use tollgate_domain::ids::AccountId;
-use tollgate_domain::order::OrderState;
+use tollgate_domain::order::{LateSuccess, OrderState};
 use tollgate_domain::payment::PaymentState;
-use tollgate_domain::refund::RefundState;
+use tollgate_domain::refund::{Origin, RefundState};
 use tollgate_plugin::contract::Input;
 
 use crate::store::orders::OrderRow;
@@ -28,6 +28,7 @@ fn order() -> OrderRow {
         details: details.to_string(),
         fingerprint: String::new(),
         token: "tokentoken".to_owned(),
+        late_success: LateSuccess::Reopen,
         event_seq: 0,
         expires_at: MADE.plus_millis(60_000),
         created_at: MADE,
@@ -50,6 +51,14 @@ fn payment(state: PaymentState) -> PaymentRow {
         taken: 0,
         reserved: 0,
         refunded: 0,
+        reversed: 0,
+        reversed_at: None,
+        disputed: 0,
+        charged_back: 0,
+        refunded_asked: None,
+        refunded_told: None,
+        allocated: 0,
+        late: 0,
         reference: String::new(),
         provider_ref: None,
         request: String::new(),
@@ -70,31 +79,8 @@ fn payment(state: PaymentState) -> PaymentRow {
 
 fn refund(state: RefundState) -> RefundRow {
     let payment = payment(PaymentState::Succeeded);
-    RefundRow {
-        merchant_id: payment.merchant_id,
-        id: format!("ref_{}", "0".repeat(32)).parse().unwrap(),
-        payment_id: payment.id,
-        order_id: payment.order_id,
-        account_id: payment.account_id,
-        number: "1".to_owned(),
-        state,
-        amount: 300,
-        currency: payment.currency,
-        reason: None,
-        fingerprint: String::new(),
-        reference: String::new(),
-        provider_ref: None,
-        kept: Vec::new(),
-        failure: None,
-        asked: 0,
-        version: 1,
-        bill_id: None,
-        bill_line: None,
-        bill_day: None,
-        succeeded_at: None,
-        created_at: MADE,
-        updated_at: MADE,
-    }
+    let id = format!("ref_{}", "0".repeat(32)).parse().unwrap();
+    RefundRow { state, ..RefundRow::blank(&payment, id, 300, Origin::Merchant, MADE) }
 }
 
 fn account() -> AccountId {

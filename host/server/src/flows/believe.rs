@@ -1,7 +1,9 @@
 //! Whether to believe what a message says: our payment, our account, our amount, a signature that held in this very
 //! call, and the provider's own word when asked.
 
-use tollgate_domain::checks::Mismatch;
+mod doubt;
+mod elsewhere;
+
 use tollgate_domain::ids::{MerchantId, NotificationId};
 use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
 use tollgate_domain::refund::RefundCommand;
@@ -11,6 +13,7 @@ use tollgate_plugin::contract::{
 };
 
 use super::account::Account;
+use super::found::{self, Source};
 use super::learn::{self, Particulars};
 use super::query::{self, Asked};
 use super::{Flow, facts};
@@ -54,27 +57,22 @@ pub enum Believed {
 /// Believes an event or not, and writes what it changes.
 pub async fn event(gateway: &Gateway, message: &Message<'_>, event: &Event) -> Flow<Believed> {
     match &event.fact.about {
-        Subject::Payment(status) => {
-            let Some(row) = find(gateway, message, &event.fact).await? else {
-                return Ok(unknown());
-            };
-            payment(gateway, message, event, &row, *status).await
+        Subject::Payment(_) | Subject::Refund(_) | Subject::Dispute(_) => {}
+        Subject::Other(word) if word == "refused" => {
+            let reason = event.fact.reason.clone();
+            return Ok(Believed::Rejected(reason.unwrap_or_else(|| "refused".to_owned())));
         }
-        Subject::Refund(news) => {
-            let Some(row) = find(gateway, message, &event.fact).await? else {
-                return Ok(unknown());
-            };
-            refund(gateway, message, event, &row, news).await
-        }
-        Subject::Other(word) if word == "refused" => Ok(Believed::Rejected(
-            event.fact.reason.clone().unwrap_or_else(|| "refused".to_owned()),
-        )),
-        Subject::Dispute(_) | Subject::Bill(_) | Subject::Other(_) => Ok(Believed::Ignored),
+        Subject::Bill(_) | Subject::Other(_) => return Ok(Believed::Ignored),
     }
-}
-
-fn unknown() -> Believed {
-    Believed::Rejected("it is about a payment that this account does not know".to_owned())
+    let Some(row) = find(gateway, message, &event.fact).await? else {
+        return doubt::unmatched(gateway, message, event).await;
+    };
+    match &event.fact.about {
+        Subject::Payment(status) => payment(gateway, message, event, &row, *status).await,
+        Subject::Refund(news) => refund(gateway, message, event, &row, news).await,
+        Subject::Dispute(news) => elsewhere::dispute(gateway, message, event, &row, news).await,
+        Subject::Bill(_) | Subject::Other(_) => Ok(Believed::Ignored),
+    }
 }
 
 /// The payment that an event is about, among those of the account that it was sent to.
@@ -108,7 +106,7 @@ async fn payment(
         Err(mismatch) if mismatch.theirs == facts::NOT_SAID && !proves(message, event) => {
             Told::Unknown
         }
-        Err(mismatch) => return disbelieve(gateway, message, row, &mismatch).await,
+        Err(mismatch) => return doubt::disbelieve(gateway, message, row, &mismatch).await,
     };
     let more_refunded = event.fact.refunded.as_ref().is_some_and(|sum| sum.minor > row.refunded);
     if tells_nothing(row, told) && !more_refunded {
@@ -122,7 +120,11 @@ async fn payment(
             "it proves nothing, and the provider cannot be asked".to_owned(),
         ));
     }
-    write_payment(gateway, message, event, row, PaymentCommand::Learn(told)).await?;
+    let command = facts::payment_command(row, told);
+    if matches!(command, PaymentCommand::Reverse(_)) && !is_later(&event.fact, row.succeeded_at) {
+        return Ok(Believed::Duplicate);
+    }
+    write_payment(gateway, message, event, row, command).await?;
     Ok(Believed::Applied)
 }
 
@@ -135,6 +137,10 @@ fn proves(message: &Message<'_>, event: &Event) -> bool {
 
 /// Whether the row already says as much.
 fn tells_nothing(row: &PaymentRow, told: Told) -> bool {
+    if told == Told::Failed && row.state == PaymentState::Succeeded {
+        // An old word, or a reversal: only the provider can tell.
+        return row.reversed > 0;
+    }
     let learnt = row.rules().apply(PaymentCommand::Learn(told), row.updated_at);
     let unchanged = learnt.is_ok_and(|(after, _)| after.state == row.state);
     unchanged && (matches!(told, Told::Succeeded(_)) || !row.state.is_alive())
@@ -159,19 +165,7 @@ async fn confirm(
         Asked::Answered(now) => {
             let claimed = matches!(told, Told::Succeeded(_)) && proves(message, event);
             if claimed && now.state != PaymentState::Succeeded {
-                if !now.state.is_alive() && !learn::may_be_paid_yet(&now) {
-                    // When asked, the provider says that it ended without money. That outranks what it pushed, and
-                    // asking for ever would not bring the two together: somebody has to look.
-                    let mismatch = Mismatch {
-                        field: "state".to_owned(),
-                        ours: now.state.to_string(),
-                        theirs: PaymentState::Succeeded.to_string(),
-                    };
-                    return disbelieve(gateway, message, &now, &mismatch).await;
-                }
-                // The notice outran the provider's own books, or one of the two is wrong. Nobody is told success
-                // before the provider says so when asked.
-                return Ok(Believed::Waits("the provider does not confirm it yet".to_owned()));
+                return doubt::unconfirmed(gateway, message, &now).await;
             }
             note(gateway, message, event, &now).await?;
             Ok(if now.version == before { Believed::Duplicate } else { Believed::Applied })
@@ -187,14 +181,15 @@ async fn refund(
     news: &RefundNews,
 ) -> Flow<Believed> {
     let Some(row) = find_refund(gateway, payment, news).await? else {
-        return Ok(Believed::Rejected("it is about a refund that we did not ask for".to_owned()));
+        return elsewhere::refund(gateway, message, event, payment, news).await;
     };
     let told = match facts::of_refund(message.account, payment, &row, &event.fact, news) {
         Ok(told) => told,
-        Err(mismatch) => return disbelieve(gateway, message, payment, &mismatch).await,
+        Err(mismatch) => return doubt::disbelieve(gateway, message, payment, &mismatch).await,
     };
-    let (after, _) = row.rules().apply(RefundCommand::Learn(told), row.updated_at);
-    if !row.state.is_open() && after.state == row.state {
+    let command = facts::refund_command(&row, told);
+    let (after, _) = row.rules().apply(command, row.updated_at);
+    if !row.state.is_open() && after == row.rules() {
         return Ok(Believed::Duplicate);
     }
     if message.account.ability("query-refund").is_some() {
@@ -205,7 +200,7 @@ async fn refund(
             }
             Asked::Answered(now) => {
                 note(gateway, message, event, payment).await?;
-                if now.state == row.state { Believed::Duplicate } else { Believed::Applied }
+                if now == row { Believed::Duplicate } else { Believed::Applied }
             }
         });
     }
@@ -214,19 +209,27 @@ async fn refund(
             "it proves nothing, and the provider cannot be asked".to_owned(),
         ));
     }
+    if command == RefundCommand::Reverse && !is_later(&event.fact, row.succeeded_at) {
+        return Ok(Believed::Duplicate);
+    }
     let (particulars, row) = (&facts::particulars(&event.fact), &row);
     gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let now = refunds::must(tx.sql(), row.merchant_id, row.id).await?;
-                let command = RefundCommand::Learn(told);
+                let now = learn::refund_now(tx, row).await?;
                 learn::refund(tx, gateway, message.account, now, command, particulars).await?;
                 settle_applied(tx, gateway, message, event, payment).await?;
                 Ok(Believed::Applied)
             })
         })
         .await
+}
+
+/// Whether a fact happened after a success, where nobody can be asked which came first.
+fn is_later(fact: &Fact, succeeded_at: Option<i64>) -> bool {
+    let at = fact.at.as_deref().and_then(|at| at.parse::<Moment>().ok());
+    matches!((at, succeeded_at), (Some(at), Some(success)) if at.0 > success)
 }
 
 async fn find_refund(
@@ -254,10 +257,10 @@ async fn write_payment(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let now = payments::must(tx.sql(), row.merchant_id, row.id).await?;
-                let after =
-                    learn::payment(tx, gateway, message.account, now, command, particulars).await?;
-                query::ask_about_refunds(tx, gateway, &after, &event.fact).await?;
+                let (account, fact) = (message.account, &event.fact);
+                let now = learn::payment_now(tx, row).await?;
+                learn::payment(tx, gateway, account, now, command, particulars).await?;
+                found::sum(tx, gateway, account, row, fact, Source::Message).await?;
                 settle_applied(tx, gateway, message, event, row).await
             })
         })
@@ -275,7 +278,8 @@ async fn note(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                query::ask_about_refunds(tx, gateway, row, &event.fact).await?;
+                let source = if proves(message, event) { Source::Message } else { Source::Hint };
+                found::sum(tx, gateway, message.account, row, &event.fact, source).await?;
                 settle_applied(tx, gateway, message, event, row).await
             })
         })
@@ -298,41 +302,6 @@ async fn settle_applied(
     let now = gateway.store.now();
     Ok(notifications::settle(tx.sql(), row.merchant_id, message.notification, &settled, now)
         .await?)
-}
-
-/// A message that disagrees with what we know changes nothing. If its signature held, somebody who holds the keys
-/// said it: the merchant is told.
-async fn disbelieve(
-    gateway: &Gateway,
-    message: &Message<'_>,
-    row: &PaymentRow,
-    mismatch: &Mismatch,
-) -> Flow<Believed> {
-    if message.signed {
-        let data = serde_json::json!({
-            "notification_id": message.notification, "payment_id": row.id, "field": mismatch.field,
-            "ours": mismatch.ours, "theirs": mismatch.theirs,
-        });
-        let data = &data;
-        gateway
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let (merchant, order) = (row.merchant_id, Some(row.order_id));
-                    learn::announce(
-                        tx,
-                        gateway,
-                        merchant,
-                        order,
-                        "notification.mismatch",
-                        data.clone(),
-                    )
-                    .await
-                })
-            })
-            .await?;
-    }
-    Ok(Believed::Rejected(mismatch.to_string()))
 }
 
 /// Reads a kept message again soon.

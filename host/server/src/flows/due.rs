@@ -6,7 +6,8 @@ use tollgate_domain::time::Moment;
 
 use super::query::{self, Asked};
 use super::{
-    Flow, FlowError, account, bills, deliveries, learn, notices, orders, payments, reconcile,
+    Flow, FlowError, account, bills, deliveries, learn, notices, orders, payments, pursuit,
+    reconcile,
 };
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
@@ -164,7 +165,7 @@ async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<N
 }
 
 async fn query_refund(gateway: &Gateway, job: &JobRow, id: RefundId) -> Flow<Next> {
-    let reason = match query::pursue_refund(gateway, job.merchant_id, id).await? {
+    let reason = match pursuit::refund(gateway, job.merchant_id, id).await? {
         Asked::Answered(row) if !row.state.is_open() => return Ok(Next::Done),
         Asked::Answered(row) => format!("still {}", row.state),
         Asked::NoAnswer(failure) => failure.message,

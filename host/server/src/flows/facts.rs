@@ -2,8 +2,8 @@
 
 use tollgate_domain::checks::{Claim, Known, Mismatch};
 use tollgate_domain::money::Money;
-use tollgate_domain::payment::Told;
-use tollgate_domain::refund::RefundTold;
+use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
+use tollgate_domain::refund::{RefundCommand, RefundState, RefundTold};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{Fact, PaymentStatus, RefundNews, RefundStatus, Subject};
 
@@ -67,6 +67,37 @@ pub fn of_refund(
         RefundStatus::Unknown => RefundTold::Unknown,
         RefundStatus::NotFound => RefundTold::NotFound,
     })
+}
+
+/// The amount of a dispute, or of a refund that we did not ask for, if the fact is about this payment: positive, of its
+/// currency, and no more than the whole.
+pub fn part_of(account: &Account, payment: &PaymentRow, fact: &Fact) -> Result<i64, Mismatch> {
+    let Some(amount) = &fact.amount else { return Err(unsaid("amount", "")) };
+    check(account, payment, Money::new(amount.minor, payment.currency), fact)?;
+    if amount.minor <= 0 || amount.minor > payment.amount {
+        let (ours, theirs) = (payment.amount.to_string(), amount.minor.to_string());
+        return Err(Mismatch { field: "amount".to_owned(), ours, theirs });
+    }
+    Ok(amount.minor)
+}
+
+/// What an answer about a payment comes to, `asked` being the row as it was before the question: a failure of what had
+/// succeeded by then is a reversal; of anything else, it may be of an earlier try than the success.
+pub fn payment_command(asked: &PaymentRow, told: Told) -> PaymentCommand {
+    match told {
+        Told::Failed if asked.state == PaymentState::Succeeded => {
+            PaymentCommand::Reverse(asked.taken)
+        }
+        told => PaymentCommand::Learn(told),
+    }
+}
+
+/// What an answer about a refund comes to, in the same way.
+pub fn refund_command(asked: &RefundRow, told: RefundTold) -> RefundCommand {
+    match told {
+        RefundTold::Failed if asked.state == RefundState::Succeeded => RefundCommand::Reverse,
+        told => RefundCommand::Learn(told),
+    }
 }
 
 /// What goes into the row beside the state.

@@ -4,23 +4,22 @@
 //! derived from it, the events, the jobs. The order is locked first; a row that changed before it was ours is stale,
 //! and the write runs again.
 
+pub mod order;
+
 use serde_json::{Value, json};
 use tollgate_domain::ids::{MerchantId, OrderId};
-use tollgate_domain::order::OrderEffect;
-use tollgate_domain::payment::{
-    Payment, PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState, Told,
-};
-use tollgate_domain::refund::{RefundCommand, RefundEffect, RefundState};
+use tollgate_domain::order::Claim;
+use tollgate_domain::payment::{PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState, Told};
+use tollgate_domain::refund::{Origin, RefundCommand, RefundEffect, RefundState};
 use tollgate_domain::schedule::next_gap_ms;
 use tollgate_domain::time::Moment;
 
 use super::account::Account;
-use super::{Failure, Flow, FlowError, deliveries};
+use super::{Failure, Flow, FlowError, deliveries, found, give_back};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
 use crate::store::events::{self, NewEvent};
 use crate::store::jobs::{self, NewJob};
-use crate::store::orders::OrderRow;
 use crate::store::payments::PaymentRow;
 use crate::store::refunds::RefundRow;
 use crate::store::{Tx, orders, payments, refunds};
@@ -40,7 +39,20 @@ pub struct Particulars {
     pub at: Option<Moment>,
 }
 
-/// Applies `command` to a payment that was read in this transaction, and everything that follows.
+/// A payment as it is now, its order locked: what is decided about the two holds until the commit.
+pub async fn payment_now(tx: &mut Tx<'_>, row: &PaymentRow) -> Flow<PaymentRow> {
+    orders::lock(tx.sql(), row.merchant_id, row.order_id).await?;
+    Ok(payments::must(tx.sql(), row.merchant_id, row.id).await?)
+}
+
+/// A refund as it is now, its order locked.
+pub async fn refund_now(tx: &mut Tx<'_>, row: &RefundRow) -> Flow<RefundRow> {
+    orders::lock(tx.sql(), row.merchant_id, row.order_id).await?;
+    Ok(refunds::must(tx.sql(), row.merchant_id, row.id).await?)
+}
+
+/// Applies `command` to a payment that was read in this transaction, and everything that follows. Gives it as it is
+/// then.
 pub async fn payment(
     tx: &mut Tx<'_>,
     gateway: &Gateway,
@@ -49,13 +61,63 @@ pub async fn payment(
     command: PaymentCommand,
     particulars: &Particulars,
 ) -> Flow<PaymentRow> {
-    orders::lock(tx.sql(), row.merchant_id, row.order_id).await?;
     let now = gateway.store.now();
+    let before = row.clone();
     let (after, effects) = row.rules().apply(command, now).map_err(refused)?;
-    let succeeded = after.taken > row.taken;
     row.take(after);
+    note(&mut row, &before, command, particulars, now)?;
+    let claim = if effects.contains(&PaymentEffect::ClaimOrder) {
+        let claim = order::claim(tx, &row).await?;
+        row.allocated = i64::from(matches!(claim, Claim::Counted { .. }));
+        row.late = i64::from(matches!(claim, Claim::Counted { late: true } | Claim::Late));
+        Some(claim)
+    } else {
+        None
+    };
+    if row != before {
+        payments::update(tx.sql(), &row).await?;
+    }
+    for effect in effects {
+        match effect {
+            PaymentEffect::Announce(kind) => {
+                announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_payment(&row))
+                    .await?;
+            }
+            PaymentEffect::ClaimOrder => match claim {
+                Some(Claim::Duplicate) => {
+                    give_back::whole(tx, gateway, account, &row, Origin::Duplicate).await?;
+                }
+                Some(Claim::Late) => {
+                    give_back::whole(tx, gateway, account, &row, Origin::Late).await?;
+                }
+                Some(Claim::Counted { .. }) | None => order::derive(tx, gateway, &row).await?,
+            },
+            PaymentEffect::DeriveOrder => order::derive(tx, gateway, &row).await?,
+            PaymentEffect::KeepAsking => ask_again(tx, gateway, account, &row).await?,
+        }
+    }
+    if !row.state.is_alive() && !may_be_paid_yet(&row) {
+        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryPayment.as_str(), &row.id.to_string())
+            .await?;
+    }
+    Ok(payments::must(tx.sql(), row.merchant_id, row.id).await?)
+}
+
+/// Writes into the row what came with a command.
+fn note(
+    row: &mut PaymentRow,
+    before: &PaymentRow,
+    command: PaymentCommand,
+    particulars: &Particulars,
+    now: Moment,
+) -> Flow<()> {
+    let at = particulars.at.unwrap_or(now).0;
+    let succeeded = row.taken > before.taken;
     if succeeded {
-        row.succeeded_at = Some(particulars.at.unwrap_or(now).0);
+        row.succeeded_at = Some(at);
+    }
+    if row.reversed > before.reversed {
+        row.reversed_at = Some(at);
     }
     if row.provider_ref.is_none() && (row.state != PaymentState::Closed || ends(command)) {
         row.provider_ref.clone_from(&particulars.provider_ref);
@@ -72,27 +134,7 @@ pub async fn payment(
     } else if succeeded || particulars.action.is_some() {
         row.failure = None;
     }
-    payments::update(tx.sql(), &row).await?;
-    for effect in effects {
-        match effect {
-            PaymentEffect::Announce(kind) => {
-                announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_payment(&row))
-                    .await?;
-            }
-            PaymentEffect::DeriveOrder => {
-                derive_order(tx, gateway, row.merchant_id, row.order_id).await?;
-                if succeeded {
-                    tell_if_paid_twice(tx, gateway, &row).await?;
-                }
-            }
-            PaymentEffect::KeepAsking => ask_again(tx, gateway, account, &row).await?,
-        }
-    }
-    if !row.state.is_alive() && !may_be_paid_yet(&row) {
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryPayment.as_str(), &row.id.to_string())
-            .await?;
-    }
-    Ok(row)
+    Ok(())
 }
 
 /// Whether a command says how a payment ended, so that nothing more can come of it.
@@ -112,7 +154,8 @@ pub fn may_be_paid_yet(row: &PaymentRow) -> bool {
     row.state == PaymentState::Closed && row.provider_ref.is_none()
 }
 
-/// Applies `command` to a refund that was read in this transaction, and everything that follows.
+/// Applies `command` to a refund that was read in this transaction, and everything that follows. Gives it as it is
+/// then.
 pub async fn refund(
     tx: &mut Tx<'_>,
     gateway: &Gateway,
@@ -121,11 +164,11 @@ pub async fn refund(
     command: RefundCommand,
     particulars: &Particulars,
 ) -> Flow<RefundRow> {
-    orders::lock(tx.sql(), row.merchant_id, row.order_id).await?;
     let now = gateway.store.now();
-    let was_open = row.state.is_open();
+    let before = row.clone();
     let (after, effects) = row.rules().apply(command, now);
-    row.take(after);
+    let at = particulars.at.unwrap_or(now);
+    row.take(after, at);
     if row.provider_ref.is_none() {
         row.provider_ref.clone_from(&particulars.provider_ref);
     }
@@ -136,117 +179,61 @@ pub async fn refund(
         row.failure = Some(serde_json::to_string(failure)?);
     }
     if row.state == RefundState::Succeeded && row.succeeded_at.is_none() {
-        row.succeeded_at = Some(particulars.at.unwrap_or(now).0);
+        row.succeeded_at = Some(at.0);
         row.failure = None;
     }
-    refunds::update(tx.sql(), &row).await?;
-    for effect in effects {
-        match effect {
-            RefundEffect::Announce(kind) => {
-                announce(tx, gateway, row.merchant_id, Some(row.order_id), kind, of_refund(&row))
-                    .await?;
-            }
-            RefundEffect::SettleReserve(minor) => {
-                change_payment_of(tx, gateway, account, &row, PaymentCommand::Refund(minor))
-                    .await?;
-            }
-            RefundEffect::ReleaseReserve(minor) => {
-                change_payment_of(tx, gateway, account, &row, PaymentCommand::Release(minor))
-                    .await?;
-            }
-            RefundEffect::SettleUnreserved(minor) => {
-                settle_unreserved(tx, gateway, account, &row, minor).await?;
-            }
-            RefundEffect::KeepAsking => ask_refund_again(tx, gateway, account, &row).await?,
-        }
+    if effects.contains(&RefundEffect::SettleUnreserved(row.amount)) {
+        // Other refunds may have taken its place: then more went back than came in.
+        let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
+        row.beyond = i64::from(!paid.rules().fits(row.amount));
     }
-    if was_open && !row.state.is_open() {
+    if row != before {
+        refunds::update(tx.sql(), &row).await?;
+    }
+    for effect in effects {
+        follow(tx, gateway, account, &row, effect).await?;
+    }
+    if before.state.is_open() && !row.state.is_open() {
         jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryRefund.as_str(), &row.id.to_string())
             .await?;
+        found::level(tx, gateway, account, row.merchant_id, row.payment_id).await?;
     }
-    Ok(row)
+    Ok(refunds::must(tx.sql(), row.merchant_id, row.id).await?)
 }
 
-/// One attempt at a time may be alive, but one that was ended can be paid after all, beside the one that followed it.
-/// Both took money, so somebody has to give one back.
-async fn tell_if_paid_twice(tx: &mut Tx<'_>, gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
-    let attempts = payments::of_order(tx.sql(), row.merchant_id, row.order_id).await?;
-    if attempts.iter().any(|other| other.id != row.id && other.taken > 0) {
-        let (merchant, order) = (row.merchant_id, Some(row.order_id));
-        announce(tx, gateway, merchant, order, "payment.duplicate_success", of_payment(row))
-            .await?;
-    }
-    Ok(())
-}
-
-async fn change_payment_of(
+/// One of the things that follow a change of a refund.
+async fn follow(
     tx: &mut Tx<'_>,
     gateway: &Gateway,
     account: &Account,
     row: &RefundRow,
-    command: PaymentCommand,
+    effect: RefundEffect,
 ) -> Flow<()> {
+    let command = match effect {
+        RefundEffect::Announce(kind) => {
+            let (merchant, order) = (row.merchant_id, Some(row.order_id));
+            return announce(tx, gateway, merchant, order, kind, of_refund(row)).await;
+        }
+        RefundEffect::KeepAsking => return ask_refund_again(tx, gateway, account, row).await,
+        RefundEffect::SettleReserve(minor) => PaymentCommand::Refund(minor),
+        RefundEffect::ReleaseReserve(minor) => PaymentCommand::Release(minor),
+        RefundEffect::SettleUnreserved(_) if row.beyond == 1 => {
+            return tell_beyond(tx, gateway, row).await;
+        }
+        RefundEffect::SettleUnreserved(minor) => PaymentCommand::RefundUnreserved(minor),
+        // What is in no sum is taken out of none.
+        RefundEffect::TakeBack(_) if row.beyond == 1 => return Ok(()),
+        RefundEffect::TakeBack(minor) => PaymentCommand::ReverseRefund(minor),
+    };
     let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
     payment(tx, gateway, account, paid, command, &Particulars::default()).await?;
     Ok(())
 }
 
-/// Books money that went back after its refund was called failed. If other refunds have taken its place, more went
-/// back than came in: only people can mend that, so they are told.
-async fn settle_unreserved(
-    tx: &mut Tx<'_>,
-    gateway: &Gateway,
-    account: &Account,
-    row: &RefundRow,
-    minor: i64,
-) -> Flow<()> {
-    let paid = payments::must(tx.sql(), row.merchant_id, row.payment_id).await?;
-    if minor <= paid.rules().refundable() {
-        return change_payment_of(
-            tx,
-            gateway,
-            account,
-            row,
-            PaymentCommand::RefundUnreserved(minor),
-        )
-        .await;
-    }
-    announce(tx, gateway, row.merchant_id, Some(row.order_id), "refund.conflict", of_refund(row))
-        .await
-}
-
-/// Makes the order what its payments make it, and tells the merchant if that is something new.
-async fn derive_order(
-    tx: &mut Tx<'_>,
-    gateway: &Gateway,
-    merchant: MerchantId,
-    id: OrderId,
-) -> Flow<()> {
-    let row = orders::must(tx.sql(), merchant, id).await?;
-    let attempts: Vec<Payment> =
-        payments::of_order(tx.sql(), merchant, id).await?.iter().map(PaymentRow::rules).collect();
-    let (after, effects) = row.rules().derive(&attempts);
-    set_order(tx, gateway, &row, after.state, effects).await
-}
-
-/// Writes an order's new state and tells what follows.
-pub async fn set_order(
-    tx: &mut Tx<'_>,
-    gateway: &Gateway,
-    row: &OrderRow,
-    state: tollgate_domain::order::OrderState,
-    effects: Vec<OrderEffect>,
-) -> Flow<()> {
-    if state != row.state {
-        orders::set_state(tx.sql(), row, state, gateway.store.now()).await?;
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::EndOrder.as_str(), &row.id.to_string())
-            .await?;
-    }
-    for OrderEffect::Announce(kind) in effects {
-        announce(tx, gateway, row.merchant_id, Some(row.id), kind, of_order(row, state.as_str()))
-            .await?;
-    }
-    Ok(())
+/// More went back than came in: only people can mend that.
+pub(super) async fn tell_beyond(tx: &mut Tx<'_>, gateway: &Gateway, row: &RefundRow) -> Flow<()> {
+    let (merchant, order) = (row.merchant_id, Some(row.order_id));
+    announce(tx, gateway, merchant, order, "refund.conflict", of_refund(row)).await
 }
 
 /// Writes an event, and a delivery of it for each endpoint that wants to hear of it.
@@ -313,23 +300,20 @@ fn refused(refusal: PaymentRefusal) -> FlowError {
     FlowError::Conflict { code: "payment-state", detail: refusal.to_string() }
 }
 
-fn of_order(row: &OrderRow, state: &str) -> Value {
-    json!({
-        "order_id": row.id, "number": row.number, "state": state,
-        "amount": row.amount, "currency": row.currency,
-    })
-}
-
-fn of_payment(row: &PaymentRow) -> Value {
+/// What an event says of a payment.
+pub(super) fn of_payment(row: &PaymentRow) -> Value {
     json!({
         "payment_id": row.id, "order_id": row.order_id, "state": row.state.as_str(), "amount": row.amount,
         "currency": row.currency, "reference": row.reference, "provider_reference": row.provider_ref,
+        "allocated": row.allocated == 1, "late": row.late == 1, "reversed": row.reversed,
     })
 }
 
-fn of_refund(row: &RefundRow) -> Value {
+/// What an event says of a refund.
+pub(super) fn of_refund(row: &RefundRow) -> Value {
     json!({
         "refund_id": row.id, "payment_id": row.payment_id, "order_id": row.order_id, "number": row.number,
         "state": row.state.as_str(), "amount": row.amount, "currency": row.currency,
+        "origin": row.origin.as_str(), "reversed": row.reversed_at.is_some(),
     })
 }

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_domain::money::{Currency, Money};
-use tollgate_domain::order::{Order, OrderEffect, OrderRefusal, OrderState};
+use tollgate_domain::order::{GRACE_MS, LateSuccess, Order, OrderEffect, OrderRefusal, OrderState};
 use tollgate_domain::payment::Payment;
 
 use super::query::{self, Asked};
@@ -51,6 +51,9 @@ pub struct NewOrder {
     /// How long the payer has, in seconds.
     #[serde(default = "two_hours")]
     pub expires_in_s: i64,
+    /// What becomes of money that comes after the order's end: `reopen` or `refund`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_success: Option<String>,
 }
 
 fn two_hours() -> i64 {
@@ -132,6 +135,7 @@ pub async fn create(
     new: NewOrder,
 ) -> Flow<Made<OrderRow>> {
     let money = check(&new)?;
+    let late_success = late_success(&new)?;
     let now = gateway.store.now();
     let fingerprint = hex::encode(digest(&SHA256, &serde_json::to_vec(&new)?));
     let details = Details {
@@ -153,6 +157,7 @@ pub async fn create(
         details: serde_json::to_string(&details)?,
         fingerprint,
         token: gateway.chance.text(32),
+        late_success,
         event_seq: 0,
         expires_at: now.plus_millis(new.expires_in_s * 1_000),
         created_at: now,
@@ -177,13 +182,18 @@ pub async fn create(
                     "amount": row.amount, "currency": row.currency,
                 });
                 learn::announce(tx, gateway, merchant, Some(row.id), "order.created", data).await?;
-                let subject = row.id.to_string();
-                learn::put_job(tx, gateway, merchant, Kind::EndOrder, &subject, row.expires_at)
-                    .await?;
+                let (subject, end) = (row.id.to_string(), row.expires_at.plus_millis(GRACE_MS));
+                learn::put_job(tx, gateway, merchant, Kind::EndOrder, &subject, end).await?;
                 Ok(Made { row: row.clone(), fresh: true })
             })
         })
         .await
+}
+
+fn late_success(new: &NewOrder) -> Flow<LateSuccess> {
+    let word = new.late_success.as_deref().map(str::parse).transpose();
+    let word = word.map_err(|_| FlowError::invalid("late_success", "must be reopen or refund"))?;
+    Ok(word.unwrap_or_default())
 }
 
 fn check(new: &NewOrder) -> Flow<Money> {
@@ -402,7 +412,7 @@ where
                     .map(PaymentRow::rules)
                     .collect();
                 let (after, effects) = rule(row.rules(), &attempts).map_err(refused)?;
-                learn::set_order(tx, gateway, &row, after.state, effects).await
+                learn::order::set(tx, gateway, &row, after.state, effects).await
             })
         })
         .await

@@ -186,7 +186,7 @@ async fn doubt(gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<b
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let now = payments::must(tx.sql(), row.merchant_id, row.id).await?;
+                let now = learn::payment_now(tx, row).await?;
                 let (lost, none) = (PaymentCommand::LoseSight, Particulars::default());
                 let after = learn::payment(tx, gateway, account, now, lost, &none).await?;
                 Ok(after.state == PaymentState::Unknown && after.action.is_none())
@@ -245,6 +245,14 @@ async fn intend(
         taken: 0,
         reserved: 0,
         refunded: 0,
+        reversed: 0,
+        reversed_at: None,
+        disputed: 0,
+        charged_back: 0,
+        refunded_asked: None,
+        refunded_told: None,
+        allocated: 0,
+        late: 0,
         reference: id.reference(),
         provider_ref: None,
         request: serde_json::to_string(&choice)?,
@@ -371,14 +379,14 @@ async fn conclude(
             (command, Particulars { failure: Some(failure.clone()), ..Particulars::default() })
         }
     };
-    let (merchant, id, particulars) = (row.merchant_id, row.id, &particulars);
+    let particulars = &particulars;
     gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
-                ran.records.write(tx, gateway, account, &id.to_string()).await?;
-                let row = payments::must(tx.sql(), merchant, id).await?;
-                learn::payment(tx, gateway, account, row, command, particulars).await
+                let now = learn::payment_now(tx, row).await?;
+                ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
+                learn::payment(tx, gateway, account, now, command, particulars).await
             })
         })
         .await

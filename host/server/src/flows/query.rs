@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
 use tollgate_domain::payment::{PaymentCommand, Told};
-use tollgate_domain::refund::{RefundCommand, RefundState, RefundTold};
+use tollgate_domain::refund::RefundTold;
 use tollgate_plugin::contract::{self, Fact, Operation, Outcome, Subject};
 
 use super::account::{self, Account};
+use super::cases::{self, NewCase};
+use super::found::{self, Source};
 use super::learn::{self, Particulars};
 use super::operation::{self, Ending, Ran, Task};
 use super::{Failure, Flow, FlowError, facts, payments, refunds};
 use crate::gateway::Gateway;
-use crate::jobs::Kind;
-use crate::store::payments::PaymentRow;
+use crate::store::Tx;
+use crate::store::payments::{self as payment_rows, PaymentRow};
 use crate::store::refunds::RefundRow;
-use crate::store::{self, Tx};
 
 /// What a question came to.
 pub enum Asked<T> {
@@ -124,17 +125,19 @@ async fn ask(
         .store
         .write(move |tx| {
             Box::pin(async move {
+                let now = learn::payment_now(tx, row).await?;
                 ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
                 match read {
                     Ok((command, particulars, fact)) => {
-                        let now = store::payments::must(tx.sql(), row.merchant_id, row.id).await?;
                         let command = if closing { ended(*command, &now) } else { *command };
-                        let after =
-                            learn::payment(tx, gateway, account, now, command, particulars).await?;
-                        ask_about_refunds(tx, gateway, &after, fact).await?;
-                        Ok(Asked::Answered(after))
+                        learn::payment(tx, gateway, account, now, command, particulars).await?;
+                        found::sum(tx, gateway, account, row, fact, Source::Query).await?;
+                        Ok(Asked::Answered(learn::payment_now(tx, row).await?))
                     }
-                    Err(failure) => Ok(Asked::NoAnswer(failure.clone())),
+                    Err(failure) => {
+                        tell_of_mismatch(tx, gateway, account, &now, failure).await?;
+                        Ok(Asked::NoAnswer(failure.clone()))
+                    }
                 }
             })
         })
@@ -156,7 +159,8 @@ fn judge<'f>(
         tracing::warn!(payment = %row.id, %mismatch, "the provider's answer disagrees with what we know");
         Failure { code: "mismatch".to_owned(), ..no_answer(&mismatch.to_string()) }
     })?;
-    Ok((PaymentCommand::Learn(told), Particulars { kept, ..facts::particulars(fact) }, fact))
+    let command = facts::payment_command(row, told);
+    Ok((command, Particulars { kept, ..facts::particulars(fact) }, fact))
 }
 
 /// What an answer to a close comes to. Nobody can pay what the provider has never seen, once we have ended it; if somebody
@@ -170,27 +174,6 @@ fn ended(command: PaymentCommand, now: &PaymentRow) -> PaymentCommand {
     }
 }
 
-/// The provider counts more given back than we do: one of our open refunds may be done.
-pub(super) async fn ask_about_refunds(
-    tx: &mut Tx<'_>,
-    gateway: &Gateway,
-    row: &PaymentRow,
-    fact: &Fact,
-) -> Flow<()> {
-    let more = fact.refunded.as_ref().is_some_and(|refunded| refunded.minor > row.refunded);
-    if !more {
-        return Ok(());
-    }
-    let now = gateway.store.now();
-    for refund in store::refunds::of_payment(tx.sql(), row.merchant_id, row.id).await? {
-        if refund.state.is_open() {
-            let subject = refund.id.to_string();
-            learn::put_job(tx, gateway, row.merchant_id, Kind::QueryRefund, &subject, now).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Asks what became of a refund, for `limit` at most.
 pub async fn ask_refund(
     gateway: &Gateway,
@@ -202,42 +185,12 @@ pub async fn ask_refund(
     Ok(question_refund(gateway, &row, limit).await?.0)
 }
 
-/// Asks what became of a refund, and sends one that never arrived again, where a repeat does no harm.
-pub async fn pursue_refund(
-    gateway: &Gateway,
-    merchant: MerchantId,
-    id: RefundId,
-) -> Flow<Asked<RefundRow>> {
-    let limit = gateway.settings.call_limit;
-    let row = refunds::get(gateway, merchant, id).await?;
-    let (asked, told) = question_refund(gateway, &row, limit).await?;
-    let account = account::open(gateway, merchant, row.account_id).await?;
-    let age_ms = gateway.store.now().millis_since(row.created_at);
-    let repeatable = account.ability("refund").and_then(|ability| ability.repeat_ms);
-    let harmless =
-        repeatable.is_some_and(|within| u64::try_from(age_ms).is_ok_and(|age| age < within));
-    // While its first sending may still be under way, nobody sends it beside that one.
-    let at_rest = row.state != RefundState::Requested
-        || i128::from(age_ms) > i128::try_from(2 * limit.as_millis()).unwrap_or(i128::MAX);
-    if told == Some(RefundTold::NotFound) && harmless && at_rest {
-        let payment = payments::get(gateway, merchant, row.payment_id).await?;
-        let row = refunds::doubt(gateway, &account, &row).await?;
-        if row.state.is_open() {
-            return Ok(Asked::Answered(refunds::send(gateway, &account, &payment, &row).await?));
-        }
-        return Ok(Asked::Answered(row));
-    }
-    Ok(asked)
-}
-
-async fn question_refund(
+/// The same, and what the provider said.
+pub(super) async fn question_refund(
     gateway: &Gateway,
     row: &RefundRow,
     limit: Duration,
 ) -> Flow<(Asked<RefundRow>, Option<RefundTold>)> {
-    if row.state == RefundState::Succeeded {
-        return Ok((Asked::Answered(row.clone()), None));
-    }
     let payment = payments::get(gateway, row.merchant_id, row.payment_id).await?;
     let account = account::open(gateway, row.merchant_id, row.account_id).await?;
     if account.ability("query-refund").is_none() {
@@ -273,23 +226,51 @@ async fn note_refund(
         .store
         .write(move |tx| {
             Box::pin(async move {
+                let now = learn::refund_now(tx, row).await?;
                 ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
                 match read {
                     Ok((told, particulars)) => {
-                        let now = store::refunds::must(tx.sql(), row.merchant_id, row.id).await?;
-                        let command = RefundCommand::Learn(*told);
+                        let command = facts::refund_command(row, *told);
                         let after =
                             learn::refund(tx, gateway, account, now, command, particulars).await?;
                         Ok(Asked::Answered(after))
                     }
-                    Err(failure) => Ok(Asked::NoAnswer(failure.clone())),
+                    Err(failure) => {
+                        let sql = tx.sql();
+                        let paid = payment_rows::must(sql, row.merchant_id, row.payment_id).await?;
+                        tell_of_mismatch(tx, gateway, account, &paid, failure).await?;
+                        Ok(Asked::NoAnswer(failure.clone()))
+                    }
                 }
             })
         })
         .await
 }
 
-fn no_answer(message: &str) -> Failure {
+/// An answer that disagrees with what we know is not believed: somebody has to look.
+async fn tell_of_mismatch(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    paid: &PaymentRow,
+    failure: &Failure,
+) -> Flow<()> {
+    if failure.code != "mismatch" {
+        return Ok(());
+    }
+    let case = NewCase {
+        kind: "mismatch",
+        cause: format!("answer/{}/{:.200}", paid.id, failure.message),
+        event: "payment.conflict",
+        payment: Some(paid),
+        notification: None,
+        data: serde_json::json!({ "reason": failure.message }),
+    };
+    cases::open(tx, gateway, account, &case).await
+}
+
+/// Why nothing is known.
+pub(super) fn no_answer(message: &str) -> Failure {
     Failure {
         code: "no-answer".to_owned(),
         message: message.to_owned(),

@@ -4,6 +4,7 @@
 
 mod compare;
 mod findings;
+mod told;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
 use tollgate_domain::money::Money;
 use tollgate_domain::payment::{PaymentCommand, PaymentRefusal};
-use tollgate_domain::refund::{RefundCommand, RefundState, RefundTold};
+use tollgate_domain::refund::{Origin, RefundCommand, RefundState, RefundTold};
 use tollgate_plugin::contract::{self, Operation, Outcome, RefundRequest, Subject};
 
 use super::account::{self, Account};
+use super::give_back::OUR_NUMBERS;
 use super::learn::{self, Particulars};
 use super::operation::{self, Ending, Ran, Task};
 use super::query::money;
@@ -32,6 +33,9 @@ pub struct NewRefund {
     /// Why, for the payer.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Somebody knows that the payment is in dispute, or was charged back, and wants it all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub despite_dispute: bool,
 }
 
 /// Reserves the amount, asks the provider, and says how it stands; the same number and request again gives the one
@@ -77,6 +81,9 @@ fn check(new: &NewRefund) -> Flow<()> {
     if let Some(reason) = &new.reason {
         text("reason", reason, 200);
     }
+    if let Some(ours) = OUR_NUMBERS.iter().find(|ours| new.number.starts_with(**ours)) {
+        errors.push(FieldError::new("number", format!("must not start with {ours}")));
+    }
     if errors.is_empty() { Ok(()) } else { Err(FlowError::Invalid(errors)) }
 }
 
@@ -92,29 +99,13 @@ async fn reserve(
     let now = gateway.store.now();
     let id: RefundId = gateway.chance.id(now);
     let row = RefundRow {
-        merchant_id: payment.merchant_id,
-        id,
-        payment_id: payment.id,
-        order_id: payment.order_id,
-        account_id: payment.account_id,
         number: new.number.clone(),
-        state: RefundState::Requested,
-        amount: amount.minor,
-        currency: payment.currency,
         reason: new.reason.clone(),
         fingerprint: hex::encode(digest(&SHA256, &serde_json::to_vec(new)?)),
         reference: id.reference(),
-        provider_ref: None,
-        kept: Vec::new(),
-        failure: None,
-        asked: 0,
-        version: 1,
-        bill_id: None,
-        bill_line: None,
-        bill_day: None,
-        succeeded_at: None,
-        created_at: now,
-        updated_at: now,
+        // It is sent as soon as this is committed: whoever finds it later asks before he sends.
+        sent_at: Some(now.0),
+        ..RefundRow::blank(payment, id, amount.minor, Origin::Merchant, now)
     };
     let (row, merchant) = (&row, payment.merchant_id);
     gateway
@@ -130,19 +121,14 @@ async fn reserve(
                         format!("refund number {:?} was used for another refund", row.number);
                     return Err(FlowError::Conflict { code: "refund-number-used", detail });
                 }
-                if !store::payments::reserve(tx.sql(), merchant, row.payment_id, row.amount, now)
-                    .await?
-                {
-                    let current = store::payments::must(tx.sql(), merchant, row.payment_id).await?;
-                    return Err(why_not(&current, row.amount));
+                let (id, despite) = (row.payment_id, new.despite_dispute);
+                let sql = tx.sql();
+                if !store::payments::reserve(sql, merchant, id, row.amount, despite, now).await? {
+                    let current = store::payments::must(sql, merchant, id).await?;
+                    return Err(why_not(&current, row.amount, despite));
                 }
-                refunds::insert(tx.sql(), row).await?;
-                let data = serde_json::json!({
-                    "refund_id": row.id, "payment_id": row.payment_id, "order_id": row.order_id,
-                    "number": row.number, "state": row.state.as_str(), "amount": row.amount,
-                    "currency": row.currency,
-                });
-                let order = Some(row.order_id);
+                refunds::insert(sql, row).await?;
+                let (order, data) = (Some(row.order_id), learn::of_refund(row));
                 learn::announce(tx, gateway, merchant, order, "refund.requested", data).await?;
                 learn::ask_refund_again(tx, gateway, account, row).await?;
                 Ok(Made { row: row.clone(), fresh: true })
@@ -152,12 +138,20 @@ async fn reserve(
 }
 
 /// Why the guarded update took nothing: the rule of the domain that it stands for.
-fn why_not(payment: &PaymentRow, minor: i64) -> FlowError {
+fn why_not(payment: &PaymentRow, minor: i64, despite_dispute: bool) -> FlowError {
     let now = payment.updated_at;
-    match payment.rules().apply(PaymentCommand::Reserve(minor), now) {
+    let command = match despite_dispute {
+        true => PaymentCommand::ReserveDespiteDispute(minor),
+        false => PaymentCommand::Reserve(minor),
+    };
+    match payment.rules().apply(command, now) {
         Err(PaymentRefusal::NotSucceeded) => FlowError::Conflict {
             code: "payment-not-succeeded",
             detail: PaymentRefusal::NotSucceeded.to_string(),
+        },
+        Err(PaymentRefusal::Disputed) => FlowError::Conflict {
+            code: "payment-disputed",
+            detail: PaymentRefusal::Disputed.to_string(),
         },
         _ => FlowError::Conflict {
             code: "refund-exceeds-payment",
@@ -181,7 +175,7 @@ pub(super) async fn doubt(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let now = refunds::must(tx.sql(), row.merchant_id, row.id).await?;
+                let now = learn::refund_now(tx, row).await?;
                 let (lost, none) = (RefundCommand::LoseSight, Particulars::default());
                 learn::refund(tx, gateway, account, now, lost, &none).await
             })
@@ -211,28 +205,58 @@ pub(super) async fn send(
         limit: gateway.settings.call_limit,
     };
     let ran = operation::run(gateway, &task).await?;
-    let (command, particulars) = match (judge(account, payment, row, &ran), &ran.ending) {
-        (Ok((told, particulars)), _) => (RefundCommand::Learn(told), particulars),
-        (Err(failure), Ending::Failed { outcome_known: true, .. }) => (
-            RefundCommand::Refuse,
-            Particulars { failure: Some(failure), ..Particulars::default() },
-        ),
-        (Err(failure), _) => (
-            RefundCommand::LoseSight,
-            Particulars { failure: Some(failure), ..Particulars::default() },
-        ),
+    let sent = match (judge(account, payment, row, &ran), &ran.ending) {
+        (Ok((told, particulars)), _) => Sent::Said(RefundCommand::Learn(told), particulars),
+        (Err(failure), Ending::Failed { outcome_known: true, .. }) => {
+            let particulars = Particulars { failure: Some(failure), ..Particulars::default() };
+            // Nobody would ask again for what we wanted by ourselves: it stays to be sent.
+            let waits = row.origin.is_automatic() && row.state == RefundState::Requested;
+            if waits {
+                Sent::NotYet(particulars)
+            } else {
+                Sent::Said(RefundCommand::Refuse, particulars)
+            }
+        }
+        (Err(failure), _) => {
+            let particulars = Particulars { failure: Some(failure), ..Particulars::default() };
+            Sent::Said(RefundCommand::LoseSight, particulars)
+        }
     };
-    let (ran, particulars) = (&ran, &particulars);
+    let (ran, sent) = (&ran, &sent);
     gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
+                let mut now = learn::refund_now(tx, row).await?;
                 ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
-                let now = refunds::must(tx.sql(), row.merchant_id, row.id).await?;
-                learn::refund(tx, gateway, account, now, command, particulars).await
+                match sent {
+                    Sent::Said(command, particulars) => {
+                        learn::refund(tx, gateway, account, now, *command, particulars).await
+                    }
+                    Sent::NotYet(particulars) => {
+                        if now.state == RefundState::Requested {
+                            now.sent_at = None;
+                            now.failure = as_json(particulars)?;
+                            refunds::update(tx.sql(), &now).await?;
+                        }
+                        Ok(refunds::must(tx.sql(), row.merchant_id, row.id).await?)
+                    }
+                }
             })
         })
         .await
+}
+
+/// What sending a refund came to.
+enum Sent {
+    /// This is learnt of it.
+    Said(RefundCommand, Particulars),
+    /// It never left, and is to be sent later.
+    NotYet(Particulars),
+}
+
+fn as_json(particulars: &Particulars) -> Flow<Option<String>> {
+    Ok(particulars.failure.as_ref().map(serde_json::to_string).transpose()?)
 }
 
 /// What an operation on a refund told of it, if that can be believed.

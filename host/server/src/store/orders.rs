@@ -3,14 +3,14 @@
 use sqlx::AnyConnection;
 use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_domain::money::{Currency, Money};
-use tollgate_domain::order::{Order, OrderState};
+use tollgate_domain::order::{LateSuccess, Order, OrderState};
 use tollgate_domain::time::Moment;
 
 use super::StoreError;
 
 const INSERT: &str = "INSERT INTO orders (merchant_id, id, number, state, amount, currency, subject, details, \
-     fingerprint, token, event_seq, expires_at, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $12)";
+     fingerprint, token, event_seq, expires_at, created_at, updated_at, late_success) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $12, $13)";
 const GET: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND id = $2";
 const BY_NUMBER: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND number = $2";
 const BY_TOKEN: &str = "SELECT * FROM orders WHERE token = $1";
@@ -49,6 +49,9 @@ pub struct OrderRow {
     pub fingerprint: String,
     /// The secret part of the cashier's address.
     pub token: String,
+    /// What becomes of money that comes after its end.
+    #[sqlx(try_from = "String")]
+    pub late_success: LateSuccess,
     /// How many events it has.
     pub event_seq: i64,
     /// When it ends unpaid.
@@ -68,6 +71,7 @@ impl OrderRow {
         Order {
             state: self.state,
             amount: Money::new(self.amount, self.currency),
+            late: self.late_success,
             expires: self.expires_at,
         }
     }
@@ -88,6 +92,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &OrderRow) -> Result<(), Store
         .bind(row.token.as_str())
         .bind(row.expires_at.0)
         .bind(row.created_at.0)
+        .bind(row.late_success.as_str())
         .execute(sql)
         .await?;
     Ok(())

@@ -19,14 +19,16 @@ const BY_PROVIDER_REF: &str = "SELECT * FROM payments WHERE merchant_id = $1 AND
 const OF_ORDER: &str =
     "SELECT * FROM payments WHERE merchant_id = $1 AND order_id = $2 ORDER BY id";
 const UPDATE: &str = "UPDATE payments SET state = $4, taken = $5, reserved = $6, refunded = $7, provider_ref = $8, \
-     kept = $9, action = $10, failure = $11, asked = $12, succeeded_at = $13, updated_at = $14, \
-     version = version + 1 WHERE merchant_id = $1 AND id = $2 AND version = $3";
-/// The guard of every refund: one statement, whatever else runs.
+     kept = $9, action = $10, failure = $11, asked = $12, succeeded_at = $13, updated_at = $14, allocated = $15, \
+     late = $16, reversed = $17, reversed_at = $18, disputed = $19, charged_back = $20, refunded_asked = $21, \
+     refunded_told = $22, version = version + 1 WHERE merchant_id = $1 AND id = $2 AND version = $3";
+/// The guard of every refund: one statement, whatever else runs. $5: 1 where it may stand beside a dispute.
 const RESERVE: &str = "UPDATE payments SET reserved = reserved + $3, updated_at = $4, version = version + 1 \
-     WHERE merchant_id = $1 AND id = $2 AND state = 'succeeded' AND taken - reserved - refunded >= $3";
+     WHERE merchant_id = $1 AND id = $2 AND state = 'succeeded' AND (disputed + charged_back = 0 OR $5 = 1) \
+     AND taken - reversed - charged_back - reserved - refunded >= $3";
 
 /// A row of `payments`.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct PaymentRow {
     /// Owner.
     #[sqlx(try_from = "String")]
@@ -58,6 +60,22 @@ pub struct PaymentRow {
     pub reserved: i64,
     /// What refunds gave back.
     pub refunded: i64,
+    /// What the provider took back of its success.
+    pub reversed: i64,
+    /// When it did, by the provider's clock if it says.
+    pub reversed_at: Option<i64>,
+    /// The sum of its open disputes whose money the merchant still has.
+    pub disputed: i64,
+    /// The sum of those whose money is gone.
+    pub charged_back: i64,
+    /// The most that a query told of what was given back so far, by whomever.
+    pub refunded_asked: Option<i64>,
+    /// The most that a message told of it whose signature held.
+    pub refunded_told: Option<i64>,
+    /// 1: it is the one that its order counts.
+    pub allocated: i64,
+    /// 1: its money came after its order had ended.
+    pub late: i64,
     /// Our reference at the provider.
     pub reference: String,
     /// The provider's reference.
@@ -102,6 +120,10 @@ impl PaymentRow {
             taken: self.taken,
             reserved: self.reserved,
             refunded: self.refunded,
+            reversed: self.reversed,
+            disputed: self.disputed,
+            charged_back: self.charged_back,
+            allocated: self.allocated == 1,
             changed: self.updated_at,
         }
     }
@@ -112,6 +134,9 @@ impl PaymentRow {
         self.taken = payment.taken;
         self.reserved = payment.reserved;
         self.refunded = payment.refunded;
+        self.reversed = payment.reversed;
+        self.disputed = payment.disputed;
+        self.charged_back = payment.charged_back;
         self.updated_at = payment.changed;
     }
 }
@@ -232,6 +257,14 @@ pub async fn update(sql: &mut AnyConnection, row: &PaymentRow) -> Result<(), Sto
         .bind(row.asked)
         .bind(row.succeeded_at)
         .bind(row.updated_at.0)
+        .bind(row.allocated)
+        .bind(row.late)
+        .bind(row.reversed)
+        .bind(row.reversed_at)
+        .bind(row.disputed)
+        .bind(row.charged_back)
+        .bind(row.refunded_asked)
+        .bind(row.refunded_told)
         .execute(sql)
         .await?;
     if done.rows_affected() == 1 {
@@ -240,12 +273,14 @@ pub async fn update(sql: &mut AnyConnection, row: &PaymentRow) -> Result<(), Sto
     Err(StoreError::Stale { table: "payments", row: row.id.to_string() })
 }
 
-/// Reserves so many minor units for a refund, if so much is left. False: it is not.
+/// Reserves so many minor units for a refund, if so much is left and, unless `despite_dispute`, nothing of the payment
+/// is in dispute. False: it is not.
 pub async fn reserve(
     sql: &mut AnyConnection,
     merchant: MerchantId,
     id: PaymentId,
     minor: i64,
+    despite_dispute: bool,
     now: Moment,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(RESERVE)
@@ -253,6 +288,7 @@ pub async fn reserve(
         .bind(id.to_string())
         .bind(minor)
         .bind(now.0)
+        .bind(i64::from(despite_dispute))
         .execute(sql)
         .await?;
     Ok(done.rows_affected() == 1)

@@ -3,14 +3,16 @@
 use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId, RefundId};
 use tollgate_domain::money::Currency;
-use tollgate_domain::refund::{Refund, RefundState};
+use tollgate_domain::refund::{Origin, Refund, RefundState};
 use tollgate_domain::time::Moment;
 
 use super::StoreError;
+use super::payments::PaymentRow;
 
 const INSERT: &str = "INSERT INTO refunds (merchant_id, id, payment_id, order_id, account_id, number, state, amount, \
-     currency, reason, fingerprint, reference, kept, asked, version, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 1, $14, $14)";
+     currency, reason, fingerprint, reference, kept, asked, version, created_at, updated_at, origin, sent_at, \
+     provider_ref, succeeded_at, beyond) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 1, $14, \
+     $14, $15, $16, $17, $18, $19)";
 const GET: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND id = $2";
 const BY_NUMBER: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND number = $2";
 const BY_REFERENCE: &str =
@@ -21,11 +23,11 @@ const OF_ORDER: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND order_i
 const LIST: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR payment_id = $3) \
      AND ($4 = '' OR order_id = $4) ORDER BY id DESC LIMIT $5";
 const UPDATE: &str = "UPDATE refunds SET state = $4, provider_ref = $5, kept = $6, failure = $7, asked = $8, \
-     succeeded_at = $9, updated_at = $10, version = version + 1 \
-     WHERE merchant_id = $1 AND id = $2 AND version = $3";
+     succeeded_at = $9, updated_at = $10, amount = $11, reference = $12, sent_at = $13, reversed_at = $14, \
+     beyond = $15, version = version + 1 WHERE merchant_id = $1 AND id = $2 AND version = $3";
 
 /// A row of `refunds`.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct RefundRow {
     /// Owner.
     #[sqlx(try_from = "String")]
@@ -54,6 +56,15 @@ pub struct RefundRow {
     pub currency: Currency,
     /// Why, for the payer.
     pub reason: Option<String>,
+    /// Who wanted it.
+    #[sqlx(try_from = "String")]
+    pub origin: Origin,
+    /// When it was first about to be sent; none: never.
+    pub sent_at: Option<i64>,
+    /// When its success was undone, by the provider's clock if it says.
+    pub reversed_at: Option<i64>,
+    /// 1: it went back beyond what the payment took, and is in no sum.
+    pub beyond: i64,
     /// SHA-256 of the request that made it.
     pub fingerprint: String,
     /// Our reference at the provider.
@@ -85,13 +96,60 @@ pub struct RefundRow {
 }
 
 impl RefundRow {
-    /// What the rules need to know of it.
-    pub fn rules(&self) -> Refund {
-        Refund { state: self.state, minor: self.amount, changed: self.updated_at }
+    /// A refund of a payment that was never sent, and has neither number nor reference yet.
+    pub fn blank(
+        paid: &PaymentRow,
+        id: RefundId,
+        minor: i64,
+        origin: Origin,
+        now: Moment,
+    ) -> RefundRow {
+        RefundRow {
+            merchant_id: paid.merchant_id,
+            id,
+            payment_id: paid.id,
+            order_id: paid.order_id,
+            account_id: paid.account_id,
+            number: String::new(),
+            state: RefundState::Requested,
+            amount: minor,
+            currency: paid.currency,
+            reason: None,
+            origin,
+            sent_at: None,
+            reversed_at: None,
+            beyond: 0,
+            fingerprint: String::new(),
+            reference: String::new(),
+            provider_ref: None,
+            kept: Vec::new(),
+            failure: None,
+            asked: 0,
+            version: 1,
+            bill_id: None,
+            bill_line: None,
+            bill_day: None,
+            succeeded_at: None,
+            created_at: now,
+            updated_at: now,
+        }
     }
 
-    /// Takes what the rules made of it.
-    pub fn take(&mut self, refund: Refund) {
+    /// What the rules need to know of it.
+    pub fn rules(&self) -> Refund {
+        Refund {
+            state: self.state,
+            minor: self.amount,
+            reversed: self.reversed_at.is_some(),
+            changed: self.updated_at,
+        }
+    }
+
+    /// Takes what the rules made of it, `at` being when that happened.
+    pub fn take(&mut self, refund: Refund, at: Moment) {
+        if refund.reversed && self.reversed_at.is_none() {
+            self.reversed_at = Some(at.0);
+        }
         self.state = refund.state;
         self.updated_at = refund.changed;
     }
@@ -114,6 +172,11 @@ pub async fn insert(sql: &mut AnyConnection, row: &RefundRow) -> Result<(), Stor
         .bind(row.reference.as_str())
         .bind(row.kept.as_slice())
         .bind(row.created_at.0)
+        .bind(row.origin.as_str())
+        .bind(row.sent_at)
+        .bind(row.provider_ref.as_deref())
+        .bind(row.succeeded_at)
+        .bind(row.beyond)
         .execute(sql)
         .await?;
     Ok(())
@@ -240,6 +303,11 @@ pub async fn update(sql: &mut AnyConnection, row: &RefundRow) -> Result<(), Stor
         .bind(row.asked)
         .bind(row.succeeded_at)
         .bind(row.updated_at.0)
+        .bind(row.amount)
+        .bind(row.reference.as_str())
+        .bind(row.sent_at)
+        .bind(row.reversed_at)
+        .bind(row.beyond)
         .execute(sql)
         .await?;
     if done.rows_affected() == 1 {

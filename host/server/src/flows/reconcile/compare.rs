@@ -11,6 +11,7 @@ use tollgate_domain::money::Money;
 use tollgate_domain::time::Moment;
 
 use super::findings::Findings;
+use super::told::{self, Told};
 use super::write;
 use crate::flows::{Flow, FlowError, learn};
 use crate::gateway::Gateway;
@@ -180,8 +181,8 @@ impl Books<'_> {
             (file, line) = (last.file, last.line);
             for row in page {
                 let row = row.statement()?;
-                if self.matcher.misses(&row) {
-                    self.look_up(sql, &row).await?;
+                if self.matcher.misses(&row) && self.look_up(gateway, sql, &row).await? {
+                    continue;
                 }
                 if let Some(differs) = self.matcher.take(&row) {
                     findings.differs(gateway, &differs);
@@ -191,25 +192,43 @@ impl Books<'_> {
         }
     }
 
-    /// Adds what a row is about, if we have it: something of another time, or that is not done here.
-    async fn look_up(&mut self, sql: &mut AnyConnection, row: &StatementRow) -> Flow<()> {
+    /// Adds what a row is about, if we have it: something of another time, or that is not done here. What happened
+    /// without us is learnt first. True: the row tells of a fact that no payment and no refund stands for.
+    async fn look_up(
+        &mut self,
+        gateway: &Gateway,
+        sql: &mut AnyConnection,
+        row: &StatementRow,
+    ) -> Flow<bool> {
         let owner = self.owner;
-        match row.kind {
+        let (ours, theirs) = match row.kind {
             RowKind::Payment => {
                 let (ours, theirs) = (row.payment_ref.as_deref(), row.provider_ref.as_deref());
                 if let Some(record) = records::payment(sql, owner, ours, theirs).await? {
                     self.add_payment(record);
                 }
+                return Ok(false);
             }
-            _ => {
-                let (ours, theirs) =
-                    (row.refund_ref.as_deref(), row.provider_refund_ref.as_deref());
-                if let Some(record) = records::refund(sql, owner, ours, theirs).await? {
-                    self.add_refund(record);
+            _ => (row.refund_ref.as_deref(), row.provider_refund_ref.as_deref()),
+        };
+        let mut found = records::refund(sql, owner, ours, theirs).await?;
+        if found.is_none() {
+            match told::of(gateway, sql, self.bill, row).await? {
+                Told::Nothing => {}
+                Told::Refund(sum) => {
+                    if let Some(sum) = sum {
+                        // It was added under the reference that it had before the row named it.
+                        self.matcher.withdraw(Subject::Refund(sum));
+                    }
+                    found = records::refund(sql, owner, ours, theirs).await?;
                 }
+                Told::Fact => return Ok(true),
             }
         }
-        Ok(())
+        if let Some(record) = found {
+            self.add_refund(record);
+        }
+        Ok(false)
     }
 
     /// Writes what was found about each record. Gives how many matched, and how many are left to the next bill.

@@ -167,18 +167,20 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Money that moved there and is not done here: the provider is asked what became of that payment.
+    /// Money that moved there and is not done here: the provider is asked what became of it.
     async fn ask_about(
         &self,
         tx: &mut Tx<'_>,
         gateway: &Gateway,
         row: &DiscrepancyRow,
     ) -> Flow<()> {
-        let (DifferenceKind::MissingHere, Some(payment)) = (row.kind, &row.payment_id) else {
-            return Ok(());
+        let (kind, subject) = match (row.kind, &row.payment_id, &row.refund_id) {
+            (DifferenceKind::MissingHere, Some(payment), _) => (Kind::QueryPayment, payment),
+            (DifferenceKind::MissingHere, None, Some(refund)) => (Kind::QueryRefund, refund),
+            _ => return Ok(()),
         };
         let (merchant, now) = (self.bill.merchant_id, gateway.store.now());
-        learn::put_job(tx, gateway, merchant, Kind::QueryPayment, payment, now).await
+        learn::put_job(tx, gateway, merchant, kind, subject, now).await
     }
 
     /// Marks a payment or refund as settled by the bill, and tells the merchant once.

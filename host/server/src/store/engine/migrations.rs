@@ -29,6 +29,11 @@ const ALL: &[Migration] = &[
         postgres: include_str!("../../../../../migrations/postgres/0003_store.sql"),
     },
     Migration {
+        name: "0004_state",
+        sqlite: include_str!("../../../../../migrations/sqlite/0004_state.sql"),
+        postgres: include_str!("../../../../../migrations/postgres/0004_state.sql"),
+    },
+    Migration {
         name: "0005_requests_and_keys",
         sqlite: include_str!("../../../../../migrations/sqlite/0005_requests_and_keys.sql"),
         postgres: include_str!("../../../../../migrations/postgres/0005_requests_and_keys.sql"),

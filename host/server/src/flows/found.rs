@@ -1,0 +1,217 @@
+//! Money that went back without us: refunds that the merchant made at the provider, told by a sum, by name, or by a bill.
+//!
+//! Each becomes a refund of origin `provider`, once, whichever way tells first. A sum tells how much; what of it no refund
+//! explains is one without a name, until something names it.
+
+use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
+use tollgate_domain::payment::{PaymentCommand, PaymentState};
+use tollgate_domain::refund::{Origin, RefundState};
+use tollgate_domain::time::Moment;
+use tollgate_plugin::contract::Fact;
+
+use super::Flow;
+use super::account::Account;
+use super::give_back::OUR_NUMBERS;
+use super::learn::{self, Particulars};
+use crate::gateway::Gateway;
+use crate::jobs::Kind;
+use crate::store::Tx;
+use crate::store::payments::{self, PaymentRow};
+use crate::store::refunds::{self, RefundRow};
+
+/// Who told a sum. A query outranks a message: where queries tell it, what messages say of it is not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The provider's answer to a question.
+    Query,
+    /// A message whose signature held.
+    Message,
+    /// A message that proves nothing: a reason to ask about the refunds that are open.
+    Hint,
+}
+
+/// A refund that the provider calls by a name.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// Its name: that of the request, or the provider's own.
+    pub name: String,
+    /// What went back, in minor units.
+    pub minor: i64,
+    /// When.
+    pub at: Option<Moment>,
+}
+
+/// What a name turned out to be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A refund that we knew by it.
+    Known,
+    /// All or a part of this one, which only a sum had told of.
+    OfASum(RefundId),
+    /// One that nobody had told of.
+    New,
+}
+
+/// Learns how much of a payment was given back so far, by whomever.
+pub(super) async fn sum(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    row: &PaymentRow,
+    fact: &Fact,
+    source: Source,
+) -> Flow<()> {
+    let Some(told) = &fact.refunded else { return Ok(()) };
+    let is_ours = told.currency == row.currency.code() && told.exponent == row.currency.exponent();
+    if !is_ours || told.minor < 0 {
+        tracing::warn!(payment = %row.id, "the sum given back is in another currency, or none");
+        return Ok(());
+    }
+    let mut now = learn::payment_now(tx, row).await?;
+    let kept = match source {
+        Source::Query => &mut now.refunded_asked,
+        Source::Message => &mut now.refunded_told,
+        Source::Hint => {
+            if told.minor > now.refunded {
+                ask_about_open(tx, gateway, &now).await?;
+            }
+            return Ok(());
+        }
+    };
+    if kept.is_none_or(|known| known < told.minor) {
+        *kept = Some(told.minor);
+        payments::update(tx.sql(), &now).await?;
+    }
+    level(tx, gateway, account, row.merchant_id, row.id).await
+}
+
+/// Books what went back of a payment and no refund explains. While one of ours is open, it may be that one: then it is
+/// asked about, and this is done again when it has ended.
+pub(super) async fn level(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    merchant: MerchantId,
+    payment: PaymentId,
+) -> Flow<()> {
+    let paid = payments::must(tx.sql(), merchant, payment).await?;
+    let Some(there) = paid.refunded_asked.or(paid.refunded_told) else { return Ok(()) };
+    let refunds = refunds::of_payment(tx.sql(), merchant, payment).await?;
+    let done = refunds.iter().filter(|refund| refund.state == RefundState::Succeeded);
+    let explained = done.fold(0i64, |sum, refund| sum.saturating_add(refund.amount));
+    if paid.state != PaymentState::Succeeded || there <= explained {
+        return Ok(());
+    }
+    if ask_about_open(tx, gateway, &paid).await? {
+        return Ok(());
+    }
+    book(tx, gateway, account, &paid, there - explained, None, None).await
+}
+
+/// Makes the questions about a payment's open refunds due. False: there are none.
+async fn ask_about_open(tx: &mut Tx<'_>, gateway: &Gateway, paid: &PaymentRow) -> Flow<bool> {
+    let now = gateway.store.now();
+    let mut any = false;
+    for refund in refunds::of_payment(tx.sql(), paid.merchant_id, paid.id).await? {
+        if refund.state.is_open() {
+            let subject = refund.id.to_string();
+            learn::put_job(tx, gateway, paid.merchant_id, Kind::QueryRefund, &subject, now).await?;
+            any = true;
+        }
+    }
+    Ok(any)
+}
+
+/// Learns of a refund by its name.
+pub(super) async fn by_name(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    row: &PaymentRow,
+    seen: &Named,
+) -> Flow<Found> {
+    let paid = learn::payment_now(tx, row).await?;
+    let all = refunds::of_payment(tx.sql(), paid.merchant_id, paid.id).await?;
+    let is_it = |refund: &&RefundRow| {
+        refund.reference == seen.name || refund.provider_ref.as_ref() == Some(&seen.name)
+    };
+    if all.iter().any(|refund| is_it(&refund)) {
+        return Ok(Found::Known);
+    }
+    let of_a_sum =
+        |refund: &&RefundRow| refund.origin == Origin::Provider && refund.provider_ref.is_none();
+    let sum = all.iter().filter(of_a_sum).find(|refund| refund.amount >= seen.minor).cloned();
+    let Some(mut sum) = sum else {
+        book(tx, gateway, account, &paid, seen.minor, Some(&seen.name), seen.at).await?;
+        return Ok(Found::New);
+    };
+    let (id, name) = (sum.id, Some(seen.name.clone()));
+    sum.updated_at = gateway.store.now();
+    if sum.amount == seen.minor {
+        sum.reference = free_reference(tx, &paid, id, Some(&seen.name)).await?;
+        sum.provider_ref = name;
+        sum.succeeded_at = seen.at.map(|at| at.0).or(sum.succeeded_at);
+        refunds::update(tx.sql(), &sum).await?;
+        return Ok(Found::OfASum(id));
+    }
+    // The sum was of several: this one gets a row of its own, and the rest waits for a name.
+    sum.amount -= seen.minor;
+    refunds::update(tx.sql(), &sum).await?;
+    let mut part = done(gateway, &paid, seen.minor, seen.at);
+    part.beyond = sum.beyond;
+    part.reference = free_reference(tx, &paid, part.id, Some(&seen.name)).await?;
+    part.provider_ref = name;
+    refunds::insert(tx.sql(), &part).await?;
+    Ok(Found::OfASum(id))
+}
+
+/// Writes a refund that has happened, and what follows from it. What exceeds the payment is kept, and in no sum.
+async fn book(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    paid: &PaymentRow,
+    minor: i64,
+    name: Option<&str>,
+    at: Option<Moment>,
+) -> Flow<()> {
+    let mut row = done(gateway, paid, minor, at);
+    row.provider_ref = name.map(str::to_owned);
+    row.reference = free_reference(tx, paid, row.id, name).await?;
+    row.beyond = i64::from(!paid.rules().fits(minor));
+    refunds::insert(tx.sql(), &row).await?;
+    if row.beyond == 1 {
+        learn::tell_beyond(tx, gateway, &row).await?;
+    } else {
+        let command = PaymentCommand::RefundUnreserved(minor);
+        let none = Particulars::default();
+        learn::payment(tx, gateway, account, paid.clone(), command, &none).await?;
+    }
+    let (merchant, order) = (row.merchant_id, Some(row.order_id));
+    let data = learn::of_refund(&row);
+    learn::announce(tx, gateway, merchant, order, "refund.succeeded", data).await
+}
+
+fn done(gateway: &Gateway, paid: &PaymentRow, minor: i64, at: Option<Moment>) -> RefundRow {
+    let now = gateway.store.now();
+    let id: RefundId = gateway.chance.id(now);
+    RefundRow {
+        number: format!("{}{id}", OUR_NUMBERS[1]),
+        state: RefundState::Succeeded,
+        succeeded_at: Some(at.unwrap_or(now).0),
+        ..RefundRow::blank(paid, id, minor, Origin::Provider, now)
+    }
+}
+
+/// The name by which a bill will call the refund, if no other refund of the account has it; else one of our own.
+async fn free_reference(
+    tx: &mut Tx<'_>,
+    paid: &PaymentRow,
+    id: RefundId,
+    name: Option<&str>,
+) -> Flow<String> {
+    let Some(name) = name else { return Ok(id.reference()) };
+    let (merchant, account) = (paid.merchant_id, paid.account_id);
+    let taken = refunds::by_reference(tx.sql(), merchant, account, name).await?.is_some();
+    Ok(if taken { id.reference() } else { name.to_owned() })
+}
