@@ -5,6 +5,7 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer,
     KeyPair, PKCS_RSA_SHA256, SerialNumber,
 };
+use serde::Deserialize;
 
 use super::keys::SigningKey;
 
@@ -18,6 +19,9 @@ const ROOT_NAME: [(&str, &str); 4] = [
 const ROOT_SERIAL: u64 = 4_271_714_856_694_070_277;
 const MERCHANT_SERIAL: u64 = 135_179_002_125_852;
 const PROVIDER_SERIAL: u64 = 497_642_717_148_566;
+const ROTATED_SERIAL: u64 = 731_554_019_286_403;
+/// Merchants hold certificates of the same root: the name tells the provider's own from theirs.
+const PROVIDER_NAME: &str = "支付宝(中国)网络技术有限公司-simulator";
 
 /// The certificates in PEM, and the serial numbers that requests and replies name.
 #[derive(Debug)]
@@ -48,20 +52,70 @@ impl Certificates {
         root_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root_certificate = root_params.self_signed(&root_key).context("root certificate")?;
         let issuer = Issuer::from_params(&root_params, &root_key);
-        let leaf = |name: &str, serial: u64, key: &SigningKey| -> anyhow::Result<Certificate> {
-            let subject = [("CN", name), ("O", "Tollgate Simulator"), ("C", "CN")];
-            let certificate = params(&subject, serial)?.signed_by(&rcgen_key(key)?, &issuer);
-            certificate.context("leaf certificate")
-        };
+        let leaf = |name: &str, serial: u64, key: &SigningKey| leaf(name, serial, key, &issuer);
         Ok(Certificates {
             root_pem: root_certificate.pem(),
             merchant_pem: leaf("Merchant", MERCHANT_SERIAL, merchant)?.pem(),
-            provider_pem: leaf("Provider", PROVIDER_SERIAL, provider)?.pem(),
+            provider_pem: leaf(PROVIDER_NAME, PROVIDER_SERIAL, provider)?.pem(),
             merchant_sn: serial_number(&issuer_text(&ROOT_NAME), &MERCHANT_SERIAL.to_string()),
             root_sn: serial_number(&issuer_text(&ROOT_NAME), &ROOT_SERIAL.to_string()),
             provider_sn: serial_number(&issuer_text(&ROOT_NAME), &PROVIDER_SERIAL.to_string()),
         })
     }
+}
+
+/// How the provider's certificate is replaced.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// As it should be: the same root, the provider's own name.
+    Honest,
+    /// The right name under a root that nobody knows.
+    ForeignRoot,
+    /// The same root, but a merchant's name.
+    OtherName,
+}
+
+/// The key and certificate that took the place of the first ones.
+#[derive(Debug)]
+pub struct Rotated {
+    /// What signs from now on.
+    pub key: SigningKey,
+    /// Its certificate, PEM.
+    pub pem: String,
+    /// `alipay_cert_sn` of replies.
+    pub sn: String,
+}
+
+impl Rotated {
+    /// A new key with a certificate.
+    pub fn issue(root: &SigningKey, rotation: Rotation) -> anyhow::Result<Rotated> {
+        let key = SigningKey::generate()?;
+        let stranger = SigningKey::generate()?;
+        let (signer, name) = match rotation {
+            Rotation::Honest => (root, PROVIDER_NAME),
+            Rotation::ForeignRoot => (&stranger, PROVIDER_NAME),
+            Rotation::OtherName => (root, "Merchant"),
+        };
+        let signer_key = rcgen_key(signer)?;
+        let mut root_params = params(&ROOT_NAME, ROOT_SERIAL)?;
+        root_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = Issuer::from_params(&root_params, &signer_key);
+        let pem = leaf(name, ROTATED_SERIAL, &key, &issuer)?.pem();
+        let sn = serial_number(&issuer_text(&ROOT_NAME), &ROTATED_SERIAL.to_string());
+        Ok(Rotated { key, pem, sn })
+    }
+}
+
+fn leaf(
+    name: &str,
+    serial: u64,
+    key: &SigningKey,
+    issuer: &Issuer<'_, &KeyPair>,
+) -> anyhow::Result<Certificate> {
+    let subject = [("CN", name), ("O", "Tollgate Simulator"), ("C", "CN")];
+    let certificate = params(&subject, serial)?.signed_by(&rcgen_key(key)?, issuer);
+    certificate.context("leaf certificate")
 }
 
 /// The provider's serial number: MD5 of the issuer's name and the decimal serial, in hex.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bill_edit::Edit;
+use super::certificates::Rotation;
 use super::notice::trade_status;
 use super::notifier::Mode;
 use super::seed::Block;
@@ -37,6 +38,7 @@ pub fn routes() -> Router<Arc<Alipay>> {
         .route("/control/alipay/bill-edits", get(edits).post(add_edit).delete(clear_edits))
         .route("/control/alipay/calls", get(calls).delete(clear_calls))
         .route("/control/alipay/seed", post(seed))
+        .route("/control/alipay/certificate", post(rotate))
 }
 
 /// A refusal in JSON.
@@ -159,7 +161,7 @@ async fn faults(State(alipay): Owner) -> Json<Value> {
 }
 
 /// Where faults can be put.
-const POINTS: [&str; 14] = [
+const POINTS: [&str; 15] = [
     "any",
     "pay",
     "app",
@@ -171,6 +173,7 @@ const POINTS: [&str; 14] = [
     "refund",
     "refund_query",
     "bill",
+    "certificate",
     "download",
     "notify",
     "return",
@@ -210,6 +213,20 @@ async fn settings(State(alipay): Owner) -> Json<Value> {
     Json(json!({
         "notifications": mode, "time_scale": time_scale, "bill_ready_at_once": at_once,
     }))
+}
+
+/// The provider signs with another key from now on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCertificate {
+    kind: Rotation,
+}
+
+async fn rotate(State(alipay): Owner, Json(new): Json<NewCertificate>) -> Response {
+    match alipay.credentials.rotate(new.kind) {
+        Ok(serial) => Json(json!({ "alipay_cert_sn": serial })).into_response(),
+        Err(error) => no(StatusCode::CONFLICT, error.to_string()),
+    }
 }
 
 async fn set(state: Owner, Json(settings): Json<Settings>) -> Json<Value> {

@@ -102,7 +102,7 @@ fn respond(alipay: &Alipay, request: &Request, operation: &str, hit: &Hit) -> Re
     } else if hit.has(Verb::BadSignature) {
         alipay.credentials.forger().ok()
     } else {
-        Some(&alipay.credentials.provider)
+        Some(alipay.credentials.signer())
     };
     let body = reply::render(frame, &outcome, &alipay.credentials, key);
     reply::answer(request.charset, alipay.book().chance.trace_id(), body)
@@ -148,7 +148,7 @@ fn work(
 
 fn refuse(alipay: &Alipay, method: Option<&str>, error: GatewayError) -> Response {
     let frame = Frame { method, charset: Charset::Utf8, certificates: false };
-    let key = Some(&alipay.credentials.provider);
+    let key = Some(alipay.credentials.signer());
     let body = reply::render(frame, &Err(error), &alipay.credentials, key);
     reply::answer(Charset::Utf8, alipay.book().chance.trace_id(), body)
 }

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{self, KeyPair as _, RsaKeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::certificates::Certificates;
+use super::certificates::{Certificates, Rotated, Rotation};
 
 /// An RSA key that signs, with both halves in DER.
 pub struct SigningKey {
@@ -90,6 +90,8 @@ pub struct Credentials {
     pub provider: SigningKey,
     /// Both keys as certificates under a generated root.
     pub certificates: Certificates,
+    root: SigningKey,
+    rotated: OnceLock<Rotated>,
     forger: OnceLock<SigningKey>,
 }
 
@@ -105,8 +107,35 @@ impl Credentials {
             certificates: Certificates::issue(&root, &merchant, &provider)?,
             merchant,
             provider,
+            root,
+            rotated: OnceLock::new(),
             forger: OnceLock::new(),
         })
+    }
+
+    /// The key that the provider signs with now.
+    pub fn signer(&self) -> &SigningKey {
+        self.rotated.get().map_or(&self.provider, |rotated| &rotated.key)
+    }
+
+    /// The serial number of the certificate that the provider signs by now.
+    pub fn signer_sn(&self) -> &str {
+        self.rotated.get().map_or(&self.certificates.provider_sn, |rotated| &rotated.sn)
+    }
+
+    /// The provider's certificate of that serial number, PEM.
+    pub fn certificate(&self, sn: &str) -> Option<&str> {
+        let first = (&self.certificates.provider_sn, &self.certificates.provider_pem);
+        let rotated = self.rotated.get().map(|rotated| (&rotated.sn, &rotated.pem));
+        let mut all = rotated.into_iter().chain([first]);
+        all.find(|(number, _)| *number == sn).map(|(_, pem)| pem.as_str())
+    }
+
+    /// Signs with a new key from now on, under a new certificate; once. Gives its serial number.
+    pub fn rotate(&self, rotation: Rotation) -> anyhow::Result<&str> {
+        let rotated = Rotated::issue(&self.root, rotation)?;
+        self.rotated.set(rotated).map_err(|_| anyhow!("the certificate was replaced before"))?;
+        Ok(self.signer_sn())
     }
 
     /// A key that the merchant does not know, made when the first forgery is asked for.

@@ -199,8 +199,8 @@ impl Notice {
             .map(|(name, value)| Field { name: name.clone(), value: self.charset.encode(value) })
             .collect();
         let signature = match self.seal {
-            Seal::V1 => credentials.provider.sign(&canonical::notice_text(&fields)),
-            Seal::V2 => credentials.provider.sign(&canonical::request_text(&fields)),
+            Seal::V1 => credentials.signer().sign(&canonical::notice_text(&fields)),
+            Seal::V2 => credentials.signer().sign(&canonical::request_text(&fields)),
             Seal::Forged => credentials.forger()?.sign(&canonical::notice_text(&fields)),
             Seal::Unsigned => String::new(),
         };

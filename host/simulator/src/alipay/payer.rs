@@ -232,7 +232,7 @@ fn app_text(alipay: &Alipay, trade: &Trade, charset: Charset) -> String {
     let hit = alipay.fault("app_result", Some(&trade.opening.reference));
     let key = match hit.has(Verb::BadSignature) {
         true => alipay.credentials.forger().unwrap_or(&alipay.credentials.merchant),
-        false => &alipay.credentials.provider,
+        false => alipay.credentials.signer(),
     };
     let sign = key.sign(&charset.encode(&member));
     format!(

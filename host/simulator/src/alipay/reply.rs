@@ -98,7 +98,7 @@ pub fn render(
     let mut reply = format!("{{\"{name}\":").into_bytes();
     reply.extend_from_slice(&member);
     if frame.certificates {
-        let serial = &credentials.certificates.provider_sn;
+        let serial = credentials.signer_sn();
         reply.extend_from_slice(format!(",\"alipay_cert_sn\":\"{serial}\"").as_bytes());
     }
     if let Some(key) = key.filter(|_| signed) {

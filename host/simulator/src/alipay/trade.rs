@@ -76,10 +76,8 @@ pub fn cancel(alipay: &Alipay, request: &Request) -> Result<Members, GatewayErro
 
 /// `alipay.open.app.alipaycert.download`
 pub fn certificate(alipay: &Alipay, request: &Request) -> Result<Members, GatewayError> {
-    let certificates = &alipay.credentials.certificates;
-    if request.required("alipay_cert_sn")? != certificates.provider_sn {
-        return Err(parameter("alipay_cert_sn"));
-    }
-    let content = STANDARD.encode(&certificates.provider_pem);
+    let wanted = request.required("alipay_cert_sn")?;
+    let pem = alipay.credentials.certificate(&wanted).ok_or_else(|| parameter("alipay_cert_sn"))?;
+    let content = STANDARD.encode(pem);
     Ok(members(vec![("alipay_cert_content", Some(content))]))
 }
