@@ -14,6 +14,7 @@ use crate::health::{Lane, Ward};
 use crate::keys::{KeyUse, MissingKey};
 use crate::limits::Limits;
 use crate::state::{CallState, LogLine};
+use crate::witness::Witness;
 
 /// What a call gave, and what the host saw of it.
 #[derive(Debug, Clone)]
@@ -105,8 +106,15 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub fn new(limits: Limits, concurrency: usize) -> wasmtime::Result<Self> {
-        let clockwork = Clockwork::start(&limits)?;
+    pub fn new(
+        limits: Limits,
+        concurrency: usize,
+        witness: Option<&Witness>,
+    ) -> wasmtime::Result<Self> {
+        let clockwork = match witness {
+            Some(witness) => Clockwork::watched(witness)?,
+            None => Clockwork::start(&limits)?,
+        };
         let mut linker = Linker::new(&clockwork.engine);
         ProviderPlugin::add_to_linker::<_, wasmtime::component::HasSelf<_>>(
             &mut linker,

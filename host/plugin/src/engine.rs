@@ -10,6 +10,7 @@ use wasmtime::{
 };
 
 use crate::limits::Limits;
+use crate::witness::Witness;
 
 /// Time between two ticks of the epoch: a deadline is kept this exactly.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -31,11 +32,27 @@ pub(crate) struct Clockwork {
 impl Clockwork {
     /// Makes the engine, pooling where the machine has the address space, and starts its clock.
     pub fn start(limits: &Limits) -> wasmtime::Result<Self> {
-        let (engine, pooled) = match pooled_engine(limits) {
-            Ok(engine) => (engine, true),
+        match pooled_engine(limits) {
+            Ok(engine) => Self::around(engine, true),
             // Containers with a limit on address space, and kernels with 39 bits of it, end up here.
-            Err(_) => (on_demand_engine()?, false),
-        };
+            Err(_) => Self::around(on_demand_engine()?, false),
+        }
+    }
+
+    /// The same with an engine whose memories a witness sees.
+    pub fn watched(witness: &Witness) -> wasmtime::Result<Self> {
+        let mut config = config()?;
+        config
+            .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+            .memory_init_cow(false)
+            .memory_reservation(0)
+            .memory_reservation_for_growth(0)
+            .memory_guard_size(0)
+            .with_host_memory(Arc::new(witness.clone()));
+        Self::around(Engine::new(&config)?, false)
+    }
+
+    fn around(engine: Engine, pooled: bool) -> wasmtime::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let weak = engine.weak();
         let stopped = Arc::clone(&stop);

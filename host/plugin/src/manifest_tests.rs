@@ -105,6 +105,23 @@ fn a_whole_manifest_passes() {
 type Break = fn(&mut Manifest);
 
 #[test]
+fn a_token_needs_its_places_and_an_operation_that_fetches_it() {
+    let told = |value: &str, fetches: bool| {
+        let mut whole = manifest();
+        let mut slot = token_slot();
+        slot.token = Some(Token { value: value.into(), expires_in: "/expires_in".into() });
+        whole.slots.push(slot);
+        if fetches {
+            whole.operations.push(ability("fetch-keys", Vec::new()));
+        }
+        check(&whole)
+    };
+    assert_eq!(told("/access_token", true), Ok(()));
+    assert!(told("access_token", true).unwrap_err()[0].contains("no JSON pointers"));
+    assert!(told("/access_token", false).unwrap_err()[0].contains("operation fetch-keys"));
+}
+
+#[test]
 fn each_broken_part_is_named() {
     let rows: Vec<(&str, Break)> = vec![
         ("id ", |m| m.id = "Sample".into()),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use wasmtime::component::Component;
 
 use crate::cache::{Cache, CacheError};
 use crate::call::{Core, Desk};
@@ -16,6 +17,7 @@ use crate::keys::sha256_hex;
 use crate::limits::Limits;
 use crate::manifest;
 use crate::plugin::Plugin;
+use crate::witness::Witness;
 
 /// Where plugins are and what they may use.
 #[derive(Debug, Clone)]
@@ -83,7 +85,7 @@ struct Snapshot {
 pub struct Registry {
     folder: PathBuf,
     desk: Arc<Desk>,
-    cache: Cache,
+    cache: Option<Cache>,
     current: ArcSwap<Snapshot>,
     reloading: Mutex<()>,
 }
@@ -94,12 +96,33 @@ impl Registry {
     /// # Errors
     /// When the engine, the cache or the folder cannot be used. A plugin that is refused is no error.
     pub fn open(config: RegistryConfig) -> Result<Registry, RegistryError> {
-        let desk = Desk::new(config.limits, config.concurrency)
+        let cache = Cache::open(&config.cache, config.compiler.clone())?;
+        Self::open_with(config, Some(cache), None)
+    }
+
+    /// The same for a witness, who sees the memory of each instance when it ends. Nothing of the cache is used, since the
+    /// code of such an engine is its own.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn open_watched(
+        config: RegistryConfig,
+        witness: &Witness,
+    ) -> Result<Registry, RegistryError> {
+        Self::open_with(config, None, Some(witness))
+    }
+
+    fn open_with(
+        config: RegistryConfig,
+        cache: Option<Cache>,
+        witness: Option<&Witness>,
+    ) -> Result<Registry, RegistryError> {
+        let desk = Desk::new(config.limits, config.concurrency, witness)
             .map_err(|error| RegistryError::Engine(format!("{error:#}")))?;
         let registry = Registry {
             folder: config.folder,
             desk: Arc::new(desk),
-            cache: Cache::open(&config.cache, config.compiler)?,
+            cache,
             current: ArcSwap::default(),
             reloading: Mutex::new(()),
         };
@@ -174,8 +197,12 @@ impl Registry {
             return Ok(Arc::clone(plugin));
         }
         let engine = &self.desk.clockwork.engine;
-        let component =
-            self.cache.component(engine, &wasm).map_err(|error| one_line(&error.to_string()))?;
+        let component = match &self.cache {
+            Some(cache) => {
+                cache.component(engine, &wasm).map_err(|error| one_line(&error.to_string()))
+            }
+            None => Component::new(engine, &wasm).map_err(|error| one_line(&format!("{error:#}"))),
+        }?;
         let imports = checked_imports(engine, &component)?;
         let pre = self
             .desk
