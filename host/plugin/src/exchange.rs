@@ -12,9 +12,13 @@ use crate::egress::Outgoing;
 use crate::keys::KeyUse;
 use crate::plugin::Plugin;
 use crate::redact::Redactor;
+use crate::state::LogLine;
 
 /// Bytes of a body that are kept.
 const LONGEST_BODY: usize = 64 << 10;
+/// Lines of a plugin that are kept, and characters of each.
+const MOST_LINES: usize = 20;
+const LONGEST_LINE: usize = 500;
 
 /// One request to a provider and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +47,12 @@ pub struct Exchange {
     pub fault: Option<Fault>,
     /// Why the plugin's call failed, if it did.
     pub trap: Option<String>,
+    /// The first lines that the plugin logged.
+    #[serde(default)]
+    pub logs: Vec<LogLine>,
+    /// How many it logged in all.
+    #[serde(default)]
+    pub logged: u64,
     /// Time in the plugin, building.
     pub build_us: u64,
     /// Time on the wire.
@@ -119,6 +129,8 @@ impl Exchange {
             audit: Vec::new(),
             fault: None,
             trap: None,
+            logs: Vec::new(),
+            logged: 0,
             build_us: 0,
             send_us: 0,
             interpret_us: 0,
@@ -133,6 +145,25 @@ impl Exchange {
             headers: clean_headers(redactor, &response.headers),
             body: RecordedBody::of(redactor, &response.body),
         });
+    }
+
+    /// Notes the answer to a download: its body is a file of ours, and no part of the record.
+    pub fn downloaded(&mut self, status: u16, length: u64, took: Duration) {
+        self.send_us = micros(took);
+        let body = RecordedBody { content: String::new(), base64: false, length };
+        self.response = Some(RecordedResponse { status, headers: Vec::new(), body });
+    }
+
+    /// Adds an answer that no record may hold: its status and length.
+    pub fn answered_with_a_secret(&mut self, response: &HttpResponse, took: Duration) {
+        self.downloaded(response.status, response.body.len() as u64, took);
+    }
+
+    /// Adds what the plugin logged in a call, as far as there is room.
+    pub fn heard(&mut self, lines: &[LogLine], redactor: &Redactor) {
+        self.logged = self.logged.saturating_add(lines.len() as u64);
+        let room = MOST_LINES.saturating_sub(self.logs.len());
+        self.logs.extend(clean_lines(lines, redactor).take(room));
     }
 
     /// Notes that no answer came, and why.
@@ -173,6 +204,15 @@ impl RecordedBody {
     }
 }
 
+/// What a plugin logged in one call, for people: without secrets, so many lines of so many characters.
+pub fn clean_lines(lines: &[LogLine], redactor: &Redactor) -> impl Iterator<Item = LogLine> {
+    lines.iter().take(MOST_LINES).map(move |line| {
+        // Redacted before it is cut: half a secret is no needle any more.
+        let clean = redactor.text(&line.message);
+        LogLine { level: line.level, message: clean.chars().take(LONGEST_LINE).collect() }
+    })
+}
+
 fn clean_headers(redactor: &Redactor, headers: &[(String, String)]) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.clone(), redactor.text(value))).collect()
 }
@@ -200,5 +240,17 @@ mod tests {
         let kept = RecordedBody::of(&redactor, long.as_bytes());
         assert!(!kept.base64);
         assert!(kept.content.len() <= LONGEST_BODY);
+    }
+    #[test]
+    fn lines_are_kept_without_secrets_and_the_rest_is_counted() {
+        let redactor = Redactor::new(&Keys::none(), &[SecretString::from("hunter2hunter2")]);
+        let line = |message: String| LogLine { level: crate::contract::Level::Info, message };
+        let mut lines = vec![line(format!("{}hunter2hunter2", "x".repeat(LONGEST_LINE - 3)))];
+        lines.extend((0..MOST_LINES).map(|n| line(format!("line {n}"))));
+        let kept: Vec<_> = clean_lines(&lines, &redactor).collect();
+        assert_eq!(kept.len(), MOST_LINES);
+        assert_eq!(kept[0].message.chars().count(), LONGEST_LINE);
+        assert!(kept[0].message.ends_with("x[re"), "{}", kept[0].message);
+        assert_eq!(kept[1].message, "line 0");
     }
 }

@@ -220,6 +220,14 @@ fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
     if (kind == SlotKind::Token) != slot.token.is_some() {
         problems.push(format!("slot {name} must say where its token is, or is none"));
     }
+    if let Some(token) = &slot.token {
+        if !token.value.starts_with('/') || !token.expires_in.starts_with('/') {
+            problems.push(format!("slot {name} finds its token by no JSON pointers"));
+        }
+        if !manifest.operations.iter().any(|ability| ability.operation == "fetch-keys") {
+            problems.push(format!("slot {name} needs an operation fetch-keys"));
+        }
+    }
     if let Some(trust) = &slot.trust
         && (!has_slot(&trust.by) || trust.names.is_empty() || trust.by == *name)
     {

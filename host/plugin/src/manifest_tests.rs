@@ -99,6 +99,7 @@ fn a_whole_manifest_passes() {
     whole.slots.push(slot("app", "private-key", &["sign rsa-pkcs1-sha256"]));
     whole.origins.push(origin("file", "call", "http://files.example.com"));
     whole.operations.push(ability("bill", vec![call("file", "GET", "*")]));
+    whole.operations.push(ability("fetch-keys", vec![call("api", "POST", "/token")]));
     assert_eq!(check(&whole), Ok(()));
 }
 
@@ -183,6 +184,13 @@ fn each_broken_part_is_named() {
         }),
         ("algorithm", |m| m.slots.push(slot("s", "secret", &["sign rot13"]))),
         ("where its token is", |m| m.slots.push(slot("s", "token", &[]))),
+        ("slot session needs an operation fetch-keys", |m| m.slots.push(token_slot())),
+        ("slot session finds its token by no JSON pointers", |m| {
+            let mut slot = token_slot();
+            slot.token =
+                Some(Token { value: "access_token".into(), expires_in: "/expires_in".into() });
+            m.slots.push(slot);
+        }),
         ("trusts no one", |m| {
             let mut slot = slot("s", "certificates", &[]);
             slot.trust =

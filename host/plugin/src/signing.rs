@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::contract::{Part, Piece, SigningError, signing_import};
 use crate::keys::crypto::{self, permitted, refusal};
 use crate::keys::slot::{Member, SlotKeys};
+use crate::keys::trust::Vouched;
 use crate::keys::uses::Verb;
 use crate::keys::{KeyUse, Keys, MissingKey, sha256_hex};
 use crate::state::CallState;
@@ -314,12 +315,7 @@ impl signing_import::HostKeyring for CallState {
             Ok(slot) => slot,
             Err(error) => return Ok(Err(error)),
         };
-        let found = slot.members.iter().find(|member| {
-            let facts = &member.facts;
-            let serial = facts.serial.eq_ignore_ascii_case(&id);
-            !id.is_empty() && (facts.id == id || serial || facts.serial_decimal == id)
-        });
-        let key = match found.cloned() {
+        let key = match slot.named(&id).cloned() {
             // Found by name it acts, wherever it stands in its file.
             Some(member) if member.acts => Ok(KeyHandle { keys, members: vec![member], slot }),
             Some(_) => Err(refusal("not-permitted", "that certificate only vouches")),
@@ -349,7 +345,7 @@ impl signing_import::HostKeyring for CallState {
             Ok(slot) => slot,
             Err(error) => return Ok(Err(error)),
         };
-        let trusted = keys.trusted(&slot, &encoded, &self.audit, self.now_ms);
+        let trusted = keys.trusted(&slot, &encoded, Vouched::In(&self.audit), self.now_ms);
         self.audit.push(KeyUse {
             slot: slot.name.clone(),
             operation: "certificate".into(),

@@ -9,7 +9,7 @@ mod assemble;
 pub(crate) mod origin;
 pub(crate) mod secret;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use secrecy::SecretString;
@@ -147,6 +147,23 @@ pub fn admit(
         }
     }
     refuse(format!("{} may not send this: {reason}", running.name))
+}
+
+/// The slots whose secrets a request asks the host to put in, each once.
+pub fn secrets_of(request: &HttpRequest) -> BTreeSet<&str> {
+    let body: Vec<&Value> = match &request.body {
+        Body::Form(fields) => fields.iter().map(|(_, value)| value).collect(),
+        Body::Pieces(pieces) => pieces.iter().collect(),
+        Body::Empty | Body::Bytes(_) => Vec::new(),
+    };
+    let beside = request.query.iter().chain(&request.headers).map(|(_, value)| value);
+    beside
+        .chain(body)
+        .filter_map(|value| match value {
+            Value::Secret(secret) => Some(secret.slot.as_str()),
+            Value::Text(_) => None,
+        })
+        .collect()
 }
 
 fn calls_of<'a>(manifest: &'a Manifest, running: Running<'_>) -> Result<&'a [Call], Refusal> {

@@ -3,6 +3,7 @@
 pub(crate) mod certificate;
 pub(crate) mod crypto;
 pub(crate) mod slot;
+pub mod token;
 pub(crate) mod trust;
 pub(crate) mod uses;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{FetchedKey, Manifest};
 use slot::{Material, SlotKeys, SlotKind};
+use trust::Vouched;
 
 /// The keys of one account, by slot. Cheap to share; a change makes another.
 #[derive(Clone)]
@@ -150,11 +152,35 @@ impl Keys {
         audit: &[KeyUse],
         now_ms: i64,
     ) -> Result<Keys, KeyError> {
+        self.with_late(slot, fetched, Vouched::In(audit), now_ms)
+    }
+
+    /// These keys with those that [`Keys::with_fetched`] once believed, and that were kept since where nobody could
+    /// change them. Roots are asked again; a secret's unsealing is not, because it happened in that one call.
+    ///
+    /// # Errors
+    /// The slot and why the first key that is not believed any more is not.
+    pub fn with_kept(
+        &self,
+        slot: &str,
+        kept: &[FetchedKey],
+        now_ms: i64,
+    ) -> Result<Keys, KeyError> {
+        self.with_late(slot, kept, Vouched::Before, now_ms)
+    }
+
+    fn with_late(
+        &self,
+        slot: &str,
+        late: &[FetchedKey],
+        vouched: Vouched<'_>,
+        now_ms: i64,
+    ) -> Result<Keys, KeyError> {
         let fail = |rule: String| KeyError { slot: slot.to_owned(), rule };
         let held = self.slots.get(slot).ok_or_else(|| fail("is unknown".into()))?;
         let mut members = held.members.clone();
-        for key in fetched {
-            let mut member = self.trusted(held, &key.encoded, audit, now_ms).map_err(&fail)?;
+        for key in late {
+            let mut member = self.trusted(held, &key.encoded, vouched, now_ms).map_err(&fail)?;
             if !key.id.is_empty() {
                 member.facts.id.clone_from(&key.id);
             }
@@ -162,6 +188,26 @@ impl Keys {
             members.push(Arc::new(member));
         }
         Ok(self.replaced(held, members))
+    }
+
+    /// Whether a slot holds a key of that id or serial, or any key where the id is empty.
+    pub fn holds(&self, slot: &str, id: &str) -> bool {
+        let Some(slot) = self.slots.get(slot) else { return false };
+        if id.is_empty() { !slot.members.is_empty() } else { slot.named(id).is_some() }
+    }
+
+    /// Whether a slot holds the very same keys in both.
+    pub fn has_same(&self, slot: &str, other: &Keys) -> bool {
+        match (self.slots.get(slot), other.slots.get(slot)) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        }
+    }
+
+    /// When the key of that id ceases to be valid, RFC 3339; none where it does not say.
+    pub fn not_after(&self, slot: &str, id: &str) -> Option<&str> {
+        let member = self.slots.get(slot)?.named(id)?;
+        Some(member.facts.not_after.as_str()).filter(|text| !text.is_empty())
     }
 
     fn replaced(&self, held: &SlotKeys, members: Vec<Arc<slot::Member>>) -> Keys {

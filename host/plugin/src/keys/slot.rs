@@ -142,6 +142,15 @@ impl SlotKeys {
         self.uses.iter().any(|use_| use_.verb == making && use_.algorithm.is_symmetric())
     }
 
+    /// The key of that id or serial.
+    pub fn named(&self, id: &str) -> Option<&Arc<Member>> {
+        self.members.iter().find(|member| {
+            let facts = &member.facts;
+            let serial = facts.serial.eq_ignore_ascii_case(id);
+            !id.is_empty() && (facts.id == id || serial || facts.serial_decimal == id)
+        })
+    }
+
     /// Reads a slot's texts.
     pub fn parse(slot: &Slot, texts: &[SecretString]) -> Result<Self, KeyError> {
         let name = &slot.input.name;

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::crypto::{permitted, sign, verify};
 use super::slot::Member;
+use super::trust::Vouched;
 use super::uses::Verb;
 use super::{KeyUse, Keys};
 use crate::contract::{FetchedKey, Piece, Trust};
@@ -142,7 +143,7 @@ fn with_trust(names: &[&str]) -> Keys {
 }
 
 fn trusted(keys: &Keys, encoded: &str, now_ms: i64) -> Result<Member, String> {
-    keys.trusted(keys.slot("late").unwrap(), encoded.as_bytes(), &[], now_ms)
+    keys.trusted(keys.slot("late").unwrap(), encoded.as_bytes(), Vouched::In(&[]), now_ms)
 }
 
 #[test]
@@ -189,6 +190,8 @@ fn fetched_keys_are_admitted_by_the_same_trust() {
     assert_eq!((held(&keys), held(&more)), (0, 1));
     let again = more.with_fetched("late", std::slice::from_ref(&fetched), &[], WHEN_VALID).unwrap();
     assert_eq!(held(&again), 1);
+    let kept = [FetchedKey { id: "OTHER".into(), encoded: PROVIDER.into() }];
+    assert!(keys.with_kept("late", &kept, WHEN_VALID).is_err(), "roots are asked again");
     let late = keys.with_fetched("late", &[fetched], &[], WHEN_EXPIRED);
     assert!(late.unwrap_err().to_string().contains("late"));
 }
@@ -215,10 +218,15 @@ fn a_secret_vouches_for_what_it_opened_in_the_same_call() {
         forgeable: false,
     };
     let slot = keys.slot("late").unwrap();
-    assert!(keys.trusted(slot, leaf, std::slice::from_ref(&opened), WHEN_VALID).is_ok());
-    assert!(keys.trusted(slot, leaf, &[], WHEN_VALID).is_err());
+    let trusted = |audit: &[KeyUse]| keys.trusted(slot, leaf, Vouched::In(audit), WHEN_VALID);
+    assert!(trusted(std::slice::from_ref(&opened)).is_ok());
+    assert!(trusted(&[]).is_err());
     let other = KeyUse { slot: "other".into(), ..opened };
-    assert!(keys.trusted(slot, leaf, &[other], WHEN_VALID).is_err());
+    assert!(trusted(&[other]).is_err());
+    // Once believed, it is taken from where it was kept, as long as it is valid.
+    let kept = [FetchedKey { id: "KEPT".into(), encoded: leaf.to_vec() }];
+    assert!(keys.with_kept("late", &kept, WHEN_VALID).unwrap().holds("late", "KEPT"));
+    assert!(keys.with_kept("late", &kept, WHEN_EXPIRED).is_err());
 }
 
 #[test]
