@@ -91,6 +91,8 @@ pub struct Limits {
     pub confirm: Duration,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
+    /// Connections that may be open at once.
+    pub connections: usize,
     /// How many requests are worked on at a time.
     pub in_flight: usize,
     /// How often may be asked.
@@ -255,6 +257,8 @@ fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
     let call = number("limits.call_ms", given.call_ms, 10_000, 100..=60_000);
     let confirm = number("limits.confirm_ms", given.confirm_ms, 3_000, 100..=10_000);
     let body = number("limits.body_bytes", given.body_bytes, 1 << 20, 1 << 10..=16 << 20);
+    let connections =
+        number("limits.connections", given.connections, 512, 8..=65_536);
     let in_flight = number("limits.in_flight", given.in_flight, 1_024, 1..=100_000);
     let per_second = number("limits.per_second", given.per_second, 1_000, 1..=1_000_000);
     let wrong = given.wrong_keys_a_minute;
@@ -266,6 +270,7 @@ fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
         call: Duration::from_millis(call),
         confirm: Duration::from_millis(confirm),
         body_bytes: usize::try_from(body).unwrap_or(1 << 20),
+        connections: usize::try_from(connections).unwrap_or(512),
         in_flight: usize::try_from(in_flight).unwrap_or(1_024),
         rates: Rates { per_second: count(per_second), wrong_a_minute: count(wrong) },
         answers_kept: Duration::from_secs(answers * 3_600),

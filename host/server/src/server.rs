@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod boundary;
 pub mod key;
+pub mod listening;
 pub mod logs;
 
 use std::fs::DirBuilder;
@@ -25,6 +26,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tollgate_domain::ids::MerchantId;
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
 
+use self::listening::Caps;
 use crate::api;
 use crate::api::door::{self, Door};
 use crate::api::once::once;
@@ -62,6 +64,14 @@ pub struct Running {
 /// # Errors
 /// The folder, key, database, plugin folder or port that cannot be used.
 pub async fn start(config: Config) -> Result<Running> {
+    start_with(config, None).await
+}
+
+/// The same with plugins that are loaded already, where the caller has them.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Running> {
     let (data, plugins) = (config.folders.data.as_path(), config.folders.plugins.as_path());
     make_private(data).with_context(|| format!("data: {}", data.display()))?;
     let bills = data.join("bills");
@@ -73,7 +83,11 @@ pub async fn start(config: Config) -> Result<Running> {
     let store = open_store(&config.database).await?;
     let sealed = accounts::all(&mut *store.read().await?).await?;
     let sealer = key::sealer(&config.key, config.also.as_ref(), &sealed, &chance)?;
-    let plugins = Arc::new(open_plugins(&config).await?);
+    let plugins = match loaded {
+        Some(plugins) => plugins,
+        None => open_plugins(&config).await?,
+    };
+    let plugins = Arc::new(plugins);
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("listen: {}", config.listen))?;
     let url = format!("http://{}", listener.local_addr().context("listen")?);
@@ -100,6 +114,7 @@ pub async fn start(config: Config) -> Result<Running> {
         settings,
         accounts: Default::default(),
         asking: Default::default(),
+        strangers: Default::default(),
         bell: Default::default(),
     });
     match installation::agree_on_key(&gateway).await {
@@ -120,15 +135,9 @@ fn serve(
     limits: ConfigLimits,
 ) -> Running {
     let (stop, stopping) = watch::channel(false);
-    let mut told = stopping.clone();
-    let faces = router(gateway.clone(), limits).into_make_service_with_connect_info::<SocketAddr>();
-    let served = tokio::spawn(async move {
-        let until = async move {
-            // A sender that is gone says so too.
-            let _ = told.wait_for(|stop| *stop).await;
-        };
-        axum::serve(listener, faces).with_graceful_shutdown(until).await
-    });
+    let faces = router(gateway.clone(), limits);
+    let caps = Caps::usual(limits.connections);
+    let served = tokio::spawn(listening::serve(listener, faces, caps, stopping.clone()));
     tokio::spawn(jobs::sweep::run(gateway.clone(), stopping.clone()));
     let worker = tokio::spawn(jobs::run(gateway.clone(), stopping));
     tracing::info!(url, public_url = gateway.settings.public_url, "ready");

@@ -106,6 +106,8 @@ pub struct GivenLimits {
     pub wrong_keys_a_minute: Option<u64>,
     /// How long an answer under an idempotency key is kept, in hours.
     pub answers_kept_h: Option<u64>,
+    /// Connections that may be open at once.
+    pub connections: Option<u64>,
 }
 
 /// How merchants are told of events.

@@ -43,6 +43,7 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("[limits]\ncall_ms = 1", "limits.call_ms"),
         ("[limits]\nconfirm_ms = 60000", "limits.confirm_ms"),
         ("[limits]\nbody_bytes = 0", "limits.body_bytes"),
+        ("[limits]\nconnections = 1", "limits.connections"),
         ("[limits]\ncall_ms = -1", "limits.call_ms"),
         ("[limits]\ncall_ms = '1s'", "limits.call_ms"),
         ("[limits]\ncalls = 1", "limits.calls"),
