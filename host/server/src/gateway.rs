@@ -11,6 +11,7 @@ use tollgate_plugin::Registry;
 
 use crate::chance::Chance;
 use crate::flows::account::Account;
+use crate::flows::notices::strangers::Strangers;
 use crate::net::Way;
 use crate::net::merchant::Courier;
 use crate::sealing::Sealer;
@@ -57,6 +58,8 @@ pub struct Gateway {
     pub accounts: Mutex<HashMap<(AccountId, String), Arc<Account>>>,
     /// Who is asking a provider about a payment right now.
     pub asking: Asking,
+    /// How many messages that nobody signed each account has room for.
+    pub strangers: Strangers,
     /// Rung when a job may have come due sooner than the worker knows.
     pub bell: Notify,
 }

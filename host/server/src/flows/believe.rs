@@ -298,6 +298,7 @@ async fn settle_applied(
         reason: None,
         payment_id: Some(row.id.to_string()),
         dedupe_key: Some(&event.dedupe_key),
+        signed: message.signed,
     };
     let now = gateway.store.now();
     Ok(notifications::settle(tx.sql(), row.merchant_id, message.notification, &settled, now)

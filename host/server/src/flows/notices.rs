@@ -4,25 +4,32 @@
 //! no plugin may decide; the provider confirms by query; one transaction writes what was learnt; and only then does
 //! the provider hear its word for success.
 
+mod reading;
+pub mod strangers;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::{AccountId, MerchantId, NotificationId, PaymentId};
-use tollgate_plugin::contract::{Channel, Event, Inbound, Reading, Reply, Verdict};
-use tollgate_plugin::egress::Running;
+use tollgate_domain::time::Moment;
+use tollgate_plugin::contract::{Channel, Event, Inbound, Reply, Verdict};
 
+use self::reading::{Pace, Read};
 use super::account::{self, Account};
 use super::believe::{self, Believed};
-use super::operation;
-use super::{Flow, FlowError, payments};
+use super::{Flow, FlowError, exchange, payments};
 use crate::gateway::Gateway;
 use crate::store::accounts as account_rows;
 use crate::store::notifications::{self, NotificationRow, Settled};
 use crate::store::payments::{self as payment_rows, PaymentRow};
 use crate::store::{orders, payments as rows};
 
-/// A plugin may ask a provider this often while it reads one message.
-const MOST_QUESTIONS: usize = 3;
+/// So many of an account's messages that changed nothing are kept, of each kind; older ones make room.
+const MOST_KEPT: i64 = 1_000;
+/// The same of those that nobody signed and that are to be read again, for which they are kept whole.
+const MOST_WAITING: i64 = 100;
+/// When somebody whose messages are too many may send again, in seconds.
+const RETRY_AFTER: &str = "60";
 
 /// Which of our addresses a message came to.
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +74,13 @@ pub struct Answer {
     pub browser: Option<String>,
 }
 
-/// A message that is kept, with all that reading it needs.
-struct Kept {
+/// A message with all that reading it needs.
+struct Incoming {
+    id: NotificationId,
     account: Arc<Account>,
     about: Option<PaymentRow>,
-    row: NotificationRow,
     inbound: Inbound,
+    received_at: Moment,
 }
 
 /// Receives a message at one of our addresses.
@@ -94,14 +102,44 @@ pub async fn receive(gateway: &Gateway, address: Address, message: Message) -> F
         }
     };
     drop(sql);
-    let account = account::open_row(gateway, account)?;
-    let kept = keep(gateway, account, about, channel, message).await?;
-    let (verdict, was) = process(gateway, &kept).await?;
-    let browser = match (&kept.about, was) {
-        (Some(payment), Channel::BrowserReturn) => Some(page_of(gateway, payment).await?),
-        _ => None,
-    };
-    Ok(Answer { reply: acknowledge(gateway, &kept, verdict).await, browser })
+    let account = account::open_row(gateway, account).await?;
+    let incoming = incoming(gateway, account, about, channel, message);
+    let who = incoming.account.row.id;
+    if !gateway.strangers.take(who, gateway.store.now()) {
+        // Too many that nobody signed: from now on one is read before it is kept, and kept if it was signed.
+        let read = reading::read(gateway, &incoming, Pace::Crowded).await?;
+        if !read.is_signed() {
+            let reply = too_many();
+            return Ok(Answer { reply, browser: page_for(gateway, &incoming, channel).await? });
+        }
+        keep(gateway, &incoming).await?;
+        return answer(gateway, &incoming, read).await;
+    }
+    keep(gateway, &incoming).await?;
+    let read = reading::read(gateway, &incoming, Pace::Usual).await?;
+    if read.is_signed() {
+        gateway.strangers.give_back(who);
+    }
+    answer(gateway, &incoming, read).await
+}
+
+async fn answer(gateway: &Gateway, incoming: &Incoming, read: Read) -> Flow<Answer> {
+    let (verdict, was) = process(gateway, incoming, read).await?;
+    let browser = page_for(gateway, incoming, was).await?;
+    Ok(Answer { reply: acknowledge(gateway, incoming, verdict).await, browser })
+}
+
+/// A browser that came for a payment is sent to its page, whatever it brought.
+async fn page_for(gateway: &Gateway, incoming: &Incoming, was: Channel) -> Flow<Option<String>> {
+    match (&incoming.about, was) {
+        (Some(payment), Channel::BrowserReturn) => Ok(Some(page_of(gateway, payment).await?)),
+        _ => Ok(None),
+    }
+}
+
+fn too_many() -> Reply {
+    let headers = vec![("retry-after".to_owned(), RETRY_AFTER.to_owned())];
+    Reply { status: 429, headers, body: Vec::new() }
 }
 
 /// Receives what an app got from the provider's client library, handed over by the shop.
@@ -120,12 +158,14 @@ pub async fn client_result(
         headers: Vec::new(),
         body: result.into_bytes(),
     };
-    let kept = keep(gateway, account, Some(payment), Channel::ClientResult, message).await?;
-    let (verdict, _) = process(gateway, &kept).await?;
+    let incoming = incoming(gateway, account, Some(payment), Channel::ClientResult, message);
+    keep(gateway, &incoming).await?;
+    let read = reading::read(gateway, &incoming, Pace::Usual).await?;
+    let (verdict, _) = process(gateway, &incoming, read).await?;
     match verdict {
         Verdict::Rejected => {
             let mut sql = gateway.store.read().await?;
-            let row = notifications::get(&mut sql, merchant, kept.row.id).await?;
+            let row = notifications::get(&mut sql, merchant, incoming.id).await?;
             let reason = row.and_then(|row| row.reason).unwrap_or_else(|| "was refused".to_owned());
             Err(FlowError::invalid("result", reason))
         }
@@ -152,53 +192,24 @@ pub async fn read_again(gateway: &Gateway, merchant: MerchantId, id: Notificatio
         url: envelope.url,
         query: envelope.query,
         headers: envelope.headers,
-        body: row.body.clone(),
+        body: row.body,
         received_ms: row.received_at.millis(),
     };
-    let (verdict, _) = process(gateway, &Kept { account, about, row, inbound }).await?;
+    let (id, received_at) = (row.id, row.received_at);
+    let incoming = Incoming { id, account, about, inbound, received_at };
+    let read = reading::read(gateway, &incoming, Pace::Usual).await?;
+    let (verdict, _) = process(gateway, &incoming, read).await?;
     Ok(!matches!(verdict, Verdict::Busy))
 }
 
-/// Writes the raw bytes before anybody looks at them.
-async fn keep(
+fn incoming(
     gateway: &Gateway,
     account: Arc<Account>,
     about: Option<PaymentRow>,
     channel: Channel,
     message: Message,
-) -> Flow<Kept> {
-    let now = gateway.store.now();
-    let envelope = Envelope {
-        channel: channel_name(channel).to_owned(),
-        method: message.method.clone(),
-        url: message.url.clone(),
-        query: message.query.clone(),
-        headers: message
-            .headers
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("cookie"))
-            .cloned()
-            .collect(),
-    };
-    let row = NotificationRow {
-        merchant_id: account.row.merchant_id,
-        id: gateway.chance.id(now),
-        account_id: account.row.id,
-        payment_id: about.as_ref().map(|payment| payment.id.to_string()),
-        message: serde_json::to_string(&envelope)?,
-        body: message.body.clone(),
-        state: "received".to_owned(),
-        reason: None,
-        dedupe_key: None,
-        received_at: now,
-    };
-    let kept = &row;
-    gateway
-        .store
-        .write::<(), FlowError, _>(move |tx| {
-            Box::pin(async move { Ok(notifications::insert(tx.sql(), kept).await?) })
-        })
-        .await?;
+) -> Incoming {
+    let received_at = gateway.store.now();
     let inbound = Inbound {
         channel,
         method: message.method,
@@ -206,33 +217,62 @@ async fn keep(
         query: message.query,
         headers: message.headers,
         body: message.body,
-        received_ms: now.millis(),
+        received_ms: received_at.millis(),
     };
-    Ok(Kept { account, about, row, inbound })
+    Incoming { id: gateway.chance.id(received_at), account, about, inbound, received_at }
 }
 
-/// Reads, checks, confirms and writes. Gives what the sender is to hear, and what kind of message it was.
-async fn process(gateway: &Gateway, kept: &Kept) -> Flow<(Verdict, Channel)> {
-    let arrived = kept.inbound.channel;
-    let read = match read(gateway, kept).await? {
-        Read::Events { channel, events, signed } => (channel, events, signed),
+/// Writes the raw bytes before anybody looks at them.
+async fn keep(gateway: &Gateway, incoming: &Incoming) -> Flow<()> {
+    let Inbound { channel, method, url, query, headers, body, .. } = &incoming.inbound;
+    let kept = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie"));
+    let envelope = Envelope {
+        channel: channel_name(*channel).to_owned(),
+        method: method.clone(),
+        url: url.clone(),
+        query: query.clone(),
+        headers: kept.cloned().collect(),
+    };
+    let row = &NotificationRow {
+        merchant_id: incoming.account.row.merchant_id,
+        id: incoming.id,
+        account_id: incoming.account.row.id,
+        payment_id: incoming.about.as_ref().map(|payment| payment.id.to_string()),
+        message: serde_json::to_string(&envelope)?,
+        body: body.clone(),
+        state: "received".to_owned(),
+        reason: None,
+        dedupe_key: None,
+        received_at: incoming.received_at,
+    };
+    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
+        Box::pin(async move { Ok(notifications::insert(tx.sql(), row).await?) })
+    });
+    write.await
+}
+
+/// Checks what was read, confirms and writes. Gives what the sender is to hear, and what kind of message it was.
+async fn process(gateway: &Gateway, incoming: &Incoming, read: Read) -> Flow<(Verdict, Channel)> {
+    let arrived = incoming.inbound.channel;
+    let signed = read.is_signed();
+    let (channel, events) = match read {
+        Read::Events { channel, events, .. } => (channel, events),
         Read::Refused(reason) => {
-            settle(gateway, kept, "rejected", Some(&reason), None).await?;
+            settle(gateway, incoming, "rejected", Some(&reason), None, signed).await?;
             return Ok((Verdict::Rejected, arrived));
         }
-        Read::Later(reason) => {
-            settle(gateway, kept, "waiting", Some(&reason), None).await?;
+        Read::Later { reason, .. } => {
+            settle(gateway, incoming, "waiting", Some(&reason), None, signed).await?;
             return Ok((Verdict::Busy, arrived));
         }
     };
-    let (channel, events, signed) = read;
     let mut verdict = Verdict::Duplicate;
     for event in &events {
         let message = believe::Message {
-            account: &kept.account,
-            about: kept.about.as_ref(),
-            notification: kept.row.id,
-            received_at: kept.row.received_at,
+            account: &incoming.account,
+            about: incoming.about.as_ref(),
+            notification: incoming.id,
+            received_at: incoming.received_at,
             signed,
             channel,
         };
@@ -240,13 +280,15 @@ async fn process(gateway: &Gateway, kept: &Kept) -> Flow<(Verdict, Channel)> {
         let (state, reason) = match &believed {
             Believed::Applied => ("applied", None),
             Believed::Duplicate => ("duplicate", None),
+            // Taken, and yet no more to us than one that somebody made up.
+            Believed::Ignored if !signed => ("rejected", Some("nothing that we keep, unsigned")),
             Believed::Ignored => ("applied", Some("nothing that we keep")),
             Believed::Rejected(reason) => ("rejected", Some(reason.as_str())),
             Believed::Waits(reason) => ("waiting", Some(reason.as_str())),
         };
         if !matches!(believed, Believed::Applied) {
             // What was applied is settled in the transaction that applied it.
-            settle(gateway, kept, state, reason, Some(event)).await?;
+            settle(gateway, incoming, state, reason, Some(event), signed).await?;
         }
         verdict = match (believed, verdict) {
             (Believed::Rejected(_), _) => return Ok((Verdict::Rejected, channel)),
@@ -256,89 +298,46 @@ async fn process(gateway: &Gateway, kept: &Kept) -> Flow<(Verdict, Channel)> {
         };
     }
     if events.is_empty() {
-        settle(gateway, kept, "applied", Some("nothing that we keep"), None).await?;
+        let state = if signed { "applied" } else { "rejected" };
+        settle(gateway, incoming, state, Some("nothing that we keep"), None, signed).await?;
         verdict = Verdict::Accepted;
     }
     Ok((verdict, channel))
 }
 
-enum Read {
-    Events { channel: Channel, events: Vec<Event>, signed: bool },
-    Refused(String),
-    Later(String),
-}
-
-/// Lets the plugin read the message, and asks the provider what it wants to know for that.
-async fn read(gateway: &Gateway, kept: &Kept) -> Flow<Read> {
-    let account = &kept.account;
-    let about = kept.about.as_ref().map(payments::to_contract);
-    let key = kept.row.id.to_string();
-    let mut answer = None;
-    for _ in 0..=MOST_QUESTIONS {
-        let context = account.context(gateway, &key[..key.len().min(36)]);
-        let called = account
-            .plugin
-            .read(context, &account.keys, kept.inbound.clone(), about.clone(), answer)
-            .await;
-        let called = match called {
-            Ok(called) => called,
-            Err(error) => return Ok(Read::Later(error.to_string())),
-        };
-        let signed = called.signature_held();
-        match called.answer {
-            Ok(Reading::Events((channel, events))) => {
-                return Ok(Read::Events { channel, events, signed });
-            }
-            Ok(Reading::Ask((request, state))) => {
-                let limit = gateway.settings.confirm_limit;
-                let outgoing = match operation::admitted(account, Running::notice(), &request) {
-                    Ok(outgoing) => outgoing,
-                    Err(failure) => return Ok(Read::Later(failure.message)),
-                };
-                let redactor = outgoing.carries_secret().then(|| outgoing.redactor(&account.keys));
-                match gateway.net.send(outgoing, limit).await.0 {
-                    Ok(response) => {
-                        // A provider may reflect what it was sent, and no plugin sees a secret.
-                        let clean = match redactor {
-                            Some(redactor) => redactor.answer(response),
-                            None => response,
-                        };
-                        answer = Some((state, clean));
-                    }
-                    Err(error) => return Ok(Read::Later(error.to_string())),
-                }
-            }
-            Err(fault) if matches!(fault.code.as_str(), "signature" | "protocol") => {
-                return Ok(Read::Refused(format!("{}: {}", fault.code, fault.message)));
-            }
-            Err(fault) => return Ok(Read::Later(format!("{}: {}", fault.code, fault.message))),
-        }
-    }
-    Ok(Read::Later("the plugin asks without end".to_owned()))
-}
-
+/// Notes what became of a message that changed nothing, and lets older ones of its kind make room.
 async fn settle(
     gateway: &Gateway,
-    kept: &Kept,
+    incoming: &Incoming,
     state: &str,
     reason: Option<&str>,
     event: Option<&Event>,
+    signed: bool,
 ) -> Flow<()> {
+    let (merchant, account) = (incoming.account.row.merchant_id, incoming.account.row.id);
+    let id = incoming.id;
     if state == "rejected" {
-        tracing::warn!(
-            account = %kept.account.row.id, notification = %kept.row.id, reason, "a message was refused"
-        );
+        tracing::warn!(%account, notification = %id, reason, "a message was refused");
     }
     let now = gateway.store.now();
     let dedupe_key = event.map(|event| event.dedupe_key.as_str());
-    let settled = &Settled { state, reason, payment_id: None, dedupe_key };
-    let (merchant, id) = (kept.row.merchant_id, kept.row.id);
+    let settled = &Settled { state, reason, payment_id: None, dedupe_key, signed };
+    let makes_room = matches!(state, "rejected" | "waiting" if !signed) || state == "duplicate";
     gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
                 notifications::settle(tx.sql(), merchant, id, settled, now).await?;
-                if settled.state == "waiting" {
+                let waits = state == "waiting";
+                if !signed && !waits {
+                    notifications::cut(tx.sql(), merchant, id).await?;
+                }
+                if makes_room {
+                    let (kind, most) =
+                        ((state, signed), if waits { MOST_WAITING } else { MOST_KEPT });
+                    notifications::sweep(tx.sql(), merchant, account, kind, most).await?;
+                }
+                if waits {
                     believe::read_later(tx, gateway, merchant, id).await?;
                 }
                 Ok(())
@@ -348,14 +347,17 @@ async fn settle(
 }
 
 /// What the provider wants to hear. A plugin that cannot say it leaves a bare refusal: the provider sends again.
-async fn acknowledge(gateway: &Gateway, kept: &Kept, verdict: Verdict) -> Reply {
-    let account = &kept.account;
-    let key = kept.row.id.to_string();
+async fn acknowledge(gateway: &Gateway, incoming: &Incoming, verdict: Verdict) -> Reply {
+    let account = &incoming.account;
+    let key = incoming.id.to_string();
     let context = account.context(gateway, &key[..key.len().min(36)]);
-    let called =
-        account.plugin.acknowledge(context, &account.keys, kept.inbound.clone(), verdict).await;
+    let (keys, message) = (account.keys(), incoming.inbound.clone());
+    let called = account.plugin.acknowledge(context, &keys, message, verdict).await;
     match called {
-        Ok(called) => called.answer,
+        Ok(called) => {
+            exchange::tell(account, "acknowledge", &called.logs);
+            called.answer
+        }
         Err(error) => {
             tracing::warn!(account = %account.row.id, %error, "the plugin could not acknowledge");
             Reply { status: 503, headers: Vec::new(), body: Vec::new() }

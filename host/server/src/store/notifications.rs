@@ -10,7 +10,13 @@ const INSERT: &str = "INSERT INTO notifications (merchant_id, id, account_id, pa
      received_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'received', $7, $7)";
 const GET: &str = "SELECT * FROM notifications WHERE merchant_id = $1 AND id = $2";
 const SETTLE: &str = "UPDATE notifications SET state = $3, reason = $4, payment_id = coalesce($5, payment_id), \
-     dedupe_key = coalesce($6, dedupe_key), updated_at = $7 WHERE merchant_id = $1 AND id = $2";
+     dedupe_key = coalesce($6, dedupe_key), updated_at = $7, signed = CASE WHEN signed = 1 THEN 1 ELSE $8 END \
+     WHERE merchant_id = $1 AND id = $2";
+const CUT: &str = "UPDATE notifications SET body = substr(body, 1, 65536) \
+     WHERE merchant_id = $1 AND id = $2 AND length(body) > 65536";
+const SWEEP: &str = "DELETE FROM notifications WHERE merchant_id = $1 AND account_id = $2 AND signed = $3 AND state = $4 \
+     AND id <= (SELECT id FROM notifications WHERE merchant_id = $1 AND account_id = $2 AND signed = $3 AND state = $4 \
+     ORDER BY id DESC LIMIT 1 OFFSET $5)";
 
 /// A row of `notifications`.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -79,6 +85,8 @@ pub struct Settled<'a> {
     pub payment_id: Option<String>,
     /// The event that it delivers.
     pub dedupe_key: Option<&'a str>,
+    /// Whether a signature held while it was read.
+    pub signed: bool,
 }
 
 /// Notes what became of a message.
@@ -97,6 +105,36 @@ pub async fn settle(
         .bind(settled.payment_id.as_deref())
         .bind(settled.dedupe_key)
         .bind(now.0)
+        .bind(i64::from(settled.signed))
+        .execute(sql)
+        .await?;
+    Ok(())
+}
+
+/// Keeps no more of a message's body than its first 64 KiB.
+pub async fn cut(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: NotificationId,
+) -> Result<(), StoreError> {
+    sqlx::query(CUT).bind(merchant.to_string()).bind(id.to_string()).execute(sql).await?;
+    Ok(())
+}
+
+/// Drops all but the newest messages of an account that are in a state, signed or not.
+pub async fn sweep(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    account: AccountId,
+    (state, signed): (&str, bool),
+    keep: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(SWEEP)
+        .bind(merchant.to_string())
+        .bind(account.to_string())
+        .bind(i64::from(signed))
+        .bind(state)
+        .bind(keep)
         .execute(sql)
         .await?;
     Ok(())
