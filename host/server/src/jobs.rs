@@ -34,10 +34,12 @@ pub enum Kind {
     Reconcile,
     /// Sends a merchant's endpoint what it is to hear of.
     Deliver,
+    /// Goes on with what a provider needed time for.
+    GoOn,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
         Kind::QueryPayment,
         Kind::QueryRefund,
         Kind::EndOrder,
@@ -45,6 +47,7 @@ impl Kind {
         Kind::DailyBills,
         Kind::Reconcile,
         Kind::Deliver,
+        Kind::GoOn,
     ];
 
     /// The word in rows.
@@ -57,6 +60,7 @@ impl Kind {
             Kind::DailyBills => "daily_bills",
             Kind::Reconcile => "reconcile",
             Kind::Deliver => "deliver",
+            Kind::GoOn => "go_on",
         }
     }
 }

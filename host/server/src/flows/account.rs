@@ -8,6 +8,7 @@ use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_plugin::contract::{Ability, Context};
 use tollgate_plugin::{Grant, Keys, Plugin, origins_of, permissions};
 
+use super::keyring::{self, Ring};
 use super::{Flow, FlowError};
 use crate::gateway::Gateway;
 use crate::store::accounts::{self, AccountRow};
@@ -18,8 +19,8 @@ pub struct Account {
     pub row: AccountRow,
     /// Its provider's plugin, as it is now.
     pub plugin: Arc<Plugin>,
-    /// Its keys, parsed.
-    pub keys: Arc<Keys>,
+    /// Its keys, parsed: the operator's, and those that were fetched since.
+    pub ring: Ring,
     /// What it may reach.
     pub grant: Grant,
     /// Base addresses by name.
@@ -30,6 +31,16 @@ impl Account {
     /// What the plugin promises of an operation, if it has it.
     pub fn ability(&self, operation: &str) -> Option<&Ability> {
         self.plugin.manifest().operations.iter().find(|ability| ability.operation == operation)
+    }
+
+    /// All keys, as they are now.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.ring.keys()
+    }
+
+    /// Whether a call may miss a key that the provider hands over.
+    pub fn fetches_keys(&self) -> bool {
+        self.plugin.manifest().slots.iter().any(|slot| slot.trust.is_some())
     }
 
     /// The account's public settings.
@@ -57,11 +68,11 @@ pub async fn open(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flo
     let mut sql = gateway.store.read().await?;
     let row = accounts::get(&mut sql, merchant, id).await?.ok_or(FlowError::NotFound("account"))?;
     drop(sql);
-    open_row(gateway, row)
+    open_row(gateway, row).await
 }
 
 /// An account, open: from the cache if its plugin is still the same.
-pub fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
+pub async fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
     let plugin = gateway.plugins.get(&row.plugin).ok_or_else(|| {
         FlowError::Unavailable(format!(
             "the plugin {} of account {} is not loaded",
@@ -78,6 +89,9 @@ pub fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
     let sealed = gateway.sealer.open(&row.id.to_string(), &row.secrets)?;
     let secrets: BTreeMap<String, Vec<String>> = serde_json::from_slice(&sealed)?;
     let account = Arc::new(assemble(row, plugin, secrets)?);
+    if account.plugin.manifest().slots.iter().any(|s| s.trust.is_some() || s.token.is_some()) {
+        keyring::load(gateway, &account).await?;
+    }
     let mut cache = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner);
     cache.retain(|(id, _), _| *id != account.row.id);
     cache.insert(place, account.clone());
@@ -119,5 +133,5 @@ pub(super) fn assemble(
     let keys = Keys::parse(plugin.manifest(), &secrets).map_err(|error| {
         FlowError::invalid(format!("secrets.{}", error.slot), error.rule.clone())
     })?;
-    Ok(Account { row, plugin, keys: Arc::new(keys), grant, origins })
+    Ok(Account { row, plugin, ring: Ring::new(keys), grant, origins })
 }

@@ -6,7 +6,7 @@ use tollgate_domain::time::Moment;
 
 use super::query::{self, Asked};
 use super::{
-    Flow, FlowError, account, bills, deliveries, learn, notices, orders, payments, pursuit,
+    Flow, FlowError, account, bills, deliveries, learn, notices, orders, pauses, payments, pursuit,
     reconcile,
 };
 use crate::gateway::Gateway;
@@ -123,6 +123,10 @@ async fn perform(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
             let more = deliveries::send_due(gateway, job.merchant_id, endpoint).await?;
             Ok(more.map_or(Next::Done, |(due, reason)| Next::Later(due, reason)))
         }
+        Kind::GoOn => Ok(match pauses::go_on(gateway, job.merchant_id, &job.subject_id).await? {
+            Some(due) => Next::Later(due, "the provider needs time".to_owned()),
+            None => Next::Done,
+        }),
     }
 }
 

@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use tollgate_plugin::contract::{
-    Fault, HttpRequest, HttpResponse, Operation, Outcome, Progress, Step,
-};
+use tollgate_plugin::contract::{Context, Fault, HttpResponse, Operation, Outcome, Progress, Step};
 use tollgate_plugin::egress::Running;
-use tollgate_plugin::{CallError, Exchange, Outgoing, Redactor, admit};
+use tollgate_plugin::{CallError, Called, Exchange, KeyUse, Redactor};
 
 use super::account::Account;
+use super::exchange::{self, Records, Sending, Sent, failure, of_silence};
+use super::keyring::{self, Cause, Found};
+use super::pauses::{self, Pause};
 use super::{Failure, Flow};
 use crate::gateway::Gateway;
 use crate::net::SendError;
-use crate::store::exchanges::{self, ExchangeRow};
-use crate::store::{StoreError, Tx};
 
 /// More steps than any known protocol takes; a plugin that wants more is running in circles.
 const MOST_STEPS: usize = 16;
@@ -62,52 +61,39 @@ pub struct Ran {
     pub ending: Ending,
     /// What was sent and answered.
     pub records: Records,
-}
-
-/// Records of exchanges, to be written with what was learnt from them.
-#[derive(Default)]
-pub struct Records(Vec<(String, String)>);
-
-impl Records {
-    /// Writes them for `subject`.
-    pub async fn write(
-        &self,
-        tx: &mut Tx<'_>,
-        gateway: &Gateway,
-        account: &Account,
-        subject: &str,
-    ) -> Result<(), StoreError> {
-        let now = gateway.store.now();
-        for (operation, record) in &self.0 {
-            let row = ExchangeRow {
-                merchant_id: account.row.merchant_id,
-                id: gateway.chance.id(now),
-                account_id: account.row.id,
-                subject_id: subject,
-                operation,
-                record,
-                created_at: now,
-            };
-            exchanges::insert(tx.sql(), &row).await?;
-        }
-        Ok(())
-    }
+    /// Each use of a key in the call that ended it.
+    pub audit: Vec<KeyUse>,
 }
 
 /// Runs an operation to its end, or to where it has to wait.
 pub async fn run(gateway: &Gateway, task: &Task<'_>) -> Flow<Ran> {
-    let mut records = Records::default();
+    let fetches = matches!(task.operation, Operation::FetchKeys(_));
+    if !fetches && task.account.fetches_keys() {
+        keyring::refresh(gateway, task.account).await?;
+    }
+    let pause = pauses::of(gateway, task).await?;
     let mut state = task.state.clone();
-    let mut sent = !state.is_empty();
+    let waited = pause.is_some();
+    if let Some(pause) = pause {
+        let after_ms = pause.due_at.millis_since(gateway.store.now());
+        state = pause.state;
+        if let Ok(after_ms @ 1..) = u32::try_from(after_ms) {
+            let (records, audit) = (Records::default(), Vec::new());
+            return Ok(Ran { ending: Ending::Wait { after_ms, state }, records, audit });
+        }
+    }
+    let sent = !state.is_empty();
+    let (records, audit) = (Records::default(), Vec::new());
+    let mut run = Run { gateway, task, fetches, sent, records, audit };
     for _ in 0..MOST_STEPS {
-        let ending = step(gateway, task, state, &mut sent, &mut records).await?;
-        match ending {
+        match run.step(state).await? {
             Next::Again(next) => state = next,
-            Next::End(ending) => return Ok(Ran { ending, records }),
+            Next::End(ending) => return Ok(run.ended(ending, waited)),
         }
     }
     let failure = failure("protocol", format!("the plugin took more than {MOST_STEPS} steps"));
-    Ok(Ran { ending: Ending::Failed { failure, outcome_known: !sent }, records })
+    let ending = Ending::Failed { failure, outcome_known: !run.sent };
+    Ok(run.ended(ending, waited))
 }
 
 #[expect(clippy::large_enum_variant, reason = "one at a time is passed on, never kept in numbers")]
@@ -116,122 +102,147 @@ enum Next {
     End(Ending),
 }
 
-async fn step(
-    gateway: &Gateway,
-    task: &Task<'_>,
-    state: Vec<u8>,
-    sent: &mut bool,
-    records: &mut Records,
-) -> Flow<Next> {
-    let account = task.account;
-    let context = account.context(gateway, task.key);
-    let built = account.plugin.build(context.clone(), &account.keys, task.operation, state).await;
-    let built = match built {
-        Ok(called) => called,
-        Err(error) => return Ok(Next::End(trapped(&error, *sent))),
-    };
-    let (request, state) = match &built.answer {
-        Ok(Step::Done(outcome)) => {
-            if !built.audit.is_empty() {
-                // Nothing is sent from here: what was signed goes with the payer, and the signing is on record.
-                let name = Running::from(task.operation).name;
-                let mut exchange = Exchange::unsent(&account.plugin, name, &context);
-                exchange.audit.extend(built.audit.iter().cloned());
-                records.0.push((name.to_owned(), serde_json::to_string(&exchange)?));
-            }
-            return Ok(Next::End(Ending::Done(outcome.clone())));
-        }
-        Ok(Step::Send(send)) => send.clone(),
-        Err(fault) => return Ok(Next::End(faulted(fault, *sent))),
-    };
-    let running = Running::from(task.operation);
-    let outgoing = match admitted(account, running, &request) {
-        Ok(outgoing) => outgoing,
-        Err(failure) => return Ok(Next::End(Ending::Failed { failure, outcome_known: !*sent })),
-    };
-    let redactor = outgoing.redactor(&account.keys);
-    let mut exchange =
-        Exchange::begin(&account.plugin, running.name, &context, &outgoing, &redactor);
-    exchange.audit.extend(built.audit);
-    exchange.build_us = micros(built.took);
-    let carries_secret = outgoing.carries_secret();
-    let (answer, took) = gateway.net.send(outgoing, task.limit).await;
-    let next = match answer {
-        Ok(response) => {
-            *sent = true;
-            exchange.answered(&response, took, &redactor);
-            // A provider may reflect what it was sent, and no plugin sees a secret.
-            let response = if carries_secret { redactor.answer(response) } else { response };
-            interpret(gateway, task, state, response, &mut exchange, &redactor).await
-        }
-        Err(error) => {
-            exchange.unanswered(&error.to_string(), took, &redactor);
-            let not_sent = matches!(error, SendError::NotSent(_));
-            Next::End(Ending::Failed {
-                failure: of_silence(&error),
-                outcome_known: not_sent && !*sent,
-            })
-        }
-    };
-    records.0.push((running.name.to_owned(), serde_json::to_string(&exchange)?));
-    Ok(next)
+/// An operation under way.
+struct Run<'r> {
+    gateway: &'r Gateway,
+    task: &'r Task<'r>,
+    /// It fetches keys itself, so a key that it misses stays missing.
+    fetches: bool,
+    /// Whether the provider may have seen something of it.
+    sent: bool,
+    records: Records,
+    /// Uses of keys in its last call.
+    audit: Vec<KeyUse>,
 }
 
-async fn interpret(
-    gateway: &Gateway,
-    task: &Task<'_>,
-    state: Vec<u8>,
-    response: HttpResponse,
-    exchange: &mut Exchange,
-    redactor: &Redactor,
-) -> Next {
-    let account = task.account;
-    let context = account.context(gateway, task.key);
-    let read =
-        account.plugin.interpret(context, &account.keys, task.operation, state, response).await;
-    match read {
-        Ok(called) => {
-            exchange.audit.extend(called.audit);
-            exchange.interpret_us = micros(called.took);
-            match called.answer {
-                Ok(Progress::Done(outcome)) => Next::End(Ending::Done(outcome)),
-                Ok(Progress::Again(state)) => Next::Again(state),
-                Ok(Progress::Wait((after_ms, state))) => {
-                    Next::End(Ending::Wait { after_ms, state })
+impl Run<'_> {
+    fn ended(mut self, ending: Ending, waited: bool) -> Ran {
+        self.records.pause(Pause::after(self.gateway, self.task, waited, &ending));
+        Ran { ending, records: self.records, audit: self.audit }
+    }
+
+    async fn step(&mut self, state: Vec<u8>) -> Flow<Next> {
+        let (account, running) = (self.task.account, Running::from(self.task.operation));
+        let context = account.context(self.gateway, self.task.key);
+        let built = match self.build(&context, &state).await? {
+            Ok(called) => called,
+            Err(error) => return Ok(Next::End(trapped(&error, self.sent))),
+        };
+        let (request, state) = match &built.answer {
+            Ok(Step::Done(outcome)) => {
+                let outcome = outcome.clone();
+                if !built.audit.is_empty() {
+                    // Nothing is sent from here: what was signed goes with the payer, and the signing is on record.
+                    let mut exchange = Exchange::unsent(&account.plugin, running.name, &context);
+                    note_build(&mut exchange, built, &Redactor::new(&account.keys(), &[]));
+                    self.records.add(&exchange)?;
                 }
-                Err(fault) => {
-                    exchange.faulted(&fault, redactor);
-                    Next::End(faulted(&fault, true))
-                }
+                return Ok(Next::End(Ending::Done(outcome)));
             }
+            Ok(Step::Send(send)) => send.clone(),
+            Err(fault) => return Ok(Next::End(faulted(fault, self.sent))),
+        };
+        let limit = self.task.limit;
+        let sending = Sending { account, running, request: &request, context: &context, limit };
+        let sent = exchange::send(self.gateway, &sending, &mut self.records).await?;
+        let Sent { answer, mut exchange, redactor } = match sent {
+            Ok(sent) => sent,
+            Err(failure) => {
+                let outcome_known = !self.sent;
+                return Ok(Next::End(Ending::Failed { failure, outcome_known }));
+            }
+        };
+        note_build(&mut exchange, built, &redactor);
+        let next = match answer {
+            Ok(response) => {
+                self.sent = true;
+                self.interpret(state, response, &mut exchange, &redactor).await?
+            }
+            Err(error) => {
+                let not_sent = matches!(error, SendError::NotSent(_));
+                let (failure, outcome_known) = (of_silence(&error), not_sent && !self.sent);
+                Next::End(Ending::Failed { failure, outcome_known })
+            }
+        };
+        self.records.add(&exchange)?;
+        Ok(next)
+    }
+
+    async fn build(
+        &self,
+        context: &Context,
+        state: &[u8],
+    ) -> Flow<Result<Called<Result<Step, Fault>>, CallError>> {
+        let Task { account, operation, .. } = self.task;
+        let call = || {
+            let (context, keys) = (context.clone(), account.keys());
+            async move { account.plugin.build(context, &keys, operation, state.to_vec()).await }
+        };
+        let mut built = call().await;
+        if self.has_found(&built).await? {
+            built = call().await;
         }
-        Err(error) => {
-            exchange.trap = Some(redactor.text(&error.to_string()));
-            Next::End(trapped(&error, true))
+        if let Ok(called) = &built {
+            exchange::tell(account, "build", &called.logs);
         }
+        Ok(built)
+    }
+
+    async fn interpret(
+        &mut self,
+        state: Vec<u8>,
+        response: HttpResponse,
+        exchange: &mut Exchange,
+        redactor: &Redactor,
+    ) -> Flow<Next> {
+        let Task { account, operation, key, .. } = *self.task;
+        let again = (!self.fetches && account.fetches_keys()).then(|| response.clone());
+        let call = |state, response| {
+            let (context, keys) = (account.context(self.gateway, key), account.keys());
+            async move { account.plugin.interpret(context, &keys, operation, state, response).await }
+        };
+        let mut read = call(state.clone(), response).await;
+        if let Some(response) = again
+            && self.has_found(&read).await?
+        {
+            read = call(state, response).await;
+        }
+        let called = match read {
+            Ok(called) => called,
+            Err(error) => {
+                exchange.trap = Some(redactor.text(&error.to_string()));
+                return Ok(Next::End(trapped(&error, true)));
+            }
+        };
+        exchange::tell(account, "interpret", &called.logs);
+        exchange.heard(&called.logs, redactor);
+        exchange.audit.extend(called.audit.iter().cloned());
+        exchange.interpret_us = micros(called.took);
+        self.audit = called.audit;
+        Ok(match called.answer {
+            Ok(Progress::Done(outcome)) => Next::End(Ending::Done(outcome)),
+            Ok(Progress::Again(state)) => Next::Again(state),
+            Ok(Progress::Wait((after_ms, state))) => Next::End(Ending::Wait { after_ms, state }),
+            Err(fault) => {
+                exchange.faulted(&fault, redactor);
+                Next::End(faulted(&fault, true))
+            }
+        })
+    }
+
+    /// Whether a key that a call missed is there now: then the call is worth repeating.
+    async fn has_found<T>(&self, called: &Result<Called<T>, CallError>) -> Flow<bool> {
+        let missing = called.as_ref().ok().and_then(|called| called.missing.as_ref());
+        let Some(missing) = missing.filter(|_| !self.fetches) else { return Ok(false) };
+        let (account, cause) = (self.task.account, Cause::Answer);
+        Ok(keyring::find(self.gateway, account, missing, cause).await? == Found::There)
     }
 }
 
-/// What a plugin wants to send, if it may.
-pub fn admitted(
-    account: &Account,
-    running: Running<'_>,
-    request: &HttpRequest,
-) -> Result<Outgoing, Failure> {
-    let manifest = account.plugin.manifest();
-    admit(manifest, &account.grant, running, request, &account.keys).map_err(|refusal| {
-        tracing::warn!(account = %account.row.id, operation = running.name, %refusal, "the plugin may not send this");
-        failure("refused", refusal.to_string())
-    })
-}
-
-/// A sending that came to nothing, in the merchant's words.
-pub fn of_silence(error: &SendError) -> Failure {
-    let code = match error {
-        SendError::NotSent(_) => "unavailable",
-        SendError::NoAnswer(_) => "no-answer",
-    };
-    failure(code, error.to_string())
+fn note_build<T>(exchange: &mut Exchange, built: Called<T>, redactor: &Redactor) {
+    exchange.build_us = micros(built.took);
+    exchange.heard(&built.logs, redactor);
+    exchange.audit.extend(built.audit);
 }
 
 fn micros(took: Duration) -> u64 {
@@ -256,8 +267,4 @@ pub fn of_fault(fault: &Fault) -> Failure {
         provider_code: fault.provider_code.clone(),
         provider_message: fault.provider_message.clone(),
     }
-}
-
-fn failure(code: &str, message: String) -> Failure {
-    Failure { code: code.to_owned(), message, provider_code: None, provider_message: None }
 }

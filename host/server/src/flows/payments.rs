@@ -179,6 +179,21 @@ pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
     Ok(())
 }
 
+/// Goes on with a start that the provider needed time for.
+pub(super) async fn go_on(gateway: &Gateway, merchant: MerchantId, id: PaymentId) -> Flow<()> {
+    let row = get(gateway, merchant, id).await?;
+    if !row.state.is_alive() {
+        return Ok(());
+    }
+    let mut sql = gateway.store.read().await?;
+    let order = orders::must(&mut sql, merchant, row.order_id).await?;
+    drop(sql);
+    let account = account::open(gateway, merchant, row.account_id).await?;
+    let ran = offer(gateway, &account, &order, &row).await?;
+    conclude(gateway, &account, &row, &ran).await?;
+    Ok(())
+}
+
 /// Notes that a payment may have been sent, so that no later sending can call it failed. Whether it still waits to be
 /// offered.
 async fn doubt(gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<bool> {

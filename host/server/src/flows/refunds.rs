@@ -259,6 +259,18 @@ fn as_json(particulars: &Particulars) -> Flow<Option<String>> {
     Ok(particulars.failure.as_ref().map(serde_json::to_string).transpose()?)
 }
 
+/// Goes on with a refund that the provider needed time for.
+pub(super) async fn go_on(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<()> {
+    let row = get(gateway, merchant, id).await?;
+    if !row.state.is_open() {
+        return Ok(());
+    }
+    let payment = payments::get(gateway, merchant, row.payment_id).await?;
+    let account = account::open(gateway, merchant, row.account_id).await?;
+    send(gateway, &account, &payment, &row).await?;
+    Ok(())
+}
+
 /// What an operation on a refund told of it, if that can be believed.
 pub(super) fn judge(
     account: &Account,

@@ -10,11 +10,13 @@ use tollgate_plugin::contract::{
     BillContent, BillFile, BillReport, BillRequest, HttpRequest, Operation, Outcome,
 };
 use tollgate_plugin::egress::Running;
+use tollgate_plugin::{Exchange, Keys};
 
 use super::{Chosen, LONGEST_WAIT_MS, SHORTEST_WAIT_MS, Setback, backoff, folder, reading};
 use crate::files::FileLimits;
+use crate::flows::exchange::{self, Records, UNAUTHORIZED};
 use crate::flows::operation::{self, Ending, Task};
-use crate::flows::{Failure, FlowError};
+use crate::flows::{Failure, FlowError, keyring};
 use crate::gateway::Gateway;
 use crate::net::SendError;
 use crate::store::bills::{self, BillRow, NewFile};
@@ -91,7 +93,7 @@ async fn ask(
     let ran = operation::run(gateway, &task).await?;
     let (records, subject) = (&ran.records, &subject);
     let write = gateway.store.write::<(), FlowError, _>(move |tx| {
-        Box::pin(async move { Ok(records.write(tx, gateway, account, subject).await?) })
+        Box::pin(async move { records.write(tx, gateway, account, subject).await })
     });
     write.await?;
     match ran.ending {
@@ -168,7 +170,7 @@ async fn keep(
     Ok((piece, sha256))
 }
 
-/// Fetches a link, within what the manifest's operation may reach. It follows nothing.
+/// Fetches a link, within what the manifest's operation may reach, and records that. It follows nothing.
 async fn download(
     gateway: &Gateway,
     chosen: &Chosen,
@@ -176,22 +178,63 @@ async fn download(
     request: &HttpRequest,
     path: &Path,
 ) -> Result<(), Setback> {
-    let running = Running { name: "bill", filling: None };
-    let outgoing = operation::admitted(&chosen.account, running, request)
-        .map_err(|failure| Setback::Rejected(failure.message))?;
-    let mut spool = File::create(path).await?;
-    let most = FileLimits::USUAL.download_bytes;
-    let got = gateway.net.download(outgoing, DOWNLOAD_LIMIT, most, &mut spool).await;
-    spool.sync_all().await?;
-    spool.shutdown().await?;
+    let account = &*chosen.account;
+    let mut records = Records::default();
+    let keys = match keyring::tokens(gateway, account, request).await? {
+        Ok(keys) => keys,
+        Err(failure) => return Err(setback(gateway, bill, failure)),
+    };
+    let mut got = into_file(gateway, chosen, bill, request, path, &keys, &mut records).await?;
+    if matches!(got, Ok((UNAUTHORIZED, _)))
+        && keyring::renew(gateway, account, request, &keys).await?
+    {
+        let keys = account.keys();
+        got = into_file(gateway, chosen, bill, request, path, &keys, &mut records).await?;
+    }
+    let (records, subject) = (&records, &bill.id.to_string());
+    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
+        Box::pin(async move { records.write(tx, gateway, account, subject).await })
+    });
+    write.await?;
     match got {
         Ok((200, _)) => Ok(()),
         Ok((status, _)) => {
             let reason = format!("the provider's link answered with status {status}");
             Err(not_ready(gateway, bill, reason))
         }
-        Err(error @ (SendError::NotSent(_) | SendError::NoAnswer(_))) => {
-            Err(setback(gateway, bill, operation::of_silence(&error)))
-        }
+        Err(error) => Err(setback(gateway, bill, exchange::of_silence(&error))),
     }
+}
+
+/// One try: what came, as status and length.
+async fn into_file(
+    gateway: &Gateway,
+    chosen: &Chosen,
+    bill: &BillRow,
+    request: &HttpRequest,
+    path: &Path,
+    keys: &Keys,
+    records: &mut Records,
+) -> Result<Result<(u16, u64), SendError>, Setback> {
+    let account = &*chosen.account;
+    let running = Running { name: "bill", filling: None };
+    let outgoing = exchange::admitted(account, running, request, keys)
+        .map_err(|failure| Setback::Rejected(failure.message))?;
+    let redactor = outgoing.redactor(keys);
+    let context = account.context(gateway, &bill.id.reference());
+    let mut record = Exchange::begin(&account.plugin, "bill", &context, &outgoing, &redactor);
+    let mut spool = File::create(path).await?;
+    let most = FileLimits::USUAL.download_bytes;
+    let began = gateway.store.now();
+    let got = gateway.net.download(outgoing, DOWNLOAD_LIMIT, most, &mut spool).await;
+    spool.sync_all().await?;
+    spool.shutdown().await?;
+    let took = u64::try_from(gateway.store.now().millis_since(began)).unwrap_or(0);
+    let took = Duration::from_millis(took);
+    match &got {
+        Ok((status, length)) => record.downloaded(*status, *length, took),
+        Err(error) => record.unanswered(&error.to_string(), took, &redactor),
+    }
+    records.add(&record)?;
+    Ok(got)
 }

@@ -19,7 +19,7 @@ use super::{Chosen, Setback, folder};
 use crate::files::text::TextSource;
 use crate::files::unpack::{Member, Packed, Unpacker};
 use crate::files::{FileError, FileLimits};
-use crate::flows::FlowError;
+use crate::flows::{FlowError, exchange};
 use crate::gateway::Gateway;
 use crate::store::bills::BillRow;
 use crate::store::bills::rows::{BadLine, RowRow};
@@ -119,6 +119,9 @@ async fn parse_member(
         .plugin
         .parse_bill(context, request(bill), name.clone(), Box::new(source), Box::new(sink))
         .await;
+    if let Ok(called) = &called {
+        exchange::tell(account, "parse", &called.logs);
+    }
     let mut spool = shared.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = spool.broken.take() {
         return Err(Setback::Flow(error.into()));

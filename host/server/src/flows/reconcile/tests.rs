@@ -88,6 +88,7 @@ impl Bench {
             courier: Box::new(Http::new(false, Duration::from_secs(1)).unwrap()),
             accounts: Default::default(),
             asking: Default::default(),
+            strangers: Default::default(),
             bell: Default::default(),
             chance,
         };

@@ -43,6 +43,11 @@ const ALL: &[Migration] = &[
         sqlite: include_str!("../../../../../migrations/sqlite/0007_webhooks.sql"),
         postgres: include_str!("../../../../../migrations/postgres/0007_webhooks.sql"),
     },
+    Migration {
+        name: "0008_keys_and_waits",
+        sqlite: include_str!("../../../../../migrations/sqlite/0008_keys_and_waits.sql"),
+        postgres: include_str!("../../../../../migrations/postgres/0008_keys_and_waits.sql"),
+    },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)";
