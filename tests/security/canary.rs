@@ -8,8 +8,9 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tollgate_plugin::Witness;
 use tollgate_tests::reply::text;
-use tollgate_tests::world::World;
+use tollgate_tests::world::{Setup, World};
 
 use crate::needles::{Needles, of_private_key};
 use crate::{logs, stage};
@@ -169,18 +170,53 @@ async fn own_keys(world: &World, credentials: &Value, answers: &mut Answers) -> 
     Needles::of(&[("API key", first), ("second key", made), ("third key", next), ("guess", guess)])
 }
 
+/// The same story with a witness beside Alipay's own component: whatever crossed into an instance is in the memory that
+/// it leaves behind.
+#[tokio::test]
+async fn the_whole_memory_of_alipays_own_component_holds_no_secret_byte() {
+    let (witness, folder) = (Witness::default(), stage::folder(&["alipay"]));
+    let plugins = Some(folder.path().to_owned());
+    let setup = Setup { plugins, witness: Some(witness.clone()), ..Setup::default() };
+    let world = World::with(setup).await;
+    let mut answers = Answers::default();
+    for which in ["account", "certificate_account"] {
+        let credentials = world.credentials(which);
+        let secrets = of_private_key(text(&credentials["secrets"], "app-private-key"));
+        let needles = Needles::of(&secrets);
+        witness.take();
+        let account = answers.post(&world, "/v1/accounts", &credentials.to_string()).await;
+        let payment = live_through(&world, &account, &mut answers).await;
+        wrong_messages(&world, &account, &payment, &mut answers).await;
+        world.idle().await;
+        let memories = witness.take();
+        assert!(memories.len() >= 20, "{} calls were seen", memories.len());
+        for wanted in [text(&payment, "reference"), "alipay.trade.refund", "TRADE_SUCCESS"] {
+            let has = |memory: &Vec<u8>| {
+                memory.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+            };
+            assert!(memories.iter().any(has), "{wanted} crossed, and is in no memory");
+        }
+        for memory in &memories {
+            needles.absent("the memory of Alipay's component", memory);
+        }
+    }
+}
+
 /// Pay, return, notification, query, refund, bill.
 async fn live_through(world: &World, account: &Value, answers: &mut Answers) -> Value {
     let order = world.order(1250).await;
     let path = format!("/v1/orders/{}/payments", text(&order, "id"));
-    let payment = answers.post(world, &path, r#"{"method":"page"}"#).await;
+    let choice = json!({ "account_id": account["id"], "method": "page" }).to_string();
+    let payment = answers.post(world, &path, &choice).await;
     let paid = world.payer_pays(&payment).await;
     world.payment_until(&payment, "succeeded").await;
     let back = world.comes_back(&paid).await;
     answers.0.push(("the return".into(), format!("{:?} {}", back.headers, back.text)));
     let id = text(&payment, "id").to_owned();
     answers.post(world, &format!("/v1/payments/{id}/sync"), "{}").await;
-    let refund = json!({ "payment_id": id, "number": "R1", "amount": 250 }).to_string();
+    let refund =
+        json!({ "payment_id": id, "number": tollgate_tests::shop::number("R"), "amount": 250 })
+            .to_string();
     answers.post(world, "/v1/refunds", &refund).await;
     world.order_until(&payment, "partially_refunded").await;
     let day = world.today().await;
@@ -206,7 +242,7 @@ async fn wrong_messages(world: &World, account: &Value, payment: &Value, answers
         .post(
             world,
             "/v1/refunds",
-            &json!({ "payment_id": id, "number": "R2", "amount": 99999 }).to_string(),
+            &json!({ "payment_id": id, "number": tollgate_tests::shop::number("R"), "amount": 99999 }).to_string(),
         )
         .await;
     answers.post(world, "/v1/orders", "{").await;

@@ -138,6 +138,7 @@ fn gateway(
         },
         accounts: Default::default(),
         asking: Default::default(),
+        strangers: Default::default(),
         bell: Default::default(),
     }
 }

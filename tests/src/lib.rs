@@ -11,6 +11,7 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
+pub mod clerk;
 pub mod database;
 pub mod merchant;
 pub mod payer;

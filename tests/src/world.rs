@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tollgate::config::{Config, Given, GivenDatabase, GivenLimits, GivenWebhooks, KeySource};
 use tollgate::server::{self, Running};
+use tollgate_plugin::{Limits, Registry, RegistryConfig, Witness};
 use tollgate_simulator::{Config as SimulatorConfig, Simulator};
 
 use crate::database::Storage;
@@ -30,6 +31,8 @@ pub struct Setup {
     pub time_scale: u64,
     /// Whether a day's bill is there before its time.
     pub bills_at_once: bool,
+    /// Who sees the memory of each plugin's instance when it ends.
+    pub witness: Option<Witness>,
 }
 
 impl Default for Setup {
@@ -40,6 +43,7 @@ impl Default for Setup {
             plugins: None,
             time_scale: 1,
             bills_at_once: true,
+            witness: None,
         }
     }
 }
@@ -87,7 +91,8 @@ impl World {
         };
         let simulator = Simulator::start(simulator).await.unwrap();
         let data = folder.path().join("data");
-        let gateway = server::start(configured(&setup, data, storage.url(), None)).await.unwrap();
+        let config = configured(&setup, data, storage.url(), None);
+        let gateway = begin(&setup, config).await;
         drop(first);
         let client =
             reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
@@ -105,7 +110,7 @@ impl World {
         self.stop_gateway().await;
         let listen = self.url.strip_prefix("http://").unwrap().to_owned();
         let config = configured(&self.setup, self.data(), self.storage.url(), Some(listen));
-        self.gateway = Some(server::start(config).await.unwrap());
+        self.gateway = Some(begin(&self.setup, config).await);
     }
 
     /// Starts one more gateway on the same database, with the same key; none on an engine that takes but one.
@@ -183,6 +188,20 @@ impl World {
         }
         self.control("faults", rule).await;
     }
+}
+
+async fn begin(setup: &Setup, config: Config) -> Running {
+    let watched = setup.witness.as_ref().map(|witness| {
+        let registry = RegistryConfig {
+            folder: config.folders.plugins.clone(),
+            cache: config.folders.cache.clone(),
+            limits: Limits::default(),
+            compiler: None,
+            concurrency: 8,
+        };
+        Registry::open_watched(registry, witness).unwrap()
+    });
+    server::start_with(config, watched).await.unwrap()
 }
 
 fn configured(

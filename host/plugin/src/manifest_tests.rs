@@ -184,13 +184,6 @@ fn each_broken_part_is_named() {
         }),
         ("algorithm", |m| m.slots.push(slot("s", "secret", &["sign rot13"]))),
         ("where its token is", |m| m.slots.push(slot("s", "token", &[]))),
-        ("slot session needs an operation fetch-keys", |m| m.slots.push(token_slot())),
-        ("slot session finds its token by no JSON pointers", |m| {
-            let mut slot = token_slot();
-            slot.token =
-                Some(Token { value: "access_token".into(), expires_in: "/expires_in".into() });
-            m.slots.push(slot);
-        }),
         ("trusts no one", |m| {
             let mut slot = slot("s", "certificates", &[]);
             slot.trust =

@@ -257,8 +257,7 @@ fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
     let call = number("limits.call_ms", given.call_ms, 10_000, 100..=60_000);
     let confirm = number("limits.confirm_ms", given.confirm_ms, 3_000, 100..=10_000);
     let body = number("limits.body_bytes", given.body_bytes, 1 << 20, 1 << 10..=16 << 20);
-    let connections =
-        number("limits.connections", given.connections, 512, 8..=65_536);
+    let connections = number("limits.connections", given.connections, 512, 8..=65_536);
     let in_flight = number("limits.in_flight", given.in_flight, 1_024, 1..=100_000);
     let per_second = number("limits.per_second", given.per_second, 1_000, 1..=1_000_000);
     let wrong = given.wrong_keys_a_minute;

@@ -128,7 +128,7 @@ async fn on_payment(
 ) -> Flow<()> {
     let limit = gateway.settings.call_limit;
     match operation {
-        "pay" => payments::go_on(gateway, merchant, id).await?,
+        "pay" => payments::after_wait(gateway, merchant, id).await?,
         "close" => {
             query::close_payment(gateway, merchant, id).await?;
         }
@@ -147,7 +147,7 @@ async fn on_refund(
 ) -> Flow<()> {
     let limit = gateway.settings.call_limit;
     match operation {
-        "refund" => refunds::go_on(gateway, merchant, id).await?,
+        "refund" => refunds::after_wait(gateway, merchant, id).await?,
         _ => {
             query::ask_refund(gateway, merchant, id, limit).await?;
         }

@@ -180,7 +180,7 @@ pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
 }
 
 /// Goes on with a start that the provider needed time for.
-pub(super) async fn go_on(gateway: &Gateway, merchant: MerchantId, id: PaymentId) -> Flow<()> {
+pub(super) async fn after_wait(gateway: &Gateway, merchant: MerchantId, id: PaymentId) -> Flow<()> {
     let row = get(gateway, merchant, id).await?;
     if !row.state.is_alive() {
         return Ok(());

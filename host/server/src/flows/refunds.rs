@@ -260,7 +260,7 @@ fn as_json(particulars: &Particulars) -> Flow<Option<String>> {
 }
 
 /// Goes on with a refund that the provider needed time for.
-pub(super) async fn go_on(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<()> {
+pub(super) async fn after_wait(gateway: &Gateway, merchant: MerchantId, id: RefundId) -> Flow<()> {
     let row = get(gateway, merchant, id).await?;
     if !row.state.is_open() {
         return Ok(());
