@@ -143,6 +143,14 @@ impl World {
         found
     }
 
+    /// The first column of what a statement finds, as bytes.
+    pub async fn select_bytes(&self, sql: &str) -> Vec<Vec<u8>> {
+        let mut db = self.db().await;
+        let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut db).await.unwrap();
+        db.close().await.unwrap();
+        rows.iter().map(|row| row.get::<Vec<u8>, _>(0)).collect()
+    }
+
     /// Writes beside the gateway: for what no API offers, such as moving time.
     pub async fn write(&self, sql: &str) {
         let mut db = self.db().await;
