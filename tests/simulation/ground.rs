@@ -21,7 +21,8 @@ use tollgate_plugin::{Limits, Registry, RegistryConfig};
 use tollgate_tests::place;
 
 use crate::gate::Gates;
-use crate::provider::{Provider, SHOPS, Whims};
+use crate::provider::alipay::Alipay;
+use crate::provider::{Provider, SHOPS, Shop, Whims};
 use crate::time::{ReplicaClock, START, Time};
 
 /// A merchant and its account at the provider.
@@ -36,8 +37,36 @@ pub struct Owner {
 /// The ways to providers and to merchants.
 pub type Ways = (Box<dyn Way>, Box<dyn Courier>);
 
+/// Who the provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The scripted one.
+    Scripted,
+    /// Alipay's plugin and its simulator.
+    Alipay,
+}
+
+impl Which {
+    fn plugin(self) -> &'static str {
+        match self {
+            Which::Scripted => "scripted",
+            Which::Alipay => "alipay",
+        }
+    }
+
+    /// The methods that shops choose from.
+    pub fn methods(self) -> &'static [&'static str] {
+        match self {
+            Which::Scripted => &["page"],
+            Which::Alipay => &["page", "qr"],
+        }
+    }
+}
+
 /// What all seeds share.
 pub struct Ground {
+    /// Who the provider is.
+    pub which: Which,
     /// The loaded plugins.
     pub plugins: Arc<Registry>,
     /// The merchants, in the order of [`SHOPS`].
@@ -49,24 +78,24 @@ pub struct Ground {
 
 impl Ground {
     /// Loads the plugin and makes the database.
-    pub fn make() -> Ground {
+    pub fn make(which: Which) -> Ground {
         let folder = in_memory_folder();
-        let plugins = Arc::new(registry(folder.path()));
+        let plugins = Arc::new(registry(folder.path(), which));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let file = folder.path().join("first.db");
         let (owners, template) = runtime.block_on(async {
             let time = Time::default();
             let clock = Arc::new(ReplicaClock::new(time.clone()));
             let store = Store::open_sqlite(&file, clock.clone()).await.unwrap();
-            let provider = Provider::new(0, Whims::default(), time);
+            let provider = Provider::new(0, Whims::default(), time, (None, Vec::new()));
             let provider = Arc::new(std::sync::Mutex::new(provider));
             let gates = Gates { database: Arc::default(), provider, clock };
             let ways: Ways = (Box::new(gates.clone()), Box::new(gates));
             let gateway = gateway(plugins.clone(), store, ways, 0, folder.path());
-            let owners = owners(&gateway).await;
+            let owners = owners(&gateway, which).await;
             (owners, copy_of(&file, &folder.path().join("template.db")).await)
         });
-        Ground { plugins, owners, template, folder }
+        Ground { which, plugins, owners, template, folder }
     }
 
     /// A new database for a seed, in which the merchants are.
@@ -74,6 +103,13 @@ impl Ground {
         let file = self.folder.path().join(format!("seed-{seed}.db"));
         std::fs::write(&file, &self.template).unwrap();
         file
+    }
+
+    /// The provider of a seed.
+    pub fn provider(&self, seed: u64, whims: Whims, time: Time) -> Provider {
+        let alipay = (self.which == Which::Alipay).then(|| Alipay::new(seed, time.clone()));
+        let accounts = self.owners.iter().map(|owner| owner.account.to_string()).collect();
+        Provider::new(seed, whims, time, (alipay, accounts))
     }
 
     /// A gateway over `store`, with chance of its own.
@@ -95,11 +131,15 @@ fn in_memory_folder() -> TempDir {
     builder.tempdir().unwrap()
 }
 
-fn registry(folder: &Path) -> Registry {
+fn registry(folder: &Path, which: Which) -> Registry {
     let plugins = folder.join("plugins");
     std::fs::create_dir(&plugins).unwrap();
-    std::fs::copy(place::test_plugins().join("scripted.wasm"), plugins.join("scripted.wasm"))
-        .unwrap();
+    let file = format!("{}.wasm", which.plugin());
+    let from = match which {
+        Which::Scripted => place::test_plugins(),
+        Which::Alipay => place::plugins(),
+    };
+    std::fs::copy(from.join(&file), plugins.join(&file)).unwrap();
     let config = RegistryConfig {
         folder: plugins,
         cache: place::shared("compiled"),
@@ -108,7 +148,7 @@ fn registry(folder: &Path) -> Registry {
         concurrency: 8,
     };
     let registry = Registry::open(config).unwrap();
-    assert!(registry.get("scripted").is_some(), "{:?}", registry.refused());
+    assert!(registry.get(which.plugin()).is_some(), "{:?}", registry.refused());
     registry
 }
 
@@ -132,7 +172,7 @@ fn gateway(
             call_limit: Duration::from_secs(10),
             confirm_limit: Duration::from_secs(3),
             answers_kept: Duration::from_secs(86_400),
-            simulators: false,
+            simulators: true,
             bills_at_once: false,
             private_webhooks: false,
         },
@@ -143,7 +183,7 @@ fn gateway(
     }
 }
 
-async fn owners(gateway: &Gateway) -> Vec<Owner> {
+async fn owners(gateway: &Gateway, which: Which) -> Vec<Owner> {
     let first = merchants::first_start(gateway).await.unwrap().unwrap().row.id;
     let second: MerchantId = gateway.chance.id(START);
     let statement =
@@ -159,22 +199,50 @@ async fn owners(gateway: &Gateway) -> Vec<Owner> {
     write.await.unwrap();
     let mut owners = Vec::new();
     for (merchant, shop) in [first, second].into_iter().zip(SHOPS) {
-        let one = |text: &str| Secret::One(text.to_owned());
-        let new = NewAccount {
-            plugin: "scripted".to_owned(),
-            name: shop.name.to_owned(),
-            live: false,
-            simulator: false,
-            settings: BTreeMap::from([("shop".to_owned(), shop.name.to_owned())]),
-            secrets: [("ours".to_owned(), one(shop.ours)), ("theirs".to_owned(), one(shop.theirs))]
-                .into(),
-            origins: BTreeMap::new(),
-            fee: None,
+        let new = match which {
+            Which::Scripted => scripted(shop),
+            Which::Alipay => at_alipay(),
         };
         let row = accounts::create(gateway, merchant, new, None).await.unwrap();
         owners.push(Owner { merchant, account: row.id });
     }
     owners
+}
+
+fn scripted(shop: Shop) -> NewAccount {
+    let one = |text: &str| Secret::One(text.to_owned());
+    NewAccount {
+        plugin: "scripted".to_owned(),
+        name: shop.name.to_owned(),
+        live: false,
+        simulator: false,
+        settings: BTreeMap::from([("shop".to_owned(), shop.name.to_owned())]),
+        secrets: [("ours".to_owned(), one(shop.ours)), ("theirs".to_owned(), one(shop.theirs))]
+            .into(),
+        origins: BTreeMap::new(),
+        fee: None,
+    }
+}
+
+/// As the simulator tells an operator to sign up.
+fn at_alipay() -> NewAccount {
+    let account = Alipay::new(0, Time::default()).account;
+    let texts = |name: &str| -> BTreeMap<String, String> {
+        serde_json::from_value(account[name].clone()).unwrap()
+    };
+    NewAccount {
+        plugin: "alipay".to_owned(),
+        name: "Alipay".to_owned(),
+        live: false,
+        simulator: true,
+        settings: texts("settings"),
+        secrets: texts("secrets")
+            .into_iter()
+            .map(|(slot, text)| (slot, Secret::One(text)))
+            .collect(),
+        origins: texts("origins"),
+        fee: None,
+    }
 }
 
 /// The database as one file, whatever still lies in its log.

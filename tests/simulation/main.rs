@@ -18,6 +18,8 @@ mod time;
 mod trace;
 mod world;
 
+use crate::ground::Which;
+
 /// Seeds that once found something: each stays, with what it found.
 const FOUND: [(u64, &str); 3] = [
     (3, "a signed lie about a payment that had ended was looked into every day for ever"),
@@ -27,17 +29,25 @@ const FOUND: [(u64, &str); 3] = [
 
 #[test]
 fn what_must_hold_holds_whatever_happens() {
-    seeds::hold(seeds::wanted());
+    seeds::hold(Which::Scripted, seeds::wanted(u64::MAX));
+}
+
+#[test]
+fn and_with_alipay() {
+    seeds::hold(Which::Alipay, seeds::wanted(100));
 }
 
 #[test]
 fn what_was_found_once_stays_mended() {
-    seeds::hold(FOUND.iter().map(|(seed, _)| *seed));
+    seeds::hold(Which::Scripted, FOUND.iter().map(|(seed, _)| *seed));
 }
 
 #[test]
 fn a_seed_is_the_same_story_each_time() {
     for seed in [1, 2, 3] {
-        assert_eq!(seeds::digest(seed), seeds::digest(seed), "seed {seed}");
+        for which in [Which::Scripted, Which::Alipay] {
+            let story = || seeds::digest(which, seed);
+            assert_eq!(story(), story(), "seed {seed}");
+        }
     }
 }

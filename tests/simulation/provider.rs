@@ -3,6 +3,7 @@
 //! What it says in answer to a question, signed, is true as far as its books go; those may lag behind the money. What
 //! it pushes may be anything.
 
+pub mod alipay;
 pub mod notices;
 pub mod trade;
 
@@ -18,6 +19,7 @@ use tollgate_plugin::Outgoing;
 use tollgate_plugin::contract::HttpResponse;
 use tollgate_sdk::form::{self, Form};
 
+use self::alipay::Alipay;
 use self::notices::Outbox;
 use self::trade::{Back, BackState, Trade, TradeState};
 use crate::time::Time;
@@ -71,12 +73,25 @@ pub struct Whims {
     pub silent: u32,
 }
 
-/// A call that arrived, or is under way.
+/// A call to the provider.
 #[derive(Clone, Debug)]
-struct Call {
-    path: String,
+pub struct Call {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
     body: Vec<u8>,
-    due: Moment,
+}
+
+impl Call {
+    fn of(outgoing: &Outgoing) -> Call {
+        let Outgoing { method, url, headers, body, .. } = outgoing;
+        let (method, url) = (method.clone(), url.clone());
+        Call { method, url, headers: headers.clone(), body: body.clone() }
+    }
+
+    fn path(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// The provider.
@@ -89,19 +104,30 @@ pub struct Provider {
     pub heard: Vec<(String, String)>,
     /// How it behaves.
     pub whims: Whims,
-    under_way: Vec<Call>,
+    /// Alipay's simulator, where it is the provider; what it knows is copied to `trades`.
+    pub alipay: Option<Alipay>,
+    /// The accounts at our side, in the order of the shops.
+    accounts: Vec<String>,
+    under_way: Vec<(Moment, Call)>,
     chance: StdRng,
     time: Time,
 }
 
 impl Provider {
     /// An empty ledger.
-    pub fn new(seed: u64, whims: Whims, time: Time) -> Provider {
+    pub fn new(
+        seed: u64,
+        whims: Whims,
+        time: Time,
+        (alipay, accounts): (Option<Alipay>, Vec<String>),
+    ) -> Provider {
         Provider {
             trades: BTreeMap::new(),
             outbox: Outbox::default(),
             heard: Vec::new(),
             whims,
+            alipay,
+            accounts,
             under_way: Vec::new(),
             chance: StdRng::seed_from_u64(seed),
             time,
@@ -125,40 +151,50 @@ impl Provider {
     /// Takes a call that arrives later than its sender waits.
     pub fn put_off(&mut self, outgoing: &Outgoing) {
         let due = self.time.now().plus_millis(self.chance.random_range(1_000..120_000));
-        self.under_way.push(Call { path: path(&outgoing.url), body: outgoing.body.clone(), due });
+        self.under_way.push((due, Call::of(outgoing)));
     }
 
     /// Lets calls arrive whose time has come. Nobody hears the answers.
     pub fn arrivals(&mut self) {
         let now = self.time.now();
-        let (due, later) = self.under_way.drain(..).partition(|call| call.due <= now);
+        let (due, later): (Vec<_>, Vec<_>) =
+            self.under_way.drain(..).partition(|(due, _)| *due <= now);
         self.under_way = later;
-        let due: Vec<Call> = due;
-        for call in due {
-            if let Some(form) = accepted(&call.body) {
-                self.act(&call.path, &form);
-            }
+        for (_, call) in due {
+            self.answer(&call);
         }
     }
 
-    /// Whether calls are under way, and when the next arrives.
+    /// When the next call arrives that is under way.
     pub fn next_arrival(&self) -> Option<Moment> {
-        self.under_way.iter().map(|call| call.due).min()
+        self.under_way.iter().map(|(due, _)| *due).min()
     }
 
     /// Answers a call.
     pub fn serve(&mut self, outgoing: &Outgoing) -> HttpResponse {
-        let signature = outgoing.headers.iter().find(|(name, _)| name == SIGNATURE);
-        let form = accepted(&outgoing.body).filter(|form| {
+        self.answer(&Call::of(outgoing))
+    }
+
+    fn answer(&mut self, call: &Call) -> HttpResponse {
+        if let Some(alipay) = &mut self.alipay {
+            let answer = alipay.serve(call);
+            if let Some(reference) = alipay::reference_of(call) {
+                self.heard.push(("gateway.do".to_owned(), reference.clone()));
+                self.copy(&reference);
+            }
+            return answer;
+        }
+        let signature = call.headers.iter().find(|(name, _)| name == SIGNATURE);
+        let form = accepted(&call.body).filter(|form| {
             let shop = shop_of(form);
-            let wanted = shop.map(|shop| sign(shop.ours.as_bytes(), &outgoing.body));
+            let wanted = shop.map(|shop| sign(shop.ours.as_bytes(), &call.body));
             wanted.is_some() && wanted.as_ref() == signature.map(|(_, value)| value)
         });
         let Some(form) = form else {
             return HttpResponse { status: 401, headers: Vec::new(), body: Vec::new() };
         };
         let theirs = shop_of(&form).map_or("", |shop| shop.theirs);
-        let pairs = self.act(&path(&outgoing.url), &form);
+        let pairs = self.act(call.path(), &form);
         let body = encode(&pairs).into_bytes();
         let headers = vec![(SIGNATURE.to_owned(), sign(theirs.as_bytes(), &body))];
         HttpResponse { status: 200, headers, body }
@@ -286,6 +322,14 @@ impl Provider {
         }
     }
 
+    /// A payer goes where the gateway sent him, and pays or not.
+    pub fn payer_browses(&mut self, reference: &str, action: &serde_json::Value, pays: bool) {
+        let Some(alipay) = &mut self.alipay else { return };
+        alipay.browse(action);
+        alipay.act(reference, if pays { "pay" } else { "open" });
+        self.copy(reference);
+    }
+
     /// A payer pays. False: it cannot be paid any more.
     pub fn payer_pays(&mut self, reference: &str) -> bool {
         self.expire();
@@ -361,8 +405,4 @@ fn accepted(body: &[u8]) -> Option<Form> {
 fn shop_of(form: &Form) -> Option<Shop> {
     let name = form.filled("shop")?;
     SHOPS.into_iter().find(|shop| shop.name == name)
-}
-
-fn path(url: &str) -> String {
-    url.rsplit('/').next().unwrap_or_default().to_owned()
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::gate::lock;
-use crate::ground::Ground;
+use crate::ground::{Ground, Which};
 use crate::picture::Broken;
 use crate::trace::Trace;
 use crate::world::World;
@@ -16,22 +16,31 @@ const STEPS: u64 = 300;
 /// How many threads play.
 const THREADS: usize = 2;
 
-static GROUND: LazyLock<Ground> = LazyLock::new(Ground::make);
+static SCRIPTED: LazyLock<Ground> = LazyLock::new(|| Ground::make(Which::Scripted));
+static ALIPAY: LazyLock<Ground> = LazyLock::new(|| Ground::make(Which::Alipay));
 
-/// The seeds that were asked for: `TOLLGATE_SEEDS` of them, from `TOLLGATE_FIRST_SEED` on.
-pub fn wanted() -> std::ops::Range<u64> {
+/// Made before anything runs: it takes a runtime of its own.
+fn ground(which: Which) -> &'static Ground {
+    match which {
+        Which::Scripted => &SCRIPTED,
+        Which::Alipay => &ALIPAY,
+    }
+}
+
+/// The seeds that were asked for: `TOLLGATE_SEEDS` of them, `most` at most, from `TOLLGATE_FIRST_SEED` on.
+pub fn wanted(most: u64) -> std::ops::Range<u64> {
     let number = |name: &str, usual: u64| {
         std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
     };
     let first = number("TOLLGATE_FIRST_SEED", 1);
-    first..first + number("TOLLGATE_SEEDS", USUAL)
+    first..first + number("TOLLGATE_SEEDS", USUAL).min(most)
 }
 
 /// Plays seeds.
 ///
 /// # Panics
 /// If something that must hold does not.
-pub fn hold(seeds: impl IntoIterator<Item = u64, IntoIter: Send>) {
+pub fn hold(which: Which, seeds: impl IntoIterator<Item = u64, IntoIter: Send>) {
     let seeds = Mutex::new(seeds.into_iter());
     let failures: Mutex<Vec<String>> = Mutex::default();
     std::thread::scope(|scope| {
@@ -41,7 +50,7 @@ pub fn hold(seeds: impl IntoIterator<Item = u64, IntoIter: Send>) {
                     let next = lock(&seeds).next();
                     let Some(seed) = next.filter(|_| lock(&failures).is_empty()) else { break };
                     let trace = Arc::new(Mutex::new(Trace::default()));
-                    if let Err(broken) = play(seed, &trace) {
+                    if let Err(broken) = play(which, seed, &trace) {
                         let story = lock(&trace).text();
                         lock(&failures).push(format!("{story}seed {seed}: {broken}"));
                     }
@@ -58,20 +67,19 @@ pub fn hold(seeds: impl IntoIterator<Item = u64, IntoIter: Send>) {
 }
 
 /// A digest of a seed's story.
-pub fn digest(seed: u64) -> u64 {
+pub fn digest(which: Which, seed: u64) -> u64 {
     let trace = Arc::new(Mutex::new(Trace::default()));
-    let played = play(seed, &trace);
+    let played = play(which, seed, &trace);
     assert_eq!(played.err(), None);
     lock(&trace).digest()
 }
 
-fn play(seed: u64, trace: &Arc<Mutex<Trace>>) -> Result<u64, Broken> {
+fn play(which: Which, seed: u64, trace: &Arc<Mutex<Trace>>) -> Result<u64, Broken> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    // Made before anything runs: it takes a runtime of its own.
-    let ground = &*GROUND;
+    let ground = ground(which);
     let story = async { World::new(ground, seed, trace.clone()).await?.run(STEPS).await };
     catch_unwind(AssertUnwindSafe(|| runtime.block_on(story)))
         .unwrap_or_else(|_| Err("something panicked".to_owned()))

@@ -30,8 +30,8 @@ const AT_ONCE: i64 = 8;
 pub enum What {
     /// Makes an order, or asks for one that is there.
     Order(Box<NewOrder>),
-    /// Starts to pay an order.
-    Pay(OrderId),
+    /// Starts to pay an order, by a method.
+    Pay(OrderId, &'static str),
     /// Ends an order.
     Close(OrderId),
     /// Asks about a payment now.
@@ -127,10 +127,10 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
             let made = orders::create(&gateway, merchant, *new).await;
             told(made.map(|made| Some(Told::Order(made.row.id))))
         }
-        What::Pay(order) => {
+        What::Pay(order, method) => {
             let new = NewPayment {
                 account_id: None,
-                method: "page".to_owned(),
+                method: method.to_owned(),
                 surface: None,
                 payer_ip: None,
                 payer_id: None,

@@ -90,7 +90,7 @@ impl<'g> World<'g> {
         let opened = Store::open_sqlite(&file, clock).await;
         let store = opened.map_err(|error| format!("the database: {error}"))?;
         let sql = store.read().await.map_err(|error| format!("the database: {error}"))?;
-        let provider = Provider::new(seed ^ 0x0f0f, plan.whims, time.clone());
+        let provider = ground.provider(seed ^ 0x0f0f, plan.whims, time.clone());
         let mut world = World {
             ground,
             seed,

@@ -141,6 +141,14 @@ impl Hit {
         let waits = self.0.iter().filter(|rule| rule.verb != Verb::LoseReply);
         Duration::from_millis(waits.map(|rule| rule.ms).sum())
     }
+
+    /// Waits for so long; without such a rule, not at all.
+    pub async fn wait(&self) {
+        let delay = self.delay();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
 }
 
 /// Closes the connection that is being served without another byte.

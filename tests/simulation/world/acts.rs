@@ -10,6 +10,7 @@ use tollgate_domain::payment::PaymentState;
 
 use super::{Key, REPLICAS, World};
 use crate::gate::lock;
+use crate::ground::Which;
 use crate::picture::Broken;
 use crate::provider::notices::{Notice, Worth};
 use crate::provider::trade::TradeState;
@@ -176,9 +177,27 @@ impl World<'_> {
 
     async fn shop_starts_payment(&mut self, replica: usize) -> Result<(), Broken> {
         match self.any_order(|state| state == OrderState::Open) {
-            Some((owner, order)) => self.begin(replica, owner, What::Pay(order)).await,
+            Some((owner, order)) => {
+                let methods = self.ground.which.methods();
+                let method = methods[self.chance.random_range(0..methods.len())];
+                self.begin(replica, owner, What::Pay(order, method)).await
+            }
             None => Ok(()),
         }
+    }
+
+    /// A payer who holds a page, form or code goes there, while the order is open or after.
+    fn payer_at_alipay(&mut self, pays: bool) {
+        let Some(key) = self.any_order(|_| true) else { return };
+        let Some(now) = self.pictures.get(&key) else { return };
+        let offered: Vec<_> = now.payments.iter().filter(|row| row.action.is_some()).collect();
+        if offered.is_empty() {
+            return;
+        }
+        let row = offered[self.chance.random_range(0..offered.len())];
+        let action = row.action.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        lock(&self.provider).payer_browses(&row.reference, &action.unwrap_or_default(), pays);
+        self.note(|| format!("a payer is at {}, and pays: {pays}", row.reference));
     }
 
     fn any_order(&mut self, fits: impl Fn(OrderState) -> bool) -> Option<Key> {
@@ -193,6 +212,9 @@ impl World<'_> {
 
     /// The payer pays a trade that can be paid, or fails at it.
     fn payer(&mut self, pays: bool) {
+        if self.ground.which == Which::Alipay {
+            return self.payer_at_alipay(pays);
+        }
         let mut provider = lock(&self.provider);
         let waiting: Vec<String> = provider
             .trades

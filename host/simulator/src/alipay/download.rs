@@ -68,7 +68,7 @@ pub fn link(alipay: &Alipay, request: &Request, hit: &Hit) -> Result<Members, Ga
 pub async fn file(State(alipay): State<Arc<Alipay>>, Path(token): Path<String>) -> Response {
     alipay.book().calls.count("download", None);
     let hit = alipay.fault("download", None);
-    tokio::time::sleep(hit.delay()).await;
+    hit.wait().await;
     if let Some(response) = gateway::instead(&hit) {
         return response;
     }

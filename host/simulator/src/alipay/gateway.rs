@@ -55,7 +55,7 @@ pub async fn call(
         return refuse(&alipay, None, error);
     };
     let hit = alipay.fault(operation, reference.as_deref());
-    tokio::time::sleep(hit.delay()).await;
+    hit.wait().await;
     if let Some(response) = instead(&hit) {
         return response;
     }

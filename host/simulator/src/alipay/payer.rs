@@ -184,7 +184,7 @@ pub async fn app(
     let wanted = request.text("out_trade_no");
     alipay.book().calls.count(&request.method, wanted.as_deref());
     let hit = alipay.fault("app", wanted.as_deref());
-    tokio::time::sleep(hit.delay()).await;
+    hit.wait().await;
     if let Some(response) = gateway::instead(&hit) {
         return response;
     }
