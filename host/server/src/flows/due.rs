@@ -130,20 +130,25 @@ async fn perform(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
     }
 }
 
-/// For so long after its expiry a payment that we ended is asked about once more.
-const GRACE_MS: i64 = 600_000;
+/// For so long after its expiry a payment may turn out to be paid: clocks differ by minutes, and a provider's books lag.
+const GRACE_MS: i64 = 1_800_000;
 
 async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<Next> {
     let limit = gateway.settings.call_limit;
     let settled = |row: &PaymentRow| !row.state.is_alive() && !learn::may_be_paid_yet(row);
+    let is_past = |row: &PaymentRow| gateway.store.now() >= row.expires_at.plus_millis(GRACE_MS);
     let asked = query::ask_payment(gateway, job.merchant_id, id, limit, settled).await?;
-    let reason = match asked {
+    let (answered, reason) = match asked {
         Asked::Answered(row) if settled(&row) => return Ok(Next::Done),
         Asked::Answered(row) => {
             payments::resume(gateway, &row).await?;
-            format!("still {}", row.state)
+            if row.state.is_alive() && is_past(&row) {
+                // Its order may have ended by another payment, so that nothing else ends this one.
+                query::close_payment(gateway, job.merchant_id, id).await?;
+            }
+            (true, format!("still {}", row.state))
         }
-        Asked::NoAnswer(failure) => failure.message,
+        Asked::NoAnswer(failure) => (false, failure.message),
     };
     let row = gateway
         .store
@@ -158,14 +163,12 @@ async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<N
         .await?;
     let account = account::open(gateway, job.merchant_id, row.account_id).await?;
     let next = learn::next_question(gateway, &account, "query-payment", row.asked);
-    if !learn::may_be_paid_yet(&row) {
-        return Ok(Next::Later(next, reason));
+    match (learn::may_be_paid_yet(&row), is_past(&row)) {
+        // Silence proves nothing, even at the end.
+        (true, true) if answered => Ok(Next::Done),
+        (true, false) => Ok(Next::Later(next.min(row.expires_at.plus_millis(GRACE_MS)), reason)),
+        _ => Ok(Next::Later(next, reason)),
     }
-    let last = row.expires_at.plus_millis(GRACE_MS);
-    if gateway.store.now() >= last {
-        return Ok(Next::Done);
-    }
-    Ok(Next::Later(next.min(last), reason))
 }
 
 async fn query_refund(gateway: &Gateway, job: &JobRow, id: RefundId) -> Flow<Next> {
