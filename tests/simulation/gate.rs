@@ -5,8 +5,10 @@
 //! from the seed, whatever threads do the work.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -84,11 +86,18 @@ pub enum Stand {
 pub struct Seat {
     stand: Mutex<Stand>,
     verdict: Mutex<Option<Verdict>>,
+    /// Whether one of several things that the task does at once goes on: the others stay where they are until that one
+    /// is at its next gate.
+    goes_on: AtomicBool,
 }
 
 impl Default for Seat {
     fn default() -> Seat {
-        Seat { stand: Mutex::new(Stand::Runs), verdict: Mutex::new(None) }
+        Seat {
+            stand: Mutex::new(Stand::Runs),
+            verdict: Mutex::default(),
+            goes_on: AtomicBool::default(),
+        }
     }
 }
 
@@ -140,12 +149,21 @@ fn seat() -> Option<Arc<Seat>> {
 
 /// Waits at a gate. What is done outside of any task, to set the scene, passes.
 async fn hold(gate: Gate) -> Verdict {
+    let mut arrives = true;
     poll_fn(|_| {
         let Some(seat) = seat() else { return Poll::Ready(Verdict::Go) };
         if let Some(verdict) = lock(&seat.verdict).take() {
+            // What was committed may have been the last thing.
+            let goes_on = verdict == Verdict::Go && gate != Gate::Committed;
+            seat.goes_on.store(goes_on, Ordering::Relaxed);
             return Poll::Ready(verdict);
         }
-        *lock(&seat.stand) = Stand::Held(gate.clone());
+        if std::mem::take(&mut arrives) {
+            seat.goes_on.store(false, Ordering::Relaxed);
+        }
+        if !seat.goes_on.load(Ordering::Relaxed) {
+            *lock(&seat.stand) = Stand::Held(gate.clone());
+        }
         Poll::Pending
     })
     .await
@@ -196,6 +214,8 @@ pub struct Gates {
     pub database: Arc<Database>,
     /// The provider that sendings come to.
     pub provider: Arc<Mutex<Provider>>,
+    /// The events that the merchant's endpoint took, by id.
+    pub inbox: Arc<Mutex<HashSet<String>>>,
     /// The replica's time.
     pub clock: Arc<ReplicaClock>,
 }
@@ -228,8 +248,14 @@ impl Pace for Gates {
 
     fn begin(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async {
-            let refused = hold(Gate::Begin).await == Verdict::Refused;
-            if refused { Err(unreachable()) } else { self.read() }
+            let refused = hold(Gate::Begin).await == Verdict::Refused || self.read().is_err();
+            if !refused {
+                return Ok(());
+            }
+            if let Some(seat) = seat() {
+                seat.goes_on.store(false, Ordering::Relaxed);
+            }
+            Err(unreachable())
         })
     }
 
@@ -266,15 +292,25 @@ impl Way for Gates {
 }
 
 impl Courier for Gates {
-    fn send<'a>(&'a self, _: &'a Letter) -> BoxFuture<'a, (Result<Reply, NoReply>, Duration)> {
+    fn send<'a>(&'a self, letter: &'a Letter) -> BoxFuture<'a, (Result<Reply, NoReply>, Duration)> {
         Box::pin(async {
             let silence = |reason: &str| (Err(NoReply(reason.to_owned())), Duration::ZERO);
             if hold(Gate::Send("webhook".to_owned())).await != Verdict::Go {
                 return silence("not sent");
             }
-            match hold(Gate::Answer).await {
-                Verdict::Go => (Ok(Reply { status: 200, ..Reply::default() }), Duration::ZERO),
-                _ => silence("no answer"),
+            let (taken, status) = match hold(Gate::Answer).await {
+                Verdict::Go => (true, Some(200)),
+                Verdict::Spoilt(Spoiling::Page) => (false, Some(429)),
+                Verdict::Spoilt(Spoiling::Unsigned) => (false, Some(301)),
+                Verdict::Spoilt(_) => (false, Some(500)),
+                _ => (true, None),
+            };
+            if taken {
+                lock(&self.inbox).insert(letter.headers[0].1.clone());
+            }
+            match status {
+                Some(status) => (Ok(Reply { status, ..Reply::default() }), Duration::ZERO),
+                None => silence("no answer"),
             }
         })
     }

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
 use tollgate::chance::Chance;
 use tollgate::flows::accounts::{self, NewAccount, Secret};
+use tollgate::flows::endpoints::{self, Wanted};
 use tollgate::flows::{FlowError, merchants};
 use tollgate::gateway::{Gateway, Settings};
 use tollgate::net::Way;
@@ -89,7 +90,8 @@ impl Ground {
             let store = Store::open_sqlite(&file, clock.clone()).await.unwrap();
             let provider = Provider::new(0, Whims::default(), time, (None, Vec::new()));
             let provider = Arc::new(std::sync::Mutex::new(provider));
-            let gates = Gates { database: Arc::default(), provider, clock };
+            let (database, inbox) = (Arc::default(), Arc::default());
+            let gates = Gates { database, provider, inbox, clock };
             let ways: Ways = (Box::new(gates.clone()), Box::new(gates));
             let gateway = gateway(plugins.clone(), store, ways, 0, folder.path());
             let owners = owners(&gateway, which).await;
@@ -206,6 +208,13 @@ async fn owners(gateway: &Gateway, which: Which) -> Vec<Owner> {
         let row = accounts::create(gateway, merchant, new, None).await.unwrap();
         owners.push(Owner { merchant, account: row.id });
     }
+    let wanted = Wanted {
+        url: "https://shop.example.com/events".to_owned(),
+        description: "Everything".to_owned(),
+        kinds: Vec::new(),
+    };
+    // One of the two: the other's events are a matter of lists.
+    endpoints::create(gateway, owners[0].merchant, wanted, None).await.unwrap();
     owners
 }
 

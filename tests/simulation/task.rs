@@ -156,7 +156,8 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
         }
         What::Claim => {
             let until = gateway.store.now().plus_millis(LEASE_MS);
-            let wanted = [Wanted { lane: Lane::Short, most: AT_ONCE, until }];
+            let of = |lane| Wanted { lane, most: AT_ONCE, until };
+            let wanted = [of(Lane::Short), of(Lane::Webhooks)];
             match due::claim(&gateway, &wanted).await {
                 Ok(jobs) => Ended::Claimed(jobs.into_iter().map(|(_, job)| job).collect()),
                 Err(error) => failed(error),

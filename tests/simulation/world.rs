@@ -4,7 +4,7 @@ mod acts;
 mod calm;
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use rand::rngs::StdRng;
@@ -49,6 +49,7 @@ pub struct World<'g> {
     time: Time,
     provider: Arc<Mutex<Provider>>,
     database: Arc<Database>,
+    inbox: Arc<Mutex<HashSet<String>>>,
     store: Store,
     /// A connection of the checks' own.
     sql: PoolConnection<Any>,
@@ -99,6 +100,7 @@ impl<'g> World<'g> {
             time,
             provider: Arc::new(Mutex::new(provider)),
             database: Arc::default(),
+            inbox: Arc::default(),
             store,
             sql,
             replicas: Vec::new(),
@@ -133,6 +135,7 @@ impl<'g> World<'g> {
         let gates = || Gates {
             database: self.database.clone(),
             provider: self.provider.clone(),
+            inbox: self.inbox.clone(),
             clock: clock.clone(),
         };
         let store = self.store.paced(clock.clone(), Arc::new(gates()));

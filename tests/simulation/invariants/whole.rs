@@ -5,7 +5,7 @@ use sqlx::{Any, AssertSqlSafe, pool::PoolConnection};
 use crate::picture::Broken;
 
 /// Statements that find what must not be, and what it would break.
-const NEVER: [(&str, &str); 8] = [
+const NEVER: [(&str, &str); 10] = [
     (
         "1: an order number twice",
         "SELECT number FROM orders GROUP BY merchant_id, number HAVING count(*) > 1",
@@ -22,6 +22,16 @@ const NEVER: [(&str, &str); 8] = [
         "23: a message waits for nobody",
         "SELECT n.id FROM notifications n WHERE n.state = 'waiting' AND NOT EXISTS \
          (SELECT 1 FROM jobs j WHERE j.kind = 'read_notice' AND j.subject_id = n.id)",
+    ),
+    (
+        "14: an event that an endpoint is not told of",
+        "SELECT e.id FROM events e JOIN webhook_endpoints w ON w.merchant_id = e.merchant_id AND w.state = 'enabled' \
+         WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id AND d.endpoint_id = w.id)",
+    ),
+    (
+        "23: a message to a merchant that nobody sends",
+        "SELECT d.id FROM deliveries d WHERE d.state = 'pending' AND NOT EXISTS \
+         (SELECT 1 FROM jobs j WHERE j.kind = 'deliver' AND j.subject_id = d.endpoint_id)",
     ),
     (
         "32: a row of another merchant",

@@ -32,6 +32,7 @@ impl World<'_> {
             self.wake_waiting().await?;
         }
         self.check_whole().await?;
+        self.check_inbox().await?;
         let provider = lock(&self.provider);
         for key in &self.orders {
             let Some(now) = self.pictures.get(key) else { continue };
@@ -40,6 +41,27 @@ impl World<'_> {
         for reference in provider.trades.keys() {
             if !self.index.contains_key(reference) {
                 return Err(format!("17: the provider has {reference}, and we have not"));
+            }
+        }
+        Ok(())
+    }
+
+    /// 15: each event was taken by its endpoint, or is parked with a reason.
+    async fn check_inbox(&mut self) -> Result<(), Broken> {
+        let statement = "SELECT event_id, state, coalesce(reason, '') FROM deliveries";
+        let all: Vec<(String, String, String)> = sqlx::query_as(statement)
+            .fetch_all(&mut *self.sql)
+            .await
+            .map_err(|error| error.to_string())?;
+        let inbox = lock(&self.inbox);
+        for (event, state, reason) in all {
+            let is_right = match state.as_str() {
+                "delivered" => inbox.contains(&event),
+                "parked" => !reason.is_empty(),
+                _ => false,
+            };
+            if !is_right {
+                return Err(format!("15: the message of {event} is {state}: {reason:?}"));
             }
         }
         Ok(())
