@@ -153,8 +153,8 @@ async fn hold(gate: Gate) -> Verdict {
     poll_fn(|_| {
         let Some(seat) = seat() else { return Poll::Ready(Verdict::Go) };
         if let Some(verdict) = lock(&seat.verdict).take() {
-            // What was committed may have been the last thing.
-            let goes_on = verdict == Verdict::Go && gate != Gate::Committed;
+            // A transaction takes a while; everything else comes to its next gate, or to its end, at once.
+            let goes_on = gate == Gate::Begin && verdict != Verdict::Refused;
             seat.goes_on.store(goes_on, Ordering::Relaxed);
             return Poll::Ready(verdict);
         }
