@@ -10,6 +10,7 @@ mod cashier;
 mod clerk;
 mod closing;
 mod crowds;
+mod dark;
 mod disputes;
 mod elsewhere;
 mod forgeries;

@@ -30,7 +30,9 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     let key = world.post("/v1/keys", json!({ "name": "till", "scopes": ["read"] })).await.ok();
     let id = |thing: &Value| text(thing, "id").to_owned();
     world.idle().await;
+    let job = world.get("/v1/jobs").await.ok()["data"][0].clone();
     BTreeMap::from([
+        ("jobs", id(&job)),
         ("accounts", id(&account)),
         ("orders", id(&order)),
         ("payments", id(&payment)),

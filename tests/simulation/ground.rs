@@ -177,10 +177,12 @@ fn gateway(
             simulators: true,
             bills_at_once: false,
             private_webhooks: false,
+            jobs: Default::default(),
         },
         accounts: Default::default(),
         asking: Default::default(),
         strangers: Default::default(),
+        breakers: Default::default(),
         bell: Default::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tollgate::flows::due::{self, Wanted};
+use tollgate::flows::due::{self, Running, Wanted};
 use tollgate::flows::notices::{self, Address, Message};
 use tollgate::flows::orders::{self, NewOrder};
 use tollgate::flows::payments::{self, NewPayment};
@@ -23,7 +23,7 @@ use crate::provider::notices::{Notice, Worth};
 /// How long a worker's lease lasts.
 const LEASE_MS: i64 = 120_000;
 /// How many jobs a worker runs at once.
-const AT_ONCE: i64 = 8;
+const AT_ONCE: usize = 8;
 
 /// What a task does.
 #[derive(Clone, Debug)]
@@ -156,10 +156,11 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
         }
         What::Claim => {
             let until = gateway.store.now().plus_millis(LEASE_MS);
-            let of = |lane| Wanted { lane, most: AT_ONCE, until };
+            let running = &Running::new();
+            let of = |lane| Wanted { lane, most: AT_ONCE, each: AT_ONCE, running, until };
             let wanted = [of(Lane::Short), of(Lane::Webhooks)];
             match due::claim(&gateway, &wanted).await {
-                Ok(jobs) => Ended::Claimed(jobs.into_iter().map(|(_, job)| job).collect()),
+                Ok(claimed) => Ended::Claimed(claimed.jobs),
                 Err(error) => failed(error),
             }
         }

@@ -168,7 +168,8 @@ impl World {
         until("jobs at rest", async || {
             let now = self.now();
             let busy = format!(
-                "SELECT CAST(count(*) AS TEXT) FROM jobs WHERE leased_until > 0 OR due_at <= {now}"
+                "SELECT CAST(count(*) AS TEXT) FROM jobs WHERE parked_at IS NULL \
+                 AND (leased_until > 0 OR due_at <= {now})"
             );
             (self.select(&busy).await == ["0"]).then_some(())
         })

@@ -22,10 +22,12 @@ pub mod puppet;
 pub mod receiver;
 pub mod reply;
 pub mod shop;
+pub mod still;
 pub mod wait;
 pub mod world;
 
 pub use database::Dump;
 pub use reply::Reply;
+pub use still::Still;
 pub use wait::until;
 pub use world::{Setup, World};

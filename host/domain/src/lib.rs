@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, draws a random number, or knows SQL, HTTP or WebAssembly. A transition takes
 //! a state, a command and the time, and returns the new state with the effects that somebody else carries out.
 
+pub mod breaker;
 pub mod checks;
 pub mod delivery;
 pub mod dispute;

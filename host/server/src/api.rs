@@ -15,6 +15,7 @@ pub mod door;
 pub mod endpoints;
 pub mod events;
 pub mod health;
+pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod once;
@@ -80,6 +81,8 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::get))
         .routes(routes!(deliveries::replay))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::replay))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::get))
         .routes(routes!(keys::rotate))

@@ -45,6 +45,11 @@ impl Chance {
         bytes
     }
 
+    /// A number with which to spread times.
+    pub fn draw(&self) -> u32 {
+        u32::from_be_bytes(self.bytes())
+    }
+
     /// A new id. Those of one process sort in the order in which they were made, whatever the clock does.
     pub fn id<K: Kind>(&self, now: Moment) -> Id<K> {
         let mut source = self.source();

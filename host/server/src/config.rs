@@ -12,6 +12,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::gateway::JobLimits;
+
 pub use database::Database;
 pub use given::{Given, GivenDatabase, GivenKey, GivenLimits, GivenWebhooks, read_file};
 
@@ -99,6 +101,8 @@ pub struct Limits {
     pub rates: Rates,
     /// How long an answer under an idempotency key is kept.
     pub answers_kept: Duration,
+    /// How many jobs run at once.
+    pub jobs: JobLimits,
 }
 
 /// How often, where nothing else is said for a key.
@@ -265,6 +269,11 @@ fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
     let answers = number("limits.answers_kept_h", given.answers_kept_h, 24, 24..=168);
     let count =
         |value: u64| u32::try_from(value).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let usual = JobLimits::default();
+    let at_once = number("limits.jobs", given.jobs, usual.at_once as u64, 1..=256);
+    let most = at_once.min(usual.per_account as u64);
+    let per_account = number("limits.jobs_per_account", given.jobs_per_account, most, 1..=at_once);
+    let small = |value: u64| usize::try_from(value).unwrap_or(1);
     Limits {
         call: Duration::from_millis(call),
         confirm: Duration::from_millis(confirm),
@@ -273,6 +282,7 @@ fn limits(given: GivenLimits, errors: &mut Vec<ConfigError>) -> Limits {
         in_flight: usize::try_from(in_flight).unwrap_or(1_024),
         rates: Rates { per_second: count(per_second), wrong_a_minute: count(wrong) },
         answers_kept: Duration::from_secs(answers * 3_600),
+        jobs: JobLimits { at_once: small(at_once), per_account: small(per_account) },
     }
 }
 

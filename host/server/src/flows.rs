@@ -16,6 +16,7 @@ pub mod found;
 pub mod give_back;
 pub mod idempotency;
 pub mod installation;
+pub mod jobs;
 pub mod keyring;
 pub mod keys;
 pub mod learn;

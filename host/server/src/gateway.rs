@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedMutexGuard};
+use tollgate_domain::breaker::{Breaker, Room};
 use tollgate_domain::ids::{AccountId, PaymentId};
+use tollgate_domain::time::Moment;
 use tollgate_plugin::Registry;
 
 use crate::chance::Chance;
@@ -32,10 +34,27 @@ pub struct Settings {
     pub answers_kept: Duration,
     /// Whether a simulator on this machine may stand for a provider.
     pub simulators: bool,
+    /// How many jobs run at once.
+    pub jobs: JobLimits,
     /// A day's bill may be fetched before its time, where the provider has it: for simulators.
     pub bills_at_once: bool,
     /// Whether merchants' endpoints may be on this network, and be called in the clear there.
     pub private_webhooks: bool,
+}
+
+/// How many jobs run at once, bills apart.
+#[derive(Clone, Copy, Debug)]
+pub struct JobLimits {
+    /// Altogether.
+    pub at_once: usize,
+    /// Of one account, so that a provider that is slow, or back after a day, does not take every place.
+    pub per_account: usize,
+}
+
+impl Default for JobLimits {
+    fn default() -> JobLimits {
+        JobLimits { at_once: 8, per_account: 4 }
+    }
 }
 
 /// The gateway without its faces.
@@ -60,8 +79,42 @@ pub struct Gateway {
     pub asking: Asking,
     /// How many messages that nobody signed each account has room for.
     pub strangers: Strangers,
+    /// Which providers do not answer.
+    pub breakers: Breakers,
     /// Rung when a job may have come due sooner than the worker knows.
     pub bell: Notify,
+}
+
+/// How providers have been answering, by account. Each replica finds out for itself.
+#[derive(Default)]
+pub struct Breakers(Mutex<HashMap<String, Breaker>>);
+
+impl Breakers {
+    /// Whether questions may be asked through an account; always, of what is no account's.
+    pub fn room(&self, account: &str, now: Moment) -> Room {
+        self.all().get(account).map_or(Room::Free, |breaker| breaker.room(now))
+    }
+
+    /// Until when questions wait, or waited since the provider's last answer; none: it answers.
+    pub fn shut_until(&self, account: AccountId) -> Option<Moment> {
+        self.all().get(&account.to_string()).and_then(Breaker::shut_until)
+    }
+
+    /// A provider answered.
+    pub fn answered(&self, account: AccountId) {
+        if let Some(breaker) = self.all().get_mut(&account.to_string()) {
+            breaker.answered();
+        }
+    }
+
+    /// A provider did not answer. `draw` spreads how long it is left alone.
+    pub fn was_silent(&self, account: AccountId, now: Moment, draw: u32) {
+        self.all().entry(account.to_string()).or_default().was_silent(now, draw);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Breaker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One question at a time about a payment: whoever comes second waits, and then finds the answer in the row.
@@ -97,7 +150,7 @@ impl Asking {
     }
 
     fn queue(&self, payment: PaymentId) -> Arc<tokio::sync::Mutex<Silence>> {
-        let mut queues = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if queues.len() > 1024 {
             queues.retain(|_, queue| Arc::strong_count(queue) > 1);
         }

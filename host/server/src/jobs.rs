@@ -1,5 +1,6 @@
 //! The worker: claims due jobs, runs a few at a time, and sleeps until the next one is due or somebody rings.
 
+mod places;
 pub mod sweep;
 
 use std::fmt;
@@ -7,14 +8,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tollgate_domain::time::Moment;
 
+use self::places::{Places, Running};
 use crate::flows::Flow;
 use crate::flows::due::{self, Wanted};
 use crate::gateway::Gateway;
-use crate::store;
 use crate::store::jobs::{JobRow, Lane};
 
 /// What a job does.
@@ -63,6 +63,17 @@ impl Kind {
             Kind::GoOn => "go_on",
         }
     }
+
+    /// In which lane it is run.
+    pub fn lane(self) -> Lane {
+        match self {
+            Kind::QueryPayment | Kind::QueryRefund | Kind::EndOrder | Kind::ReadNotice => {
+                Lane::Short
+            }
+            Kind::DailyBills | Kind::Reconcile => Lane::Bills,
+            Kind::Deliver => Lane::Webhooks,
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -79,115 +90,111 @@ impl FromStr for Kind {
     }
 }
 
-/// How many short jobs run at once, and how long a claimed one is left alone before another worker may take it.
-const AT_ONCE: usize = 8;
+/// How long a claimed job is left alone before another worker may take it. One that runs longer has its lease
+/// lengthened, as long as its worker lives.
 const LEASE_MS: i64 = 120_000;
-/// The same of bills, which may have millions of rows.
-const BILLS_AT_ONCE: usize = 2;
-const BILLS_LEASE_MS: i64 = 3_600_000;
-/// How many merchants' endpoints are called at once. They wait for sockets, and some of them for ones that are dead.
-const ENDPOINTS_AT_ONCE: usize = 32;
+/// How often that is done.
+const HEARTBEAT: Duration = Duration::from_secs(40);
 /// The longest sleep: a job that another process wrote rings no bell here.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest one.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
-
-/// The places of a lane.
-struct Places {
-    lane: Lane,
-    free: Arc<Semaphore>,
-    lease_ms: i64,
-}
-
-impl Places {
-    fn all() -> [Places; 3] {
-        let places = |lane, count, lease_ms| {
-            let free = Arc::new(Semaphore::new(count));
-            Places { lane, free, lease_ms }
-        };
-        [
-            places(Lane::Short, AT_ONCE, LEASE_MS),
-            places(Lane::Bills, BILLS_AT_ONCE, BILLS_LEASE_MS),
-            places(Lane::Webhooks, ENDPOINTS_AT_ONCE, LEASE_MS),
-        ]
-    }
-
-    /// What is to be claimed for the places that are free; none: there are none.
-    fn wanted(&self, now: Moment) -> Option<Wanted> {
-        let free = self.free.available_permits();
-        let most = i64::try_from(free).unwrap_or(1);
-        let until = now.plus_millis(self.lease_ms);
-        (free > 0).then_some(Wanted { lane: self.lane, most, until })
-    }
-}
+/// The longest sleep while the database cannot be had.
+const LONGEST_OUTAGE_SLEEP: Duration = Duration::from_secs(15);
 
 /// Runs due jobs until `stop` says so, then lets those that are running end.
 pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
-    let places = Places::all();
-    let mut running = JoinSet::new();
+    let places = Places::all(gateway.settings.jobs);
+    let running = Running::default();
+    let mut tasks = JoinSet::new();
+    let mut outage = LONGEST_SLEEP;
     while !*stop.borrow() {
-        while running.try_join_next().is_some() {}
-        let sleep = match round(&gateway, &places, &mut running).await {
-            Ok(Duration::ZERO) => continue,
+        while tasks.try_join_next().is_some() {}
+        let sleep = match round(&gateway, &places, &running, &mut tasks).await {
             Ok(sleep) => sleep,
             Err(error) => {
                 tracing::error!(%error, "jobs could not be claimed");
                 // Neither the bell nor a job that ends mends the database.
                 tokio::select! {
                     _ = stop.changed() => {}
-                    _ = tokio::time::sleep(LONGEST_SLEEP) => {}
+                    _ = tokio::time::sleep(outage) => {}
                 }
+                outage = (outage * 2).min(LONGEST_OUTAGE_SLEEP);
                 continue;
             }
         };
+        outage = LONGEST_SLEEP;
+        if sleep.is_zero() {
+            continue;
+        }
         tokio::select! {
             _ = stop.changed() => {}
             _ = gateway.bell.notified() => {}
-            _ = running.join_next(), if !running.is_empty() => {}
-            _ = tokio::time::sleep(sleep.max(SHORTEST_SLEEP)) => {}
+            _ = tasks.join_next(), if !tasks.is_empty() => {}
+            _ = tokio::time::sleep(sleep) => {}
         }
     }
-    while running.join_next().await.is_some() {}
+    while tasks.join_next().await.is_some() {}
 }
 
 /// Claims as many jobs as there are places. Gives how long to sleep: not at all where there may be more.
 async fn round(
     gateway: &Arc<Gateway>,
     places: &[Places],
-    running: &mut JoinSet<()>,
+    running: &Running,
+    tasks: &mut JoinSet<()>,
 ) -> Flow<Duration> {
     let now = gateway.store.now();
-    let wanted: Vec<Wanted> = places.iter().filter_map(|places| places.wanted(now)).collect();
+    let busy = running.counts();
+    let until = now.plus_millis(LEASE_MS);
+    let wanted: Vec<Wanted<'_>> =
+        places.iter().filter_map(|places| places.wanted(&busy, until)).collect();
     if wanted.is_empty() {
         // A job that ends wakes the worker.
         return Ok(LONGEST_SLEEP);
     }
-    let jobs = due::claim(gateway, &wanted).await?;
-    if jobs.is_empty() {
-        return until_next(gateway, &wanted).await;
+    let claimed = due::claim(gateway, &wanted).await?;
+    if claimed.jobs.is_empty() {
+        let due = claimed.next.map(|next| next.millis_since(gateway.store.now()).max(0));
+        let sleep = due.and_then(|due| u64::try_from(due).ok()).map(Duration::from_millis);
+        return Ok(sleep.unwrap_or(LONGEST_SLEEP).clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
     }
-    for (lane, job) in jobs {
-        let Some(places) = places.iter().find(|places| places.lane == lane) else { continue };
-        let Ok(place) = places.free.clone().try_acquire_owned() else { continue };
+    for job in claimed.jobs {
+        let place = running.enter(&job.queue);
+        let longest = places::longest(job.lane());
         let gateway = gateway.clone();
-        running.spawn(async move {
+        tasks.spawn(async move {
             let (to_run, runs) = (gateway.clone(), job.clone());
-            settle(&gateway, &job, async move { due::run(&to_run, &runs).await }).await;
+            let run = async move { due::run(&to_run, &runs).await };
+            settle(&gateway, &job, longest, run).await;
             drop(place);
         });
     }
     Ok(Duration::ZERO)
 }
 
-/// Lets a job run to its end. One that panics has failed like any other, and is due again.
+/// Lets a job run to its end, and lengthens its lease meanwhile. One that panics has failed like any other, and is
+/// due again. One that runs longer than `longest` is not stopped, but another worker may take it.
 async fn settle(
     gateway: &Gateway,
     job: &JobRow,
+    longest: Duration,
     run: impl Future<Output = Flow<()>> + Send + 'static,
 ) {
-    let ended = match tokio::spawn(run).await {
-        Ok(ended) => ended,
-        Err(_) => due::put_off(gateway, job, "it panicked").await,
+    let mut run = tokio::spawn(run);
+    let mut beats_left = longest.as_secs() / HEARTBEAT.as_secs();
+    let ended = loop {
+        let Ok(ended) = tokio::time::timeout(HEARTBEAT, &mut run).await else {
+            if beats_left > 0 {
+                beats_left -= 1;
+                lengthen(gateway, job).await;
+            }
+            continue;
+        };
+        break match ended {
+            Ok(ended) => ended,
+            Err(_) => due::put_off(gateway, job, "it panicked").await,
+        };
     };
     if let Err(error) = ended {
         let (id, kind) = (job.id, job.kind.as_str());
@@ -195,17 +202,13 @@ async fn settle(
     }
 }
 
-/// How long until a job comes due for which there is a place.
-async fn until_next(gateway: &Gateway, wanted: &[Wanted]) -> Flow<Duration> {
-    let mut sql = gateway.store.read().await?;
-    let mut sleep = LONGEST_SLEEP;
-    for wanted in wanted {
-        if let Some(due) = store::jobs::next_due(&mut sql, wanted.lane).await? {
-            let millis = due.millis_since(gateway.store.now()).max(0);
-            sleep = sleep.min(Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
-        }
+async fn lengthen(gateway: &Gateway, job: &JobRow) {
+    let until = gateway.store.now().plus_millis(LEASE_MS);
+    match due::keep(gateway, job, until).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(job = %job.id, "the job runs on without its lease"),
+        Err(error) => tracing::warn!(job = %job.id, %error, "the lease was not lengthened"),
     }
-    Ok(sleep.max(SHORTEST_SLEEP))
 }
 
 #[cfg(test)]

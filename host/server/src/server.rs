@@ -99,6 +99,7 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
         simulators: config.simulators,
         bills_at_once: config.bills_at_once,
         private_webhooks: config.webhooks.allow_private,
+        jobs: config.limits.jobs,
     };
     let net = Box::new(Net::new().context("the HTTP client")?);
     let Webhooks { allow_private, timeout } = config.webhooks;
@@ -114,6 +115,7 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
         accounts: Default::default(),
         asking: Default::default(),
         strangers: Default::default(),
+        breakers: Default::default(),
         bell: Default::default(),
     });
     match installation::agree_on_key(&gateway).await {

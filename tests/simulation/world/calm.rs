@@ -87,8 +87,9 @@ impl World<'_> {
         match next {
             Next::Task(at) => self.let_go(at).await,
             Next::Time(moment) => {
-                let millis = moment.millis_since(self.time.now()).max(0) + 1;
-                self.pass(millis);
+                let millis = moment.millis_since(self.time.now()) + 1;
+                // What is due and stays so waits for a provider that was silent to be tried again.
+                self.pass(if millis > 0 { millis } else { 1_000 });
                 let replica = self.chance.random_range(0..REPLICAS);
                 self.begin(replica, 0, What::Claim).await
             }
@@ -98,7 +99,7 @@ impl World<'_> {
     /// When the next job is due that is not about bills, and not leased.
     async fn next_job(&mut self) -> Result<Option<Moment>, Broken> {
         let statement = "SELECT min(max(due_at, leased_until)) FROM jobs \
-                         WHERE kind NOT IN ('daily_bills', 'reconcile')";
+                         WHERE kind NOT IN ('daily_bills', 'reconcile') AND parked_at IS NULL";
         let (due,): (Option<i64>,) = sqlx::query_as(statement)
             .fetch_one(&mut *self.sql)
             .await

@@ -95,6 +95,10 @@ pub struct Account {
     notify_url: String,
     /// What the provider takes of each payment, if you told.
     fee: Option<Fee>,
+    /// Until when questions wait because the provider has stopped answering; null while it answers. Payments go through
+    /// all the same.
+    #[schema(format = DateTime)]
+    silent_until: Option<String>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -144,6 +148,7 @@ impl Account {
             granted: serde_json::from_str(&row.granted)?,
             notify_url: format!("{}/notify/{}", gateway.settings.public_url, row.id),
             fee: fee.map(|FeeTerms { rate_ppm, fixed }| Fee { rate_ppm, fixed }),
+            silent_until: gateway.breakers.shut_until(row.id).map(|until| until.to_string()),
             id: row.id.to_string(),
             plugin: row.plugin,
             name: row.name,

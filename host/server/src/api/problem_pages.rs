@@ -47,6 +47,7 @@ pub const PAGES: &[Page] = &[
     page!(404, "not-found"),
     page!(405, "method-not-allowed"),
     page!(409, "account-name-used"),
+    page!(409, "job-not-parked"),
     page!(409, "key-beyond-yours"),
     page!(409, "key-rotated"),
     page!(409, "order-closed"),

@@ -108,6 +108,10 @@ pub struct GivenLimits {
     pub answers_kept_h: Option<u64>,
     /// Connections that may be open at once.
     pub connections: Option<u64>,
+    /// How many jobs run at once, bills apart.
+    pub jobs: Option<u64>,
+    /// How many of them for one account.
+    pub jobs_per_account: Option<u64>,
 }
 
 /// How merchants are told of events.

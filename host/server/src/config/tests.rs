@@ -55,6 +55,8 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("[limits]\nwrong_keys_a_minute = 0", "limits.wrong_keys_a_minute"),
         ("[limits]\nanswers_kept_h = 23", "limits.answers_kept_h"),
         ("[limits]\nanswers_kept_h = 169", "limits.answers_kept_h"),
+        ("[limits]\njobs = 0", "limits.jobs"),
+        ("[limits]\njobs = 2\njobs_per_account = 3", "limits.jobs_per_account"),
         ("colour = 'red'", "colour"),
         ("simulators = 'yes'", "simulators"),
         ("[database]\nurl = 'mysql://me:secret@host/gate'", "database.url"),

@@ -118,8 +118,9 @@ pub async fn create(
                     reconciliations::set_fee_terms(tx.sql(), merchant, row.id, fee, now).await?;
                 }
                 if !account.plugin.manifest().bills.is_empty() {
-                    let subject = row.id.to_string();
-                    learn::put_job(tx, gateway, merchant, Kind::DailyBills, &subject, now).await?;
+                    let (kind, subject) = (Kind::DailyBills, row.id.to_string());
+                    learn::put_job_about(tx, gateway, merchant, row.id, kind, &subject, now)
+                        .await?;
                 }
                 Ok(())
             })

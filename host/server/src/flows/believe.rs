@@ -4,7 +4,7 @@
 mod doubt;
 mod elsewhere;
 
-use tollgate_domain::ids::{MerchantId, NotificationId};
+use tollgate_domain::ids::NotificationId;
 use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
 use tollgate_domain::refund::RefundCommand;
 use tollgate_domain::time::Moment;
@@ -309,9 +309,11 @@ async fn settle_applied(
 pub async fn read_later(
     tx: &mut Tx<'_>,
     gateway: &Gateway,
-    merchant: MerchantId,
+    account: &Account,
     id: NotificationId,
 ) -> Flow<()> {
     let due = gateway.store.now().plus_millis(2_000);
-    learn::put_job(tx, gateway, merchant, Kind::ReadNotice, &id.to_string(), due).await
+    let (merchant, account) = (account.row.merchant_id, account.row.id);
+    learn::put_job_about(tx, gateway, merchant, account, Kind::ReadNotice, &id.to_string(), due)
+        .await
 }

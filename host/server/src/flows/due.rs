@@ -1,96 +1,42 @@
 //! What a job does when it is due. Every one of them can be run twice without harm.
 
+mod claim;
+mod end;
+
+use tollgate_domain::breaker::Room;
 use tollgate_domain::ids::{NotificationId, OrderId, PaymentId, RefundId};
-use tollgate_domain::schedule::next_gap_ms;
 use tollgate_domain::time::Moment;
 
+pub use self::claim::{Claimed, Running, Wanted, claim, keep};
+pub use self::end::{MOST_FAILURES, Next, put_off, sweep};
+use self::end::{failed, retry_at, settle};
 use super::query::{self, Asked};
 use super::{
     Flow, FlowError, account, bills, deliveries, learn, notices, orders, pauses, payments, pursuit,
-    reconcile,
+    reconcile, refunds,
 };
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
-use crate::store::jobs::{self, JobRow, Lane};
+use crate::store::jobs::JobRow;
 use crate::store::payments::PaymentRow;
-use crate::store::{self, refunds};
-
-/// What becomes of a job that was run.
-#[derive(Debug)]
-pub enum Next {
-    /// There is nothing more to do.
-    Done,
-    /// It is due again then, for this reason.
-    Later(Moment, String),
-}
-
-/// How many jobs of a lane to lease, and until when.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// Of which lane.
-    pub lane: Lane,
-    /// At most.
-    pub most: i64,
-    /// The lease's end.
-    pub until: Moment,
-}
-
-/// Leases due jobs of each lane.
-pub async fn claim(gateway: &Gateway, wanted: &[Wanted]) -> Flow<Vec<(Lane, JobRow)>> {
-    let now = gateway.store.now();
-    gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut claimed = Vec::new();
-                for &Wanted { lane, most, until } in wanted {
-                    let jobs = jobs::claim(tx.sql(), lane, now, until, most).await?;
-                    claimed.extend(jobs.into_iter().map(|job| (lane, job)));
-                }
-                Ok(claimed)
-            })
-        })
-        .await
-}
-
-/// Makes a job that broke down due again, later each time.
-pub async fn put_off(gateway: &Gateway, job: &JobRow, reason: &str) -> Flow<()> {
-    let due = gateway.store.now().plus_millis(next_gap_ms(&[], job.attempts));
-    gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move { Ok(jobs::postpone(tx.sql(), job, due, reason).await?) })
-        })
-        .await
-}
 
 /// Does a job and writes what becomes of it.
 pub async fn run(gateway: &Gateway, job: &JobRow) -> Flow<()> {
-    let next = match perform(gateway, job).await {
-        Ok(next) => next,
+    if job.failures > MOST_FAILURES && !end::asks_about_money(job) {
+        // Nobody who ran it came back to set it aside: it takes its worker down, or outlives every lease.
+        return put_off(gateway, job, "no worker came to its end").await;
+    }
+    match perform(gateway, job).await {
+        Ok(next) => settle(gateway, job, &next).await,
         Err(FlowError::NotFound(what)) => {
             tracing::warn!(job = %job.id, kind = job.kind, what, "the job's subject is gone");
-            Next::Done
+            settle(gateway, job, &Next::Done).await
         }
         Err(error) => {
             tracing::error!(job = %job.id, kind = job.kind, %error, "the job failed");
-            let gap = next_gap_ms(&[], job.attempts);
-            Next::Later(gateway.store.now().plus_millis(gap), error.to_string())
+            failed(gateway, job, &error).await
         }
-    };
-    let next = &next;
-    gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                match next {
-                    Next::Done => jobs::finish(tx.sql(), job, gateway.store.now()).await?,
-                    Next::Later(due, reason) => jobs::postpone(tx.sql(), job, *due, reason).await?,
-                };
-                Ok(())
-            })
-        })
-        .await
+    }
 }
 
 async fn perform(gateway: &Gateway, job: &JobRow) -> Flow<Next> {
@@ -150,24 +96,14 @@ async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<N
         }
         Asked::NoAnswer(failure) => (false, failure.message),
     };
-    let row = gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut row = store::payments::must(tx.sql(), job.merchant_id, id).await?;
-                row.asked += 1;
-                store::payments::update(tx.sql(), &row).await?;
-                Ok::<_, FlowError>(row)
-            })
-        })
-        .await?;
+    let row = payments::get(gateway, job.merchant_id, id).await?;
     let account = account::open(gateway, job.merchant_id, row.account_id).await?;
-    let next = learn::next_question(gateway, &account, "query-payment", row.asked);
+    let next = learn::next_question(gateway, &account, "query-payment", row.asked + 1);
     match (learn::may_be_paid_yet(&row), is_past(&row)) {
         // Silence proves nothing, even at the end.
         (true, true) if answered => Ok(Next::Done),
-        (true, false) => Ok(Next::Later(next.min(row.expires_at.plus_millis(GRACE_MS)), reason)),
-        _ => Ok(Next::Later(next, reason)),
+        (true, false) => Ok(Next::Asked(next.min(row.expires_at.plus_millis(GRACE_MS)), reason)),
+        _ => Ok(Next::Asked(next, reason)),
     }
 }
 
@@ -177,26 +113,35 @@ async fn query_refund(gateway: &Gateway, job: &JobRow, id: RefundId) -> Flow<Nex
         Asked::Answered(row) => format!("still {}", row.state),
         Asked::NoAnswer(failure) => failure.message,
     };
-    let row = gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut row = refunds::must(tx.sql(), job.merchant_id, id).await?;
-                row.asked += 1;
-                refunds::update(tx.sql(), &row).await?;
-                Ok::<_, FlowError>(row)
-            })
-        })
-        .await?;
+    let row = refunds::get(gateway, job.merchant_id, id).await?;
     let account = account::open(gateway, job.merchant_id, row.account_id).await?;
-    Ok(Next::Later(learn::next_question(gateway, &account, "query-refund", row.asked), reason))
+    let next = learn::next_question(gateway, &account, "query-refund", row.asked + 1);
+    Ok(Next::Asked(next, reason))
 }
 
 async fn end_order(gateway: &Gateway, job: &JobRow, id: OrderId) -> Flow<Next> {
+    if let Some(until) = shut_until(gateway, job, id).await? {
+        let due = retry_at(gateway, job.attempts).max(until);
+        return Ok(Next::Later(due, "the provider of one of its payments is silent".to_owned()));
+    }
     match orders::expire(gateway, job.merchant_id, id).await? {
         None => Ok(Next::Done),
         Some(reason) => Ok(later(gateway, job, reason)),
     }
+}
+
+/// Until when a provider is left alone that would have to end one of the order's payments; none: nobody is.
+async fn shut_until(gateway: &Gateway, job: &JobRow, id: OrderId) -> Flow<Option<Moment>> {
+    let view = orders::view(gateway, job.merchant_id, id).await?;
+    let now = gateway.store.now();
+    let alive = view.payments.iter().filter(|payment| payment.state.is_alive());
+    let shut = alive.filter_map(|payment| {
+        match gateway.breakers.room(&payment.account_id.to_string(), now) {
+            Room::Shut(until) => Some(until),
+            Room::Free | Room::Probe => None,
+        }
+    });
+    Ok(shut.max())
 }
 
 async fn read_notice(gateway: &Gateway, job: &JobRow, id: NotificationId) -> Flow<Next> {
@@ -207,5 +152,8 @@ async fn read_notice(gateway: &Gateway, job: &JobRow, id: NotificationId) -> Flo
 }
 
 fn later(gateway: &Gateway, job: &JobRow, reason: String) -> Next {
-    Next::Later(gateway.store.now().plus_millis(next_gap_ms(&[], job.attempts)), reason)
+    Next::Later(retry_at(gateway, job.attempts), reason)
 }
+
+#[cfg(test)]
+mod tests;

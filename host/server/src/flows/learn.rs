@@ -7,11 +7,11 @@
 pub mod order;
 
 use serde_json::{Value, json};
-use tollgate_domain::ids::{MerchantId, OrderId};
+use tollgate_domain::ids::{AccountId, MerchantId, OrderId};
 use tollgate_domain::order::Claim;
 use tollgate_domain::payment::{PaymentCommand, PaymentEffect, PaymentRefusal, PaymentState, Told};
 use tollgate_domain::refund::{Origin, RefundCommand, RefundEffect, RefundState};
-use tollgate_domain::schedule::next_gap_ms;
+use tollgate_domain::schedule::{next_gap_ms, spread_ms};
 use tollgate_domain::time::Moment;
 
 use super::account::Account;
@@ -97,8 +97,7 @@ pub async fn payment(
         }
     }
     if !row.state.is_alive() && !may_be_paid_yet(&row) {
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryPayment.as_str(), &row.id.to_string())
-            .await?;
+        settle_job(tx, gateway, row.merchant_id, Kind::QueryPayment, &row.id.to_string()).await?;
     }
     Ok(payments::must(tx.sql(), row.merchant_id, row.id).await?)
 }
@@ -194,8 +193,7 @@ pub async fn refund(
         follow(tx, gateway, account, &row, effect).await?;
     }
     if before.state.is_open() && !row.state.is_open() {
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::QueryRefund.as_str(), &row.id.to_string())
-            .await?;
+        settle_job(tx, gateway, row.merchant_id, Kind::QueryRefund, &row.id.to_string()).await?;
         found::level(tx, gateway, account, row.merchant_id, row.payment_id).await?;
     }
     Ok(refunds::must(tx.sql(), row.merchant_id, row.id).await?)
@@ -259,7 +257,7 @@ pub async fn ask_again(
     row: &PaymentRow,
 ) -> Flow<()> {
     let due = next_question(gateway, account, "query-payment", row.asked);
-    put_job(tx, gateway, row.merchant_id, Kind::QueryPayment, &row.id.to_string(), due).await
+    ask_about_payment(tx, gateway, row, due).await
 }
 
 /// Puts the next question about a refund on the provider's schedule.
@@ -270,13 +268,36 @@ pub async fn ask_refund_again(
     row: &RefundRow,
 ) -> Flow<()> {
     let due = next_question(gateway, account, "query-refund", row.asked);
-    put_job(tx, gateway, row.merchant_id, Kind::QueryRefund, &row.id.to_string(), due).await
+    ask_about_refund(tx, gateway, row, due).await
 }
 
-/// When to ask next, `asked` being how often we have.
+/// Asks about a payment at that time, or sooner if that was planned.
+pub async fn ask_about_payment(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    row: &PaymentRow,
+    due: Moment,
+) -> Flow<()> {
+    let (merchant, account, id) = (row.merchant_id, row.account_id, row.id.to_string());
+    put_job_about(tx, gateway, merchant, account, Kind::QueryPayment, &id, due).await
+}
+
+/// Asks about a refund at that time, or sooner if that was planned.
+pub async fn ask_about_refund(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    row: &RefundRow,
+    due: Moment,
+) -> Flow<()> {
+    let (merchant, account, id) = (row.merchant_id, row.account_id, row.id.to_string());
+    put_job_about(tx, gateway, merchant, account, Kind::QueryRefund, &id, due).await
+}
+
+/// When to ask next, `asked` being how often we have: by the provider's schedule, a little spread.
 pub fn next_question(gateway: &Gateway, account: &Account, operation: &str, asked: i64) -> Moment {
     let gaps = account.ability(operation).map_or(&[][..], |ability| ability.schedule_ms.as_slice());
-    gateway.store.now().plus_millis(next_gap_ms(gaps, asked))
+    let gap = spread_ms(next_gap_ms(gaps, asked), gateway.chance.draw());
+    gateway.store.now().plus_millis(gap)
 }
 
 /// Writes a job of which there is one for each subject; one that is there is brought forward, never back.
@@ -288,12 +309,51 @@ pub async fn put_job(
     subject: &str,
     due_at: Moment,
 ) -> Flow<()> {
+    put_in_line(tx, gateway, merchant, "", kind, subject, due_at).await
+}
+
+/// As [`put_job`], of what is about an account: it stands in that account's line, and waits while its provider does
+/// not answer.
+pub async fn put_job_about(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    merchant: MerchantId,
+    account: AccountId,
+    kind: Kind,
+    subject: &str,
+    due_at: Moment,
+) -> Flow<()> {
+    put_in_line(tx, gateway, merchant, &account.to_string(), kind, subject, due_at).await
+}
+
+async fn put_in_line(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    merchant: MerchantId,
+    key: &str,
+    kind: Kind,
+    subject: &str,
+    due_at: Moment,
+) -> Flow<()> {
     let now = gateway.store.now();
-    let job =
-        NewJob { id: gateway.chance.id(now), kind: kind.as_str(), subject, payload: "{}", due_at };
+    let (id, queue) = (gateway.chance.id(now), kind.lane().line(key));
+    let (kind, queue) = (kind.as_str(), queue.as_str());
+    let job = NewJob { id, kind, subject, payload: "{}", queue, due_at };
     jobs::put(tx.sql(), merchant, &job, now).await?;
     gateway.bell.notify_one();
     Ok(())
+}
+
+/// Ends a subject's job of a kind: there is nothing left to do.
+pub(super) async fn settle_job(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    merchant: MerchantId,
+    kind: Kind,
+    subject: &str,
+) -> Flow<()> {
+    let now = gateway.store.now();
+    Ok(jobs::cancel(tx.sql(), merchant, kind.as_str(), subject, now).await?)
 }
 
 fn refused(refusal: PaymentRefusal) -> FlowError {

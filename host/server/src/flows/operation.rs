@@ -88,12 +88,27 @@ pub async fn run(gateway: &Gateway, task: &Task<'_>) -> Flow<Ran> {
     for _ in 0..MOST_STEPS {
         match run.step(state).await? {
             Next::Again(next) => state = next,
-            Next::End(ending) => return Ok(run.ended(ending, waited)),
+            Next::End(ending) => {
+                note(gateway, task.account, &ending, run.sent);
+                return Ok(run.ended(ending, waited));
+            }
         }
     }
     let failure = failure("protocol", format!("the plugin took more than {MOST_STEPS} steps"));
     let ending = Ending::Failed { failure, outcome_known: !run.sent };
     Ok(run.ended(ending, waited))
+}
+
+/// Notes whether the provider answers at all, for those who would ask it next.
+fn note(gateway: &Gateway, account: &Account, ending: &Ending, sent: bool) {
+    let silent = matches!(ending, Ending::Failed { failure, .. }
+        if matches!(failure.code.as_str(), "unavailable" | "no-answer" | "rate-limited"));
+    if silent {
+        let now = gateway.store.now();
+        gateway.breakers.was_silent(account.row.id, now, gateway.chance.draw());
+    } else if sent {
+        gateway.breakers.answered(account.row.id);
+    }
 }
 
 #[expect(clippy::large_enum_variant, reason = "one at a time is passed on, never kept in numbers")]

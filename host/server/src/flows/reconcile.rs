@@ -2,6 +2,7 @@
 //!
 //! It can be run at any time and any number of times: a run over the same bill and the same records writes nothing.
 
+mod asking;
 mod compare;
 mod findings;
 mod told;
@@ -19,10 +20,10 @@ use super::due::Next;
 use super::{Flow, FlowError, Made, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
-use crate::store;
 use crate::store::bills::{BillRow, BillState, Filter};
 use crate::store::jobs::JobRow;
 use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow, ReconciliationState};
+use crate::store::{self, Tx};
 
 /// How soon to look again at a bill that cannot be had yet, at the soonest, and at one that is being fetched.
 const SHORTEST_WAIT_MS: i64 = 60_000;
@@ -99,12 +100,22 @@ pub(super) async fn intend(
                 }
                 let row = new_row(gateway, merchant, account, kind, period);
                 reconciliations::insert(sql, &row).await?;
-                let (subject, now) = (row.id.to_string(), row.created_at);
-                learn::put_job(tx, gateway, merchant, Kind::Reconcile, &subject, now).await?;
+                put_job(tx, gateway, &row, row.created_at).await?;
                 Ok(true)
             })
         })
         .await
+}
+
+/// Has a reconciliation run at that time.
+async fn put_job(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    row: &ReconciliationRow,
+    due: Moment,
+) -> Flow<()> {
+    let (merchant, account, id) = (row.merchant_id, row.account_id, row.id.to_string());
+    learn::put_job_about(tx, gateway, merchant, account, Kind::Reconcile, &id, due).await
 }
 
 /// Runs a reconciliation as a job.
@@ -227,8 +238,7 @@ async fn write(
                     reconciliations::update(tx.sql(), now).await?;
                 }
                 if waits {
-                    let (subject, due) = (now.id.to_string(), retry_at(gateway, bill));
-                    learn::put_job(tx, gateway, merchant, Kind::Reconcile, &subject, due).await?;
+                    put_job(tx, gateway, now, retry_at(gateway, bill)).await?;
                 }
                 if is_new && now.state == ReconciliationState::Done {
                     let data = json!({

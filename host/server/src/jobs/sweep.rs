@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::flows::idempotency;
+use crate::flows::{due, idempotency};
 use crate::gateway::Gateway;
 
 /// How long between two sweeps. A row whose time is over counts for nothing, swept or not.
@@ -18,6 +18,9 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
             Ok(0) => {}
             Ok(requests) => tracing::debug!(requests, "answers whose time is over were removed"),
             Err(error) => tracing::error!(%error, "answers could not be removed"),
+        }
+        if let Err(error) = due::sweep(&gateway).await {
+            tracing::error!(%error, "ended jobs could not be removed");
         }
         tokio::select! {
             // A sender that is gone says so too.

@@ -106,6 +106,8 @@ async fn every_documented_route_is_there_and_says_so_itself() {
         "GET /v1/keys/{id}",
         "POST /v1/keys/{id}/rotate",
         "POST /v1/keys/{id}/revoke",
+        "GET /v1/jobs",
+        "POST /v1/jobs/{id}/replay",
         "POST /notify/{account_id}",
         "GET /notify/{account_id}",
         "POST /return/{payment_id}",
@@ -148,6 +150,34 @@ async fn a_webhook_leads_to_the_internet_unless_the_operator_says_otherwise() {
         let (response, json) = gate.send("POST", "/v1/webhook-endpoints", &body).await;
         assert_eq!((response.status().as_u16(), &json["errors"][0]["field"]), (422, &"url".into()));
     }
+    gate.running.stop().await;
+}
+
+#[tokio::test]
+async fn jobs_are_listed_by_what_became_of_them() {
+    let gate = gate().await;
+    let body = r#"{"number":"A1","amount":1250,"currency":"CNY","subject":"Tea"}"#;
+    let (_, order) = gate.send("POST", "/v1/orders", body).await;
+    let (_, jobs) = gate.send("GET", "/v1/jobs", "").await;
+    let job = &jobs["data"][0];
+    assert_eq!((&job["kind"], &job["state"]), (&"end_order".into(), &"scheduled".into()), "{jobs}");
+    assert_eq!((&job["subject_id"], &job["due_at"]), (&order["id"], &order["expires_at"]));
+    let replay = format!("/v1/jobs/{}/replay", job["id"].as_str().unwrap());
+    let (_, refused) = gate.send("POST", &replay, "").await;
+    assert_eq!((&refused["status"], &refused["code"]), (&409.into(), &"job-not-parked".into()));
+    let (_, none) = gate.send("GET", "/v1/jobs?state=parked", "").await;
+    assert_eq!(none["data"], Value::Array(Vec::new()));
+    let (_, wrong) = gate.send("GET", "/v1/jobs?state=lost", "").await;
+    assert_eq!(wrong["errors"][0]["field"], "state");
+
+    let close = format!("/v1/orders/{}/close", order["id"].as_str().unwrap());
+    gate.send("POST", &close, "{}").await;
+    let (_, ended) = gate.send("GET", "/v1/jobs?state=ended", "").await;
+    let ended = &ended["data"][0];
+    assert_eq!((&ended["id"], &ended["state"]), (&job["id"], &"ended".into()));
+    assert!(ended["ended_at"].is_string() && ended["due_at"].is_null(), "{ended}");
+    let (_, gone) = gate.send("POST", &replay, "").await;
+    assert_eq!(gone["status"], 404);
     gate.running.stop().await;
 }
 

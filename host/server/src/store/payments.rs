@@ -26,6 +26,9 @@ const UPDATE: &str = "UPDATE payments SET state = $4, taken = $5, reserved = $6,
 const RESERVE: &str = "UPDATE payments SET reserved = reserved + $3, updated_at = $4, version = version + 1 \
      WHERE merchant_id = $1 AND id = $2 AND state = 'succeeded' AND (disputed + charged_back = 0 OR $5 = 1) \
      AND taken - reversed - charged_back - reserved - refunded >= $3";
+/// Counts its change too, so that nobody writes an older count over it.
+const COUNT_QUESTION: &str = "UPDATE payments SET asked = asked + 1, version = version + 1 \
+     WHERE merchant_id = $1 AND id = $2";
 
 /// A row of `payments`.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -271,6 +274,16 @@ pub async fn update(sql: &mut AnyConnection, row: &PaymentRow) -> Result<(), Sto
         return Ok(());
     }
     Err(StoreError::Stale { table: "payments", row: row.id.to_string() })
+}
+
+/// Counts a question about a payment.
+pub async fn count_question(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(COUNT_QUESTION).bind(merchant.to_string()).bind(id).execute(sql).await?;
+    Ok(())
 }
 
 /// Reserves so many minor units for a refund, if so much is left and, unless `despite_dispute`, nothing of the payment

@@ -1,6 +1,7 @@
 //! Reconciliations: comparisons of bills with our records, and the differences they found.
 
 pub mod marks;
+pub mod open;
 pub mod records;
 
 use std::fmt;

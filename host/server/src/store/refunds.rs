@@ -25,6 +25,8 @@ const LIST: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND id < $2 AND
 const UPDATE: &str = "UPDATE refunds SET state = $4, provider_ref = $5, kept = $6, failure = $7, asked = $8, \
      succeeded_at = $9, updated_at = $10, amount = $11, reference = $12, sent_at = $13, reversed_at = $14, \
      beyond = $15, version = version + 1 WHERE merchant_id = $1 AND id = $2 AND version = $3";
+/// Counts its change too, so that nobody writes an older count over it.
+const COUNT_QUESTION: &str = "UPDATE refunds SET asked = asked + 1, version = version + 1 WHERE merchant_id = $1 AND id = $2";
 
 /// A row of `refunds`.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -288,6 +290,16 @@ pub async fn list(
         .bind(filter.limit)
         .fetch_all(sql)
         .await?)
+}
+
+/// Counts a question about a refund.
+pub async fn count_question(
+    sql: &mut AnyConnection,
+    merchant: MerchantId,
+    id: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(COUNT_QUESTION).bind(merchant.to_string()).bind(id).execute(sql).await?;
+    Ok(())
 }
 
 /// Writes a changed row over the version that was read.

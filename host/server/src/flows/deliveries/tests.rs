@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::flows::due::{self, Wanted};
+use crate::flows::due::{self, Claimed, Running, Wanted};
 use crate::flows::reconcile::tests::{Bench, NOW};
 use crate::net::merchant::Courier;
 use crate::store::jobs::{JobRow, Lane};
@@ -119,24 +119,29 @@ impl Bench {
         assert_eq!(write.await.is_ok(), ends_well);
     }
 
-    async fn claim(&self) -> Vec<JobRow> {
+    async fn due(&self) -> Claimed {
         let until = self.gateway.store.now().plus_millis(LEASE_MS);
-        let wanted = [Wanted { lane: Lane::Webhooks, most: 10, until }];
-        let claimed = due::claim(&self.gateway, &wanted).await.unwrap();
-        claimed.into_iter().map(|(_, job)| job).collect()
+        let running = &Running::new();
+        let wanted = [Wanted { lane: Lane::Webhooks, most: 10, each: 10, running, until }];
+        due::claim(&self.gateway, &wanted).await.unwrap()
+    }
+
+    async fn claim(&self) -> Vec<JobRow> {
+        self.due().await.jobs
     }
 
     /// The worker for so long: what is due is done, and then time goes on to what is due next.
     async fn work(&self, for_ms: i64) {
         let end = self.gateway.store.now().plus_millis(for_ms);
         loop {
-            for job in self.claim().await {
-                due::run(&self.gateway, &job).await.unwrap();
+            let Claimed { jobs, next } = self.due().await;
+            for job in &jobs {
+                due::run(&self.gateway, job).await.unwrap();
             }
-            let mut sql = self.gateway.store.read().await.unwrap();
-            let next = store::jobs::next_due(&mut sql, Lane::Webhooks).await.unwrap();
-            let Some(next) = next.filter(|next| *next <= end) else { break };
-            self.clock.set(next.max(self.gateway.store.now()));
+            if jobs.is_empty() {
+                let Some(next) = next.filter(|next| *next <= end) else { break };
+                self.clock.set(next.max(self.gateway.store.now()));
+            }
         }
         self.clock.set(end);
     }

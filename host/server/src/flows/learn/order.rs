@@ -10,7 +10,7 @@ use crate::gateway::Gateway;
 use crate::jobs::Kind;
 use crate::store::orders::OrderRow;
 use crate::store::payments::PaymentRow;
-use crate::store::{Tx, jobs, orders, payments};
+use crate::store::{Tx, orders, payments};
 
 /// What the order makes of a payment whose money has just come in.
 pub(super) async fn claim(tx: &mut Tx<'_>, row: &PaymentRow) -> Flow<Claim> {
@@ -40,7 +40,7 @@ pub async fn set(
 ) -> Flow<()> {
     if state != row.state {
         orders::set_state(tx.sql(), row, state, gateway.store.now()).await?;
-        jobs::cancel(tx.sql(), row.merchant_id, Kind::EndOrder.as_str(), &row.id.to_string())
+        super::settle_job(tx, gateway, row.merchant_id, Kind::EndOrder, &row.id.to_string())
             .await?;
     }
     for OrderEffect::Announce(kind) in effects {

@@ -12,10 +12,9 @@ use tollgate_domain::time::Moment;
 
 use super::findings::Findings;
 use super::told::{self, Told};
-use super::write;
-use crate::flows::{Flow, FlowError, learn};
+use super::{asking, put_job, write};
+use crate::flows::{Flow, FlowError};
 use crate::gateway::Gateway;
-use crate::jobs::Kind;
 use crate::store::bills::{BillRow, rows};
 use crate::store::reconciliations::records::{self, Owner, PaymentRecord, RefundRecord, Stretch};
 use crate::store::reconciliations::{self, ReconciliationRow, ReconciliationState};
@@ -78,6 +77,9 @@ pub(super) async fn compare(
         ..before.clone()
     };
     let was_done = before.state == ReconciliationState::Done;
+    if let Some(window) = window.filter(|_| !was_done || before.edition != bill.edition) {
+        asking::ask_again(gateway, bill, window).await?;
+    }
     let row = write(gateway, bill, before, row).await?;
     if !was_done {
         look_at_next_again(gateway, period, &row).await?;
@@ -275,8 +277,7 @@ async fn look_at_next_again(
                 let found =
                     reconciliations::find(tx.sql(), merchant, account, &row.kind, next).await?;
                 if let Some(later) = found.filter(|row| row.state == ReconciliationState::Done) {
-                    let (subject, now) = (later.id.to_string(), gateway.store.now());
-                    learn::put_job(tx, gateway, merchant, Kind::Reconcile, &subject, now).await?;
+                    put_job(tx, gateway, &later, gateway.store.now()).await?;
                 }
                 Ok(())
             })

@@ -179,8 +179,9 @@ impl<'a> Findings<'a> {
             (DifferenceKind::MissingHere, None, Some(refund)) => (Kind::QueryRefund, refund),
             _ => return Ok(()),
         };
-        let (merchant, now) = (self.bill.merchant_id, gateway.store.now());
-        learn::put_job(tx, gateway, merchant, kind, subject, now).await
+        let (merchant, account) = (self.bill.merchant_id, self.bill.account_id);
+        let now = gateway.store.now();
+        learn::put_job_about(tx, gateway, merchant, account, kind, subject, now).await
     }
 
     /// Marks a payment or refund as settled by the bill, and tells the merchant once.

@@ -29,7 +29,7 @@ use crate::store::{Clock, Store};
 /// Ten in the morning of the 22nd in China: the bill of the 21st is out.
 pub(crate) const NOW: Moment = Moment(1_795_312_800_000_000);
 /// Noon of the 21st.
-const NOON: i64 = NOW.0 - 22 * 3_600_000_000;
+pub(crate) const NOON: i64 = NOW.0 - 22 * 3_600_000_000;
 
 /// A clock that stands still until somebody sets it.
 pub(crate) struct Hands(AtomicI64);
@@ -37,6 +37,10 @@ pub(crate) struct Hands(AtomicI64);
 impl Hands {
     pub fn set(&self, now: Moment) {
         self.0.store(now.0, Ordering::Relaxed);
+    }
+
+    pub fn forward(&self, millis: i64) {
+        self.0.fetch_add(millis * 1_000, Ordering::Relaxed);
     }
 }
 
@@ -50,7 +54,7 @@ pub(crate) struct Bench {
     pub gateway: Gateway,
     pub clock: Arc<Hands>,
     pub merchant: MerchantId,
-    account: AccountId,
+    pub account: AccountId,
     pub order: OrderId,
     _folder: TempDir,
 }
@@ -84,11 +88,13 @@ impl Bench {
                 simulators: false,
                 bills_at_once: false,
                 private_webhooks: false,
+                jobs: Default::default(),
             },
             courier: Box::new(Http::new(false, Duration::from_secs(1)).unwrap()),
             accounts: Default::default(),
             asking: Default::default(),
             strangers: Default::default(),
+            breakers: Default::default(),
             bell: Default::default(),
             chance,
         };
@@ -107,7 +113,7 @@ impl Bench {
         bench
     }
 
-    async fn run(&self, statements: String) {
+    pub async fn run(&self, statements: String) {
         let statements = &statements;
         let write = self.gateway.store.write::<(), FlowError, _>(move |tx| {
             Box::pin(async move {
@@ -120,7 +126,7 @@ impl Bench {
         write.await.unwrap();
     }
 
-    async fn payment(&self, reference: &str, minor: i64, state: &str, at: i64) -> PaymentId {
+    pub async fn payment(&self, reference: &str, minor: i64, state: &str, at: i64) -> PaymentId {
         let id: PaymentId = self.gateway.chance.id(NOW);
         let Bench { merchant, account, order, .. } = self;
         let taken = if state == "succeeded" { minor } else { 0 };
@@ -136,7 +142,7 @@ impl Bench {
         id
     }
 
-    async fn refund(&self, reference: &str, of: PaymentId, minor: i64) -> RefundId {
+    pub async fn refund(&self, reference: &str, of: PaymentId, minor: i64) -> RefundId {
         let id: RefundId = self.gateway.chance.id(NOW);
         let Bench { merchant, account, order, .. } = self;
         self.run(format!(
@@ -150,7 +156,7 @@ impl Bench {
     }
 
     /// A ready bill of these rows: its first edition, or the next one.
-    async fn bill(&self, period: &str, rows: &[RowRow]) -> BillRow {
+    pub async fn bill(&self, period: &str, rows: &[RowRow]) -> BillRow {
         let Bench { merchant, account, gateway, .. } = self;
         let mut sql = gateway.store.read().await.unwrap();
         let there = bills::find(&mut sql, *merchant, *account, "trade", period).await.unwrap();
@@ -191,7 +197,7 @@ impl Bench {
         bill.clone()
     }
 
-    async fn compare(
+    pub async fn compare(
         &self,
         period: &str,
         bill: &BillRow,
@@ -226,7 +232,7 @@ impl Bench {
     }
 
     /// The rows of a query, each as texts.
-    async fn read(&self, query: &'static str) -> Vec<String> {
+    pub async fn read(&self, query: &'static str) -> Vec<String> {
         let mut sql = self.gateway.store.read().await.unwrap();
         let rows = sqlx::query(query).fetch_all(&mut *sql).await.unwrap();
         rows.iter().map(|row| row.get::<String, _>(0)).collect()

@@ -39,6 +39,11 @@ const ALL: &[Migration] = &[
         postgres: include_str!("../../../../../migrations/postgres/0005_requests_and_keys.sql"),
     },
     Migration {
+        name: "0006_jobs",
+        sqlite: include_str!("../../../../../migrations/sqlite/0006_jobs.sql"),
+        postgres: include_str!("../../../../../migrations/postgres/0006_jobs.sql"),
+    },
+    Migration {
         name: "0007_webhooks",
         sqlite: include_str!("../../../../../migrations/sqlite/0007_webhooks.sql"),
         postgres: include_str!("../../../../../migrations/postgres/0007_webhooks.sql"),
