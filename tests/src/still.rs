@@ -94,6 +94,7 @@ impl Still {
             accounts: Default::default(),
             asking: Default::default(),
             breakers: Default::default(),
+            strangers: Default::default(),
             bell: Default::default(),
         };
         Still { gateway, clock }

@@ -67,9 +67,11 @@ impl Kind {
     /// In which lane it is run.
     pub fn lane(self) -> Lane {
         match self {
-            Kind::QueryPayment | Kind::QueryRefund | Kind::EndOrder | Kind::ReadNotice => {
-                Lane::Short
-            }
+            Kind::QueryPayment
+            | Kind::QueryRefund
+            | Kind::EndOrder
+            | Kind::ReadNotice
+            | Kind::GoOn => Lane::Short,
             Kind::DailyBills | Kind::Reconcile => Lane::Bills,
             Kind::Deliver => Lane::Webhooks,
         }

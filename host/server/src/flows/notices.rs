@@ -338,7 +338,7 @@ async fn settle(
                     notifications::sweep(tx.sql(), merchant, account, kind, most).await?;
                 }
                 if waits {
-                    believe::read_later(tx, gateway, &kept.account, id).await?;
+                    believe::read_later(tx, gateway, &incoming.account, id).await?;
                 }
                 Ok(())
             })
