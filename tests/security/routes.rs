@@ -78,6 +78,7 @@ impl Document {
             "array" => json!([self.least(&schema["items"])]),
             "integer" => schema["minimum"].as_i64().unwrap_or(1).into(),
             "boolean" => json!(false),
+            _ if schema["format"] == "date-time" => json!("2026-11-22T10:00:00Z"),
             _ => json!("x"),
         }
     }
