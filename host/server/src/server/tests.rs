@@ -37,6 +37,12 @@ async fn gate_with(limits: GivenLimits) -> Gate {
 }
 
 impl Gate {
+    /// Stops the gateway, which waits for whoever still holds it.
+    async fn stop(self) {
+        drop(self.router);
+        self.running.stop().await;
+    }
+
     async fn ask(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
@@ -137,7 +143,7 @@ async fn every_documented_route_is_there_and_says_so_itself() {
         assert!(listed.iter().any(|listed| listed == route), "{route} is not in the document");
     }
     assert_eq!(listed.len(), wanted.len(), "{listed:?}");
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 #[tokio::test]
@@ -150,7 +156,7 @@ async fn a_webhook_leads_to_the_internet_unless_the_operator_says_otherwise() {
         let (response, json) = gate.send("POST", "/v1/webhook-endpoints", &body).await;
         assert_eq!((response.status().as_u16(), &json["errors"][0]["field"]), (422, &"url".into()));
     }
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 #[tokio::test]
@@ -198,7 +204,7 @@ async fn no_key_and_wrong_keys_are_refused_alike() {
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
         assert!(response.headers().contains_key("x-request-id"));
     }
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 #[tokio::test]
@@ -240,7 +246,7 @@ async fn an_order_is_made_once_and_shown_to_its_payer() {
     let (status, word) = gate.send("GET", &format!("{place}/status"), "").await;
     assert_eq!((status.status(), &word["state"]), (StatusCode::OK, &Value::from("choose-0-")));
 
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 #[tokio::test]
@@ -259,7 +265,7 @@ async fn an_order_that_ends_says_so() {
     let kinds: Vec<_> =
         events["data"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
     assert_eq!(kinds, ["order.created", "order.closed"]);
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 /// Method, path, body, and the status and code that they get.
@@ -311,7 +317,7 @@ async fn what_is_asked_wrongly_is_refused_by_its_code() {
         )
         .body(Body::from("{}"));
     assert_eq!(gate.ask(plain.unwrap()).await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 /// Fault 59, invariant 26: what is too much is refused before it has done anything, and what is being done goes on.
@@ -341,7 +347,7 @@ async fn more_than_can_be_worked_on_is_refused_at_once() {
     assert_eq!(slow.await.unwrap().unwrap().status(), StatusCode::CREATED);
     let (_, list) = gate.send("GET", "/v1/orders", "").await;
     assert_eq!(list["data"].as_array().unwrap().len(), 1, "{list}");
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 #[tokio::test]
@@ -359,7 +365,7 @@ async fn a_handler_that_panics_is_answered_for() {
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
     assert!(!String::from_utf8_lossy(&body).contains("canary"));
-    gate.running.stop().await;
+    gate.stop().await;
 }
 
 #[tokio::test]
