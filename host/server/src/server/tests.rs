@@ -168,7 +168,10 @@ async fn jobs_are_listed_by_what_became_of_them() {
     let job = &jobs["data"][0];
     assert_eq!((&job["kind"], &job["state"]), (&"end_order".into(), &"scheduled".into()), "{jobs}");
     assert_eq!(job["subject_id"], order["id"]);
-    assert!(job["due_at"].as_str() > order["expires_at"].as_str(), "the payer has a moment's grace");
+    assert!(
+        job["due_at"].as_str() > order["expires_at"].as_str(),
+        "the payer has a moment's grace"
+    );
     let replay = format!("/v1/jobs/{}/replay", job["id"].as_str().unwrap());
     let (_, refused) = gate.send("POST", &replay, "").await;
     assert_eq!((&refused["status"], &refused["code"]), (&409.into(), &"job-not-parked".into()));
