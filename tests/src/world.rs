@@ -80,6 +80,18 @@ impl World {
 
     /// A world on a database of the test's own.
     pub async fn on(storage: Storage, setup: Setup) -> World {
+        let mut world = World::without_gateway(storage, setup).await;
+        let first = FIRST.lock().await;
+        let config = configured(&world.setup, world.data(), world.storage.url(), None);
+        let gateway = begin(&world.setup, config).await;
+        drop(first);
+        (world.url, world.key) = (gateway.url.clone(), gateway.api_key.clone().unwrap());
+        world.gateway = Some(gateway);
+        world
+    }
+
+    /// A world whose gateway is yet to come: `url` and `key` are to be set by whoever starts it.
+    pub async fn without_gateway(storage: Storage, setup: Setup) -> World {
         let folder = tempfile::tempdir().unwrap();
         let first = FIRST.lock().await;
         let simulator = SimulatorConfig {
@@ -90,14 +102,11 @@ impl World {
             ..SimulatorConfig::default()
         };
         let simulator = Simulator::start(simulator).await.unwrap();
-        let data = folder.path().join("data");
-        let config = configured(&setup, data, storage.url(), None);
-        let gateway = begin(&setup, config).await;
         drop(first);
         let client =
             reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-        let (url, key) = (gateway.url.clone(), gateway.api_key.clone().unwrap());
-        World { simulator, gateway: Some(gateway), client, url, key, folder, storage, setup }
+        let (url, key) = (String::new(), String::new());
+        World { simulator, gateway: None, client, url, key, folder, storage, setup }
     }
 
     /// Where the gateway keeps everything.

@@ -13,12 +13,13 @@ use crate::process;
 use crate::workspace::{Workspace, cargo};
 
 /// The suites in the order in which they run: what fails fastest comes first.
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     Suite { name: "lint", run: lint },
     Suite { name: "unit", run: unit },
     Suite { name: "flow", run: flow },
     Suite { name: "security", run: security },
     Suite { name: "simulation", run: simulation },
+    Suite { name: "crash", run: crash },
     Suite { name: "interop", run: interop },
 ];
 
@@ -168,6 +169,12 @@ fn simulation(runner: &mut Runner) -> anyhow::Result<Counts> {
     command.args(["test", "--workspace", "--test", "simulation", "--no-fail-fast"]);
     command.current_dir(&runner.workspace.root).envs(set);
     runner.count("cargo test", &mut command, cargo_counts)
+}
+
+/// The gateway's program killed, stopped and starved: its process is another's, so each test has its own.
+fn crash(runner: &mut Runner) -> anyhow::Result<Counts> {
+    runner.prepare_programs()?;
+    runner.cargo_test(&["--workspace", "--test", "crash", "--no-fail-fast"])
 }
 
 /// The provider's own kit, as witness for simulator and plugin.

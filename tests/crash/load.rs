@@ -1,0 +1,116 @@
+//! Stopped, or killed, while many pay at once: what was acknowledged is there, and nothing happens twice.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::{join, join_all};
+use serde_json::{Value, json};
+use tollgate_tests::reply::text;
+use tollgate_tests::{World, shop};
+
+use crate::books;
+use crate::program::{Program, Scene};
+
+/// Shops at once.
+const SHOPS: usize = 12;
+
+/// What a shop was told before the gateway went away.
+#[derive(Default)]
+struct Told {
+    orders: Vec<Value>,
+    payments: Vec<Value>,
+    refunds: Vec<Value>,
+}
+
+/// Orders, pays, has it paid, and gives a part back, again and again until it is told to stop or nobody answers.
+async fn shop(world: &World, stop: &AtomicBool) -> Told {
+    let mut told = Told::default();
+    while !stop.load(Ordering::Relaxed) {
+        let order = json!({
+            "number": shop::number("L"), "amount": 1250, "currency": "CNY", "subject": "Green tea",
+        });
+        let Some(order) = accepted(world, "/v1/orders", &order).await else { continue };
+        let path = format!("/v1/orders/{}/payments", text(&order, "id"));
+        told.orders.push(order);
+        let Some(payment) =
+            accepted(world, &path, &json!({ "method": "qr", "surface": "desktop" })).await
+        else {
+            continue;
+        };
+        told.payments.push(payment.clone());
+        if !payment["action"].is_object() {
+            continue;
+        }
+        world.payer_pays(&payment).await;
+        let refund = json!({
+            "payment_id": payment["id"], "number": shop::number("LR"), "amount": 250,
+        });
+        for _ in 0..5 {
+            if let Some(refund) = accepted(world, "/v1/refunds", &refund).await {
+                told.refunds.push(refund);
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    told
+}
+
+async fn accepted(world: &World, path: &str, body: &Value) -> Option<Value> {
+    let url = format!("{}{path}", world.url);
+    let request = world.client.post(url).bearer_auth(&world.key).json(body);
+    let Ok(response) = request.send().await else {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        return None;
+    };
+    let yes = response.status().is_success();
+    let answer = response.json().await.ok()?;
+    yes.then_some(answer)
+}
+
+/// Everything that was acknowledged is there.
+async fn kept(world: &World, told: &[Told]) {
+    for told in told {
+        for order in &told.orders {
+            world.order_of(order).await;
+        }
+        for payment in &told.payments {
+            assert_eq!(world.payment(payment).await["reference"], payment["reference"]);
+        }
+        for refund in &told.refunds {
+            assert_eq!(world.refund_now(refund).await["amount"], refund["amount"]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_cuts_nothing_off() {
+    under_load(async |program| {
+        let ended = program.terminate().await;
+        assert!(ended.success(), "{ended}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigkill_under_load_loses_nothing_that_was_acknowledged() {
+    under_load(async |program| program.kill().await).await;
+}
+
+async fn under_load(end: impl AsyncFnOnce(&mut Program)) {
+    let mut scene = Scene::start().await;
+    let stop = AtomicBool::new(false);
+    let (world, program) = (&scene.world, &mut scene.program);
+    let ending = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        end(program).await;
+        stop.store(true, Ordering::Relaxed);
+        program.relaunch(world).await;
+    };
+    let (told, ()) = join(join_all((0..SHOPS).map(|_| shop(world, &stop))), ending).await;
+    assert!(told.iter().map(|told| told.payments.len()).sum::<usize>() >= SHOPS);
+    scene.hurry().await;
+    books::settle(&scene.world).await;
+    kept(&scene.world, &told).await;
+    books::agree(&scene.world).await;
+}

@@ -1,0 +1,261 @@
+//! SIGKILL at every point at which something becomes durable, is sent, or arrives: after a restart, what was
+//! acknowledged is there, what was not can be asked for again, and nothing has happened twice.
+
+use serde_json::{Value, json};
+use tollgate_tests::reply::text;
+use tollgate_tests::{shop, until};
+
+use crate::books;
+use crate::program::Scene;
+use crate::shim::Point;
+
+/// Where to die while something is done that sends nothing.
+const LOCAL: [(Point, u64); 6] = [
+    (Point::BeforeCommit, 1),
+    (Point::AfterCommit, 1),
+    (Point::BeforeCommit, 2),
+    (Point::AfterCommit, 2),
+    (Point::BeforeAnswering, 1),
+    (Point::AfterAnswering, 1),
+];
+
+/// Where to die while a provider is asked: the same, and around the asking.
+const ASKING: [(Point, u64); 10] = [
+    (Point::BeforeCommit, 1),
+    (Point::AfterCommit, 1),
+    (Point::BeforeAsking, 1),
+    (Point::AfterAsking, 1),
+    (Point::AfterHearing, 1),
+    (Point::BeforeCommit, 2),
+    (Point::AfterCommit, 2),
+    (Point::BeforeCommit, 3),
+    (Point::BeforeAnswering, 1),
+    (Point::AfterAnswering, 1),
+];
+
+/// These must have killed the process in a phase that passes them, or the suite tests nothing.
+fn all_died(phase: &str, died: &[(Point, u64)], must: &[Point]) {
+    for point in must {
+        assert!(died.iter().any(|(at, _)| at == point), "{phase} was never killed at {point:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_made_once_or_not_at_all() {
+    let mut scene = Scene::start().await;
+    let mut died = Vec::new();
+    for (point, nth) in LOCAL {
+        let body = json!({
+            "number": shop::number("K"), "amount": 1250, "currency": "CNY", "subject": "Green tea",
+        });
+        scene.kill_at((point, nth));
+        let answered = scene.attempt("/v1/orders", &body).await;
+        if scene.revive().await {
+            died.push((point, nth));
+        }
+        let order = scene.world.post("/v1/orders", body).await.ok();
+        if let Some(answered) = answered {
+            assert_eq!(answered["id"], order["id"], "{point:?} {nth}: what was acknowledged is there");
+        }
+        assert_eq!(scene.world.events(&order).await, ["order.created"], "{point:?} {nth}");
+    }
+    books::agree(&scene.world).await;
+    all_died(
+        "an order",
+        &died,
+        &[Point::BeforeCommit, Point::AfterCommit, Point::BeforeAnswering, Point::AfterAnswering],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_was_cut_off_is_taken_up_with_its_reference() {
+    let mut scene = Scene::start().await;
+    let mut died = Vec::new();
+    for (point, nth) in ASKING {
+        let order = scene.world.order(1250).await;
+        let path = format!("/v1/orders/{}/payments", text(&order, "id"));
+        scene.kill_at((point, nth));
+        let body = json!({ "method": "qr", "surface": "desktop" });
+        let answered = scene.attempt(&path, &body).await;
+        if scene.revive().await {
+            died.push((point, nth));
+        }
+        let payment = one_payment(&scene, &order).await;
+        if let Some(answered) = answered {
+            assert_eq!(answered["reference"], payment["reference"], "{point:?} {nth}");
+        }
+        scene.world.payer_pays(&payment).await;
+        scene.hurry().await;
+        scene.world.payment_until(&payment, "succeeded").await;
+    }
+    books::settle(&scene.world).await;
+    books::agree(&scene.world).await;
+    all_died(
+        "a start",
+        &died,
+        &[
+            Point::BeforeCommit,
+            Point::AfterCommit,
+            Point::BeforeAsking,
+            Point::AfterAsking,
+            Point::AfterHearing,
+            Point::BeforeAnswering,
+        ],
+    );
+}
+
+/// The one payment of an order that the payer can pay: the one that was cut off, or a new one if there is none.
+async fn one_payment(scene: &Scene, order: &Value) -> Value {
+    until("a payment to pay", async || {
+        let now = scene.world.order_of(order).await;
+        let payments = now["payments"].as_array().unwrap().clone();
+        assert!(payments.len() <= 1, "{now}");
+        match payments.into_iter().next() {
+            None => Some(scene.world.pay(order, "qr").await),
+            Some(payment) if payment["action"].is_object() => Some(payment),
+            Some(_) => {
+                scene.hurry().await;
+                None
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notification_is_applied_once_however_often_the_process_dies_over_it() {
+    let mut scene = Scene::start().await;
+    let mut died = Vec::new();
+    for (point, nth) in ASKING {
+        let order = scene.world.order(1250).await;
+        let payment = scene.world.pay(&order, "qr").await;
+        scene.kill_at((point, nth));
+        scene.world.payer_pays(&payment).await;
+        scene.program.may_die().await;
+        if scene.revive().await {
+            died.push((point, nth));
+        }
+        scene.world.payment_until(&payment, "succeeded").await;
+        let wanted = ["order.created", "payment.succeeded", "order.paid"];
+        assert_eq!(scene.world.events(&order).await, wanted, "{point:?} {nth}");
+    }
+    books::settle(&scene.world).await;
+    books::agree(&scene.world).await;
+    all_died(
+        "a notification",
+        &died,
+        &[
+            Point::BeforeCommit,
+            Point::AfterCommit,
+            Point::BeforeAsking,
+            Point::AfterAsking,
+            Point::AfterHearing,
+            Point::BeforeAnswering,
+            Point::AfterAnswering,
+        ],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_is_paid_out_once() {
+    let mut scene = Scene::start().await;
+    let mut died = Vec::new();
+    for (point, nth) in ASKING {
+        let order = scene.world.order(1250).await;
+        let payment = scene.world.pay(&order, "qr").await;
+        scene.world.payer_pays(&payment).await;
+        scene.world.payment_until(&payment, "succeeded").await;
+        let number = shop::number("KR");
+        let body = json!({ "payment_id": payment["id"], "number": number, "amount": 500 });
+        scene.kill_at((point, nth));
+        let answered = scene.attempt("/v1/refunds", &body).await;
+        if scene.revive().await {
+            died.push((point, nth));
+        }
+        let refund = scene.world.post("/v1/refunds", body).await.ok();
+        if let Some(answered) = answered {
+            assert_eq!(answered["id"], refund["id"], "{point:?} {nth}");
+        }
+        until("the refund done", async || {
+            scene.hurry().await;
+            let now = scene.world.refund_now(&refund).await;
+            (now["state"] == "succeeded").then_some(())
+        })
+        .await;
+        let trade = scene.world.trade(&payment).await;
+        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{point:?} {nth}: {trade}");
+    }
+    books::settle(&scene.world).await;
+    books::agree(&scene.world).await;
+    all_died(
+        "a refund",
+        &died,
+        &[
+            Point::BeforeCommit,
+            Point::AfterCommit,
+            Point::BeforeAsking,
+            Point::AfterAsking,
+            Point::AfterHearing,
+            Point::BeforeAnswering,
+        ],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_that_was_cut_off_ends_closed_or_paid_on_both_sides() {
+    let mut scene = Scene::start().await;
+    let mut died = Vec::new();
+    for (index, (point, nth)) in ASKING.into_iter().enumerate() {
+        let order = scene.world.order(1250).await;
+        let payment = scene.world.pay(&order, "qr").await;
+        scene.world.payer_opens(&payment).await;
+        scene.kill_at((point, nth));
+        let path = format!("/v1/orders/{}/close", text(&order, "id"));
+        scene.attempt(&path, &json!({})).await;
+        if scene.revive().await {
+            died.push((point, nth));
+        }
+        // Every other payer pays while the gateway is gone, if the provider still lets him.
+        if index % 2 == 1 && scene.world.trade(&payment).await["closed_at"].is_null() {
+            scene.world.act(&payment, "pay").await;
+            scene.hurry().await;
+            scene.world.order_until(&order, "paid").await;
+        } else {
+            scene.attempt(&path, &json!({})).await;
+            scene.world.order_until(&order, "closed").await;
+        }
+    }
+    books::settle(&scene.world).await;
+    books::agree(&scene.world).await;
+    all_died("a close", &died, &[Point::BeforeAsking, Point::AfterAsking, Point::AfterHearing]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reconciliation_that_was_cut_off_finds_the_same() {
+    let mut scene = Scene::start().await;
+    let account = scene.world.get("/v1/accounts").await.ok()["data"][0].clone();
+    let day = scene.world.days_ago(1).await;
+    for _ in 0..3 {
+        let order = scene.world.order(1250).await;
+        let payment = scene.world.pay(&order, "qr").await;
+        scene.world.payer_pays(&payment).await;
+        scene.world.payment_until(&payment, "succeeded").await;
+    }
+    let mut died = Vec::new();
+    let mut results: Vec<Value> = Vec::new();
+    for (point, nth) in ASKING {
+        let body = json!({ "account_id": account["id"], "period": day });
+        scene.kill_at((point, nth));
+        scene.attempt("/v1/reconciliations", &body).await;
+        if scene.revive().await {
+            died.push((point, nth));
+        }
+        let done = scene.world.reconcile(&account, &day).await;
+        results.push(json!([done["state"], done["matched"], done["discrepancies"]]));
+    }
+    assert!(results.iter().all(|result| *result == json!(["done", 3, 0])), "{results:?}");
+    let twice = "SELECT CAST(count(*) AS TEXT) FROM payments WHERE bill_id IS NULL AND state = 'succeeded'";
+    assert_eq!(scene.world.select(twice).await, ["0"], "each carries its bill");
+    books::agree(&scene.world).await;
+    all_died("a reconciliation", &died, &[Point::BeforeCommit, Point::AfterCommit]);
+}
