@@ -46,7 +46,11 @@ async fn breaks(breakage: Breakage) {
         let answer = refusal(&scene, path, body).await;
         assert!(answer.is_none_or(|answer| answer.status >= 500), "{breakage:?} {path}");
     }
-    assert_eq!(scene.world.calls(&payment, "refund").await, asked, "no money moved on a lost intent");
+    assert_eq!(
+        scene.world.calls(&payment, "refund").await,
+        asked,
+        "no money moved on a lost intent"
+    );
     scene.program.board.clear();
     if !scene.program.lives() {
         scene.program.relaunch(&scene.world).await;

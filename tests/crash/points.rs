@@ -55,7 +55,10 @@ async fn an_order_is_made_once_or_not_at_all() {
         }
         let order = scene.world.post("/v1/orders", body).await.ok();
         if let Some(answered) = answered {
-            assert_eq!(answered["id"], order["id"], "{point:?} {nth}: what was acknowledged is there");
+            assert_eq!(
+                answered["id"], order["id"],
+                "{point:?} {nth}: what was acknowledged is there"
+            );
         }
         assert_eq!(scene.world.events(&order).await, ["order.created"], "{point:?} {nth}");
     }
@@ -254,7 +257,8 @@ async fn a_reconciliation_that_was_cut_off_finds_the_same() {
         results.push(json!([done["state"], done["matched"], done["discrepancies"]]));
     }
     assert!(results.iter().all(|result| *result == json!(["done", 3, 0])), "{results:?}");
-    let twice = "SELECT CAST(count(*) AS TEXT) FROM payments WHERE bill_id IS NULL AND state = 'succeeded'";
+    let twice =
+        "SELECT CAST(count(*) AS TEXT) FROM payments WHERE bill_id IS NULL AND state = 'succeeded'";
     assert_eq!(scene.world.select(twice).await, ["0"], "each carries its bill");
     books::agree(&scene.world).await;
     all_died("a reconciliation", &died, &[Point::BeforeCommit, Point::AfterCommit]);

@@ -29,14 +29,16 @@ pub struct Program {
 impl Scene {
     /// Starts all three, with an account at the provider.
     pub async fn start() -> Scene {
-        let setup = Setup { call_ms: 2_000, confirm_ms: 1_000, time_scale: 1_000, ..Setup::default() };
+        let setup =
+            Setup { call_ms: 2_000, confirm_ms: 1_000, time_scale: 1_000, ..Setup::default() };
         let mut world = World::without_gateway(setup).await;
         let port = port(&world.simulator.url);
         let board = Board::new(world.folder.path(), port);
         std::fs::create_dir_all(world.data()).unwrap();
         // Compiled components are the same for all.
         std::fs::create_dir_all(place::shared("compiled")).unwrap();
-        std::os::unix::fs::symlink(place::shared("compiled"), world.data().join("compiled")).unwrap();
+        std::os::unix::fs::symlink(place::shared("compiled"), world.data().join("compiled"))
+            .unwrap();
         let (child, ready) = launch(&world, &board, "127.0.0.1:0").await;
         world.url = ready["url"].as_str().unwrap().to_owned();
         world.key = ready["api_key"].as_str().unwrap().to_owned();

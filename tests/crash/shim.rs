@@ -59,13 +59,8 @@ impl Board {
     /// A board on which nothing is asked for.
     pub fn new(folder: &Path, provider_port: u16) -> Board {
         let path = folder.join("shim-board");
-        let file = File::options()
-            .create(true)
-            .truncate(true)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .unwrap();
+        let file =
+            File::options().create(true).truncate(true).read(true).write(true).open(&path).unwrap();
         file.set_len(WORDS * 8).unwrap();
         let board = Board { path, file };
         board.write(Word::ProviderPort, u64::from(provider_port));
@@ -135,7 +130,8 @@ fn library() -> &'static Path {
         std::fs::create_dir_all(&folder).unwrap();
         let source = folder.join("shim.c");
         std::fs::write(&source, include_str!("shim.c")).unwrap();
-        let (new, library) = (folder.join(format!("{}.so", std::process::id())), folder.join("shim.so"));
+        let (new, library) =
+            (folder.join(format!("{}.so", std::process::id())), folder.join("shim.so"));
         let made = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o"])
             .args([&new, &source])

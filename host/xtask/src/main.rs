@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod mutation;
 mod plugins;
 mod prepare;
 mod process;
@@ -34,7 +35,8 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
-    /// Run test suites: lint, unit, flow, security, simulation, interop. None named: all of them, in this order.
+    /// Run test suites: lint, unit, flow, security, simulation, crash, interop. None named: all of them, in this order.
+    /// Named alone: mutation, which takes mechanisms out and looks whether the simulation notices.
     Test {
         /// Which suites.
         suites: Vec<String>,

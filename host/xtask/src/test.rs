@@ -7,13 +7,14 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::NoSuch;
+use crate::mutation::{self, Copy, Verdict};
 use crate::plugins;
 use crate::prepare;
 use crate::process;
 use crate::workspace::{Workspace, cargo};
 
 /// The suites in the order in which they run: what fails fastest comes first.
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     Suite { name: "lint", run: lint },
     Suite { name: "unit", run: unit },
     Suite { name: "flow", run: flow },
@@ -21,7 +22,11 @@ const SUITES: [Suite; 7] = [
     Suite { name: "simulation", run: simulation },
     Suite { name: "crash", run: crash },
     Suite { name: "interop", run: interop },
+    Suite { name: MUTATION, run: mutation },
 ];
+
+/// It builds the gateway anew for each mutation, so it runs only where it is named.
+const MUTATION: &str = "mutation";
 
 struct Suite {
     name: &'static str,
@@ -72,7 +77,10 @@ pub fn run(names: &[String], seeds: Seeds, as_json: bool) -> anyhow::Result<bool
         let known = all.join(", ");
         return Err(NoSuch(format!("no suite {unknown}: there are {known}")).into());
     }
-    let chosen = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    let chosen = |suite: &&Suite| match names {
+        [] => suite.name != MUTATION,
+        _ => names.iter().any(|name| name == suite.name),
+    };
     let workspace = Workspace::load()?;
     let mut runner = Runner { workspace, seeds, variables: None, to_stderr: as_json };
     let mut sum = Counts::default();
@@ -188,6 +196,30 @@ fn interop(runner: &mut Runner) -> anyhow::Result<Counts> {
     node.args(["--test", "--test-reporter=spec"])
         .current_dir(runner.workspace.root.join("tests/interop"));
     runner.count("node --test", &mut node, node_counts)
+}
+
+/// A mechanism taken out of a copy of the checkout, one after another: the simulation must notice each.
+fn mutation(runner: &mut Runner) -> anyhow::Result<Counts> {
+    runner.prepare_programs()?;
+    let variables = runner.variables.clone().unwrap_or_default();
+    let copy = Copy::make(&runner.workspace, variables)?;
+    let mut counts = Counts::default();
+    let mut note = |name: &str, passed: bool, words: &str| {
+        runner.say(&format!("test mutation {name} ... {words}"));
+        counts.add(Counts { passed: u64::from(passed), failed: u64::from(!passed), skipped: 0 });
+    };
+    let sound = copy.passes_unchanged()?;
+    note("nothing", sound, if sound { "ok" } else { "FAILED: the simulation fails by itself" });
+    for patch in mutation::patches(&runner.workspace)? {
+        let name = patch.file_stem().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        match copy.judge(&patch) {
+            Ok(Verdict::Caught) => note(&name, true, "ok, it was noticed"),
+            Ok(Verdict::Survived) => note(&name, false, "FAILED: nobody noticed"),
+            Err(error) => note(&name, false, &format!("FAILED: {error:#}")),
+        }
+    }
+    Ok(counts)
 }
 
 impl Runner {

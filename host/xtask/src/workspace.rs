@@ -111,6 +111,14 @@ impl Workspace {
         tests.map(|target| target.name.as_str()).collect()
     }
 
+    /// The names of every target of the workspace, as rustc writes them.
+    pub fn crate_names(&self) -> BTreeSet<String> {
+        let targets = self.packages.iter().flat_map(|package| &package.targets);
+        let names = targets.map(|target| target.name.as_str());
+        let packages = self.packages.iter().map(|package| package.name.as_str());
+        names.chain(packages).map(|name| name.replace('-', "_")).collect()
+    }
+
     /// Runs a `cargo build`, and gives the files that came of it by the name of their target: executables and `.wasm` files.
     pub fn artifacts(&self, build: &mut Command) -> anyhow::Result<BTreeMap<String, PathBuf>> {
         let output = build
