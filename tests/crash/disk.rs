@@ -1,11 +1,16 @@
 //! A disk that is full, or that loses what it was told to keep: nothing is acknowledged that is not durable, no provider
 //! is asked on the strength of it, and when the disk is well again the gateway goes on.
 
+use std::process::Command;
+
 use serde_json::json;
+use tollgate_tests::database::{Storage, on_postgres};
+use tollgate_tests::postgres::Server;
 use tollgate_tests::{Reply, shop, until};
 
 use crate::books;
 use crate::program::Scene;
+use crate::shim::Board;
 
 /// What breaks.
 #[derive(Clone, Copy, Debug)]
@@ -24,18 +29,59 @@ async fn a_commit_that_could_not_be_made_durable_is_not_acknowledged() {
     breaks(Breakage::Fsync).await;
 }
 
+/// Whose disk it is: the process's own, or that of a server of the test's own.
+struct Disk(Option<(Server, Board)>);
+
+impl Disk {
+    fn new() -> Disk {
+        Disk(on_postgres().then(|| {
+            let mut server = Server::make(&[]);
+            let board = Board::for_all(server.folder());
+            let mut under_shim = Command::new("postgres");
+            board.over(&mut under_shim);
+            server.set(&under_shim);
+            server.go_on();
+            (server, board)
+        }))
+    }
+
+    async fn scene(&self) -> Scene {
+        let Some((server, _)) = &self.0 else { return Scene::start().await };
+        server.run("CREATE DATABASE gate TEMPLATE template0").await;
+        Scene::on(Storage::Own(server.url("gate"))).await
+    }
+
+    fn breaks(&self, scene: &Scene, breakage: Breakage) {
+        let board = self.0.as_ref().map_or(&scene.program.board, |(_, board)| board);
+        match breakage {
+            Breakage::Full => board.fill_disk(),
+            Breakage::Fsync => board.fail_fsyncs(1_000),
+        }
+    }
+
+    /// The disk is well again. A server that gave up, as it must, is started by its operator.
+    fn heals(&self, scene: &Scene) {
+        match &self.0 {
+            None => scene.program.board.clear(),
+            Some((server, board)) => {
+                board.clear();
+                server.crash();
+                server.go_on();
+            }
+        }
+    }
+}
+
 async fn breaks(breakage: Breakage) {
-    let mut scene = Scene::start().await;
+    let disk = Disk::new();
+    let mut scene = disk.scene().await;
     let before = scene.world.order(1250).await;
     let payment = scene.world.pay(&before, "qr").await;
     scene.world.payer_pays(&payment).await;
     scene.world.payment_until(&payment, "succeeded").await;
     scene.world.idle().await;
     let asked = scene.world.calls(&payment, "refund").await;
-    match breakage {
-        Breakage::Full => scene.program.board.fill_disk(),
-        Breakage::Fsync => scene.program.board.fail_fsyncs(1_000),
-    }
+    disk.breaks(&scene, breakage);
     let order = json!({
         "number": shop::number("D"), "amount": 990, "currency": "CNY", "subject": "Green tea",
     });
@@ -51,7 +97,7 @@ async fn breaks(breakage: Breakage) {
         asked,
         "no money moved on a lost intent"
     );
-    scene.program.board.clear();
+    disk.heals(&scene);
     if !scene.program.lives() {
         scene.program.relaunch(&scene.world).await;
     }
@@ -60,7 +106,7 @@ async fn breaks(breakage: Breakage) {
     })
     .await;
     assert_eq!(scene.world.events(&made).await, ["order.created"]);
-    let given_back = scene.world.post("/v1/refunds", refund).await.ok();
+    let given_back = until("a refund", async || scene.attempt("/v1/refunds", &refund).await).await;
     scene.world.refund_until(&given_back, "succeeded").await;
     // What the disk holds is what was acknowledged, and no more.
     scene.revive().await;

@@ -7,5 +7,6 @@ mod books;
 mod disk;
 mod load;
 mod points;
+mod postgres;
 mod program;
 mod shim;

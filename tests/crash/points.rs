@@ -2,6 +2,7 @@
 //! acknowledged is there, what was not can be asked for again, and nothing has happened twice.
 
 use serde_json::{Value, json};
+use tollgate_tests::database::on_postgres;
 use tollgate_tests::reply::text;
 use tollgate_tests::{shop, until};
 
@@ -9,34 +10,45 @@ use crate::books;
 use crate::program::Scene;
 use crate::shim::Point;
 
+/// Around each commit: what makes it durable is the process's own on SQLite, and a statement away on Postgres.
+fn commits() -> Vec<(Point, u64)> {
+    if on_postgres() {
+        let times = |point: Point, times: [u64; 3]| times.map(|nth| (point, nth));
+        [
+            times(Point::BeforeStatement, [2, 6, 11]),
+            times(Point::AfterStatement, [4, 8, 14]),
+            times(Point::AfterRows, [3, 7, 12]),
+        ]
+        .concat()
+    } else {
+        let points = [Point::BeforeCommit, Point::AfterCommit];
+        points.into_iter().flat_map(|point| [1, 2, 3].map(|nth| (point, nth))).collect()
+    }
+}
+
 /// Where to die while something is done that sends nothing.
-const LOCAL: [(Point, u64); 6] = [
-    (Point::BeforeCommit, 1),
-    (Point::AfterCommit, 1),
-    (Point::BeforeCommit, 2),
-    (Point::AfterCommit, 2),
-    (Point::BeforeAnswering, 1),
-    (Point::AfterAnswering, 1),
-];
+fn local() -> Vec<(Point, u64)> {
+    let mut points = commits();
+    points.extend([(Point::BeforeAnswering, 1), (Point::AfterAnswering, 1)]);
+    points
+}
 
 /// Where to die while a provider is asked: the same, and around the asking.
-const ASKING: [(Point, u64); 10] = [
-    (Point::BeforeCommit, 1),
-    (Point::AfterCommit, 1),
-    (Point::BeforeAsking, 1),
-    (Point::AfterAsking, 1),
-    (Point::AfterHearing, 1),
-    (Point::BeforeCommit, 2),
-    (Point::AfterCommit, 2),
-    (Point::BeforeCommit, 3),
-    (Point::BeforeAnswering, 1),
-    (Point::AfterAnswering, 1),
-];
+fn asking() -> Vec<(Point, u64)> {
+    let mut points = local();
+    points.extend([Point::BeforeAsking, Point::AfterAsking, Point::AfterHearing].map(|at| (at, 1)));
+    points
+}
 
-/// These must have killed the process in a phase that passes them, or the suite tests nothing.
+/// Each of these must have killed the process once, or the suite tests nothing. Commits have another name on Postgres.
 fn all_died(phase: &str, died: &[(Point, u64)], must: &[Point]) {
     for point in must {
-        assert!(died.iter().any(|(at, _)| at == point), "{phase} was never killed at {point:?}");
+        let point = match point {
+            Point::BeforeCommit if on_postgres() => Point::BeforeStatement,
+            Point::AfterCommit if on_postgres() => Point::AfterRows,
+            same => *same,
+        };
+        assert!(died.iter().any(|(at, _)| *at == point), "{phase} was never killed at {point:?}");
     }
 }
 
@@ -44,7 +56,7 @@ fn all_died(phase: &str, died: &[(Point, u64)], must: &[Point]) {
 async fn an_order_is_made_once_or_not_at_all() {
     let mut scene = Scene::start().await;
     let mut died = Vec::new();
-    for (point, nth) in LOCAL {
+    for (point, nth) in local() {
         let body = json!({
             "number": shop::number("K"), "amount": 1250, "currency": "CNY", "subject": "Green tea",
         });
@@ -74,7 +86,7 @@ async fn an_order_is_made_once_or_not_at_all() {
 async fn a_start_that_was_cut_off_is_taken_up_with_its_reference() {
     let mut scene = Scene::start().await;
     let mut died = Vec::new();
-    for (point, nth) in ASKING {
+    for (point, nth) in asking() {
         let order = scene.world.order(1250).await;
         let path = format!("/v1/orders/{}/payments", text(&order, "id"));
         scene.kill_at((point, nth));
@@ -129,7 +141,7 @@ async fn one_payment(scene: &Scene, order: &Value) -> Value {
 async fn a_notification_is_applied_once_however_often_the_process_dies_over_it() {
     let mut scene = Scene::start().await;
     let mut died = Vec::new();
-    for (point, nth) in ASKING {
+    for (point, nth) in asking() {
         let order = scene.world.order(1250).await;
         let payment = scene.world.pay(&order, "qr").await;
         scene.kill_at((point, nth));
@@ -163,7 +175,7 @@ async fn a_notification_is_applied_once_however_often_the_process_dies_over_it()
 async fn a_refund_is_paid_out_once() {
     let mut scene = Scene::start().await;
     let mut died = Vec::new();
-    for (point, nth) in ASKING {
+    for (point, nth) in asking() {
         let order = scene.world.order(1250).await;
         let payment = scene.world.pay(&order, "qr").await;
         scene.world.payer_pays(&payment).await;
@@ -208,7 +220,7 @@ async fn a_refund_is_paid_out_once() {
 async fn a_close_that_was_cut_off_ends_closed_or_paid_on_both_sides() {
     let mut scene = Scene::start().await;
     let mut died = Vec::new();
-    for (index, (point, nth)) in ASKING.into_iter().enumerate() {
+    for (index, (point, nth)) in asking().into_iter().enumerate() {
         let order = scene.world.order(1250).await;
         let payment = scene.world.pay(&order, "qr").await;
         scene.world.payer_opens(&payment).await;
@@ -246,7 +258,7 @@ async fn a_reconciliation_that_was_cut_off_finds_the_same() {
     }
     let mut died = Vec::new();
     let mut results: Vec<Value> = Vec::new();
-    for (point, nth) in ASKING {
+    for (point, nth) in asking() {
         let body = json!({ "account_id": account["id"], "period": day });
         scene.kill_at((point, nth));
         scene.attempt("/v1/reconciliations", &body).await;

@@ -1,13 +1,14 @@
 //! The gateway's own program as a process that can be killed, and everything around it that outlives it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tollgate_tests::{Setup, World, place, wait};
+use tollgate_tests::database::Storage;
+use tollgate_tests::{Setup, World, place, shop, wait};
 
 use crate::shim::{Board, Point};
 
@@ -31,15 +32,16 @@ impl Scene {
     pub async fn start() -> Scene {
         let setup =
             Setup { call_ms: 2_000, confirm_ms: 1_000, time_scale: 1_000, ..Setup::default() };
-        let mut world = World::without_gateway(setup).await;
-        let port = port(&world.simulator.url);
-        let board = Board::new(world.folder.path(), port);
-        std::fs::create_dir_all(world.data()).unwrap();
-        // Compiled components are the same for all.
-        std::fs::create_dir_all(place::shared("compiled")).unwrap();
-        std::os::unix::fs::symlink(place::shared("compiled"), world.data().join("compiled"))
-            .unwrap();
-        let (child, ready) = launch(&world, &board, "127.0.0.1:0").await;
+        Scene::on(Storage::new().await).await
+    }
+
+    /// The same on a database of the test's own.
+    pub async fn on(storage: Storage) -> Scene {
+        let setup =
+            Setup { call_ms: 2_000, confirm_ms: 1_000, time_scale: 1_000, ..Setup::default() };
+        let mut world = World::without_gateway(storage, setup).await;
+        let board = Board::new(world.folder.path(), port(&world.simulator.url));
+        let (child, ready) = launch(&world, &world.data(), Some(&board), "127.0.0.1:0").await;
         world.url = ready["url"].as_str().unwrap().to_owned();
         world.key = ready["api_key"].as_str().unwrap().to_owned();
         board.listens_at(self::port(&world.url));
@@ -83,7 +85,7 @@ impl Program {
     /// Starts the process again, after it has ended, on what it left behind.
     pub async fn relaunch(&mut self, world: &World) {
         let listen = world.url.strip_prefix("http://").unwrap();
-        (self.child, _) = launch(world, &self.board, listen).await;
+        (self.child, _) = launch(world, &world.data(), Some(&self.board), listen).await;
     }
 
     /// Kills the process.
@@ -110,20 +112,49 @@ impl Program {
     }
 }
 
-async fn launch(world: &World, board: &Board, listen: &str) -> (Child, Value) {
+/// One more gateway on the same database, with the same keys. Dropped, it is killed.
+pub struct Replica {
+    /// Where it is.
+    pub url: String,
+    child: Child,
+}
+
+impl Replica {
+    /// Starts one beside the scene's own.
+    pub async fn start(world: &World) -> Replica {
+        let data = world.folder.path().join(shop::number("replica"));
+        let (child, ready) = launch(world, &data, None, "127.0.0.1:0").await;
+        Replica { url: ready["url"].as_str().unwrap().to_owned(), child }
+    }
+
+    /// Kills it.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+}
+
+/// Starts a gateway's process and waits until it is ready. Compiled components are the same for all, keys the world's.
+async fn launch(world: &World, data: &Path, board: Option<&Board>, listen: &str) -> (Child, Value) {
+    std::fs::create_dir_all(place::shared("compiled")).unwrap();
+    std::fs::create_dir_all(data).unwrap();
+    let compiled = data.join("compiled");
+    if !compiled.exists() {
+        std::os::unix::fs::symlink(place::shared("compiled"), compiled).unwrap();
+    }
     let settings = world.folder.path().join("tollgate.toml");
     std::fs::write(&settings, "[limits]\ncall_ms = 2000\nconfirm_ms = 1000\n").unwrap();
-    let log = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(world.folder.path().join("gateway.log"))
-        .unwrap();
+    let log = data.with_extension("log");
+    let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
     let mut command = std::process::Command::new(binary());
     command.arg("serve").args(["--listen", listen, "--simulators", "--bills-at-once"]);
-    command.arg("--config").arg(settings);
-    command.arg("--data").arg(world.data()).arg("--plugins").arg(place::plugins());
+    command.arg("--config").arg(settings).arg("--data").arg(data);
+    command.arg("--plugins").arg(place::plugins());
+    command.arg("--key-file").arg(world.data().join("sealing.key"));
+    command.envs(world.storage.url().map(|url| ("TOLLGATE_DATABASE_URL", url)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    board.over(&mut command);
+    if let Some(board) = board {
+        board.over(&mut command);
+    }
     let mut child = Command::from(command).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = tokio::time::timeout(wait::PATIENCE * 2, lines.next_line()).await.unwrap().unwrap();

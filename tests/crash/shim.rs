@@ -1,8 +1,8 @@
 //! What stands between the gateway's program and libc: `shim.c`, made once, and the board by which a test tells it where
 //! to kill or fail.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -44,10 +44,9 @@ enum Word {
     DiskFull = 4,
     ProviderPort = 5,
     OwnPort = 6,
-    Fsyncs = 7,
 }
 
-const WORDS: u64 = 8;
+const WORDS: u64 = 7;
 
 /// The board of one program.
 pub struct Board {
@@ -75,6 +74,13 @@ impl Board {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, word as u64 * 8).unwrap();
         u64::from_ne_bytes(bytes)
+    }
+
+    /// A board that everybody may write: for a program that runs as somebody else.
+    pub fn for_all(folder: &Path) -> Board {
+        let board = Board::new(folder, 0);
+        std::fs::set_permissions(&board.path, Permissions::from_mode(0o666)).unwrap();
+        board
     }
 
     /// Has a program run under the shim, told by this board.
@@ -114,11 +120,6 @@ impl Board {
     /// Nothing more can be written to the database's files.
     pub fn fill_disk(&self) {
         self.write(Word::DiskFull, 1);
-    }
-
-    /// How often something was made durable.
-    pub fn fsyncs(&self) -> u64 {
-        self.read(Word::Fsyncs)
     }
 }
 

@@ -13,6 +13,11 @@ use crate::{World, until};
 /// Which engine the tests run on: `sqlite`, or `postgres`.
 const ENGINE: &str = "TOLLGATE_TEST_DATABASE";
 
+/// Whether the tests run on Postgres.
+pub fn on_postgres() -> bool {
+    std::env::var(ENGINE).is_ok_and(|engine| engine == "postgres")
+}
+
 /// Where a world's gateway keeps its rows.
 #[derive(Debug)]
 pub enum Storage {

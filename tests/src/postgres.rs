@@ -3,7 +3,7 @@
 
 pub mod wire;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
@@ -29,6 +29,7 @@ pub struct Server {
     programs: PathBuf,
     user: Option<(u32, u32)>,
     settings: Vec<String>,
+    variables: Vec<(OsString, OsString)>,
     process: Mutex<Option<Child>>,
     watchdog: Child,
 }
@@ -39,6 +40,16 @@ impl Server {
     /// # Panics
     /// If there are no programs of PostgreSQL, or the server does not start.
     pub fn start(settings: &[&str]) -> Server {
+        let server = Server::make(settings);
+        server.go_on();
+        server
+    }
+
+    /// Makes a server that is yet to be started by [`Server::go_on`].
+    ///
+    /// # Panics
+    /// If there are no programs of PostgreSQL.
+    pub fn make(settings: &[&str]) -> Server {
         let programs = programs().expect("missing: PostgreSQL's programs initdb and postgres");
         let folder = tempfile::tempdir().unwrap().keep();
         let user = is_root().then(other_user);
@@ -50,7 +61,8 @@ impl Server {
         let watchdog = quiet(&mut watchdog).stdin(Stdio::piped()).spawn().unwrap();
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
         let process = Mutex::new(None);
-        let server = Server { folder, programs, user, settings, process, watchdog };
+        let variables = Vec::new();
+        let server = Server { folder, programs, user, settings, variables, process, watchdog };
         let mut initdb = server.program("initdb");
         initdb.args([
             "--no-sync",
@@ -63,8 +75,13 @@ impl Server {
         ]);
         let made = initdb.arg(server.folder.join("data")).output().unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        server.go_on();
         server
+    }
+
+    /// Variables of the server's environment, from its next start on.
+    pub fn set(&mut self, command: &Command) {
+        let given = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        self.variables = given.map(|(name, value)| (name.into(), value.into())).collect();
     }
 
     /// A program of PostgreSQL as the server's user.
@@ -85,6 +102,7 @@ impl Server {
         let mut postgres = self.program("postgres");
         postgres.arg("-D").arg(self.folder.join("data")).arg("-k").arg(&self.folder);
         postgres.args(["-c", "listen_addresses=", "-c", "max_connections=300"]);
+        postgres.envs(self.variables.iter().map(|(name, value)| (name, value)));
         for setting in &self.settings {
             postgres.args(["-c", setting]);
         }

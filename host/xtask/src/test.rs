@@ -143,22 +143,7 @@ fn unit(runner: &mut Runner) -> anyhow::Result<Counts> {
 /// The integration binary: a gateway over real sockets, files and components, and a simulated provider on the other side;
 /// once on each database engine.
 fn flow(runner: &mut Runner) -> anyhow::Result<Counts> {
-    runner.prepare_programs()?;
-    let suite = ["--workspace", "--test", "flow", "--no-fail-fast"];
-    runner.say("-- on sqlite");
-    let sqlite = [&suite[..], &["--", "--skip", "postgres::"]].concat();
-    let mut counts = runner.cargo_test_on("sqlite", &sqlite)?;
-    match prepare::postgres() {
-        Ok(()) => {
-            runner.say("-- on postgres");
-            counts.add(runner.cargo_test_on("postgres", &suite)?);
-        }
-        Err(missing) => {
-            runner.say(&format!("xtask: {missing:#}"));
-            counts.skipped += 1;
-        }
-    }
-    Ok(counts)
+    runner.on_both_engines("flow")
 }
 
 /// Plugins that misbehave, keys that must not show up anywhere, files that somebody altered.
@@ -181,8 +166,7 @@ fn simulation(runner: &mut Runner) -> anyhow::Result<Counts> {
 
 /// The gateway's program killed, stopped and starved: its process is another's, so each test has its own.
 fn crash(runner: &mut Runner) -> anyhow::Result<Counts> {
-    runner.prepare_programs()?;
-    runner.cargo_test(&["--workspace", "--test", "crash", "--no-fail-fast"])
+    runner.on_both_engines("crash")
 }
 
 /// The provider's own kit, as witness for simulator and plugin.
@@ -258,6 +242,26 @@ impl Runner {
         self.say(&format!("{what}: {word}"));
         let failed = u64::from(!status.success());
         Ok(Counts { passed: 1 - failed, failed, skipped: 0 })
+    }
+
+    /// Runs an integration binary on SQLite, without what only a server can do, and on PostgreSQL.
+    fn on_both_engines(&mut self, name: &str) -> anyhow::Result<Counts> {
+        self.prepare_programs()?;
+        let suite = ["--workspace", "--test", name, "--no-fail-fast"];
+        self.say("-- on sqlite");
+        let sqlite = [&suite[..], &["--", "--skip", "postgres::"]].concat();
+        let mut counts = self.cargo_test_on("sqlite", &sqlite)?;
+        match prepare::postgres() {
+            Ok(()) => {
+                self.say("-- on postgres");
+                counts.add(self.cargo_test_on("postgres", &suite)?);
+            }
+            Err(missing) => {
+                self.say(&format!("xtask: {missing:#}"));
+                counts.skipped += 1;
+            }
+        }
+        Ok(counts)
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> anyhow::Result<Counts> {
