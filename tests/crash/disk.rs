@@ -13,7 +13,7 @@ use crate::program::Scene;
 use crate::shim::Board;
 
 /// What breaks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Breakage {
     Full,
     Fsync,
@@ -97,6 +97,9 @@ async fn breaks(breakage: Breakage) {
         asked,
         "no money moved on a lost intent"
     );
+    if breakage == Breakage::Fsync && !on_postgres() {
+        assert!(!scene.program.lives(), "it went on with a disk that had lost a commit");
+    }
     disk.heals(&scene);
     if !scene.program.lives() {
         scene.program.relaunch(&scene.world).await;

@@ -30,8 +30,6 @@ pub struct Program {
 impl Scene {
     /// Starts all three, with an account at the provider.
     pub async fn start() -> Scene {
-        let setup =
-            Setup { call_ms: 2_000, confirm_ms: 1_000, time_scale: 1_000, ..Setup::default() };
         Scene::on(Storage::new().await).await
     }
 

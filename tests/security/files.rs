@@ -105,3 +105,28 @@ async fn what_is_no_key_stops_the_start_with_one_line() {
         assert!(wrong.is_empty() || !said.contains(wrong), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_damaged_database_is_not_opened() {
+    let mut world = World::start().await;
+    for _ in 0..20 {
+        world.order(1250).await;
+    }
+    world.stop_gateway().await;
+    let file = world.data().join("tollgate.db");
+    let mut bytes = fs::read(&file).unwrap();
+    // The heads of pages, but for the first: a page that says it is of no kind.
+    for page in (4096..bytes.len()).step_by(4096) {
+        bytes[page] ^= 0x5a;
+    }
+    fs::write(&file, bytes).unwrap();
+    let given = Given {
+        listen: Some("127.0.0.1:0".to_owned()),
+        data: Some(world.data()),
+        plugins: Some(tollgate_tests::place::plugins()),
+        ..Given::default()
+    };
+    let refused = server::start(Config::check(given).unwrap()).await.err().unwrap();
+    let line = one_line(format!("{refused:#}"));
+    assert!(line.contains("damaged"), "{line}");
+}

@@ -79,6 +79,10 @@ impl Writers {
         let Err(error) = connection.execute("COMMIT").await else {
             return (Some(connection), Ok(()));
         };
+        if sqlite::lost_on_disk(&error) {
+            tracing::error!(%error, "the disk did not keep a commit: stopping at once, nothing of it was acknowledged");
+            std::process::abort();
+        }
         drop(connection);
         let outcome = match (self, mark) {
             (Writers::Postgres(writers), Some(mark)) if is_lost(&error) => {

@@ -7,6 +7,7 @@
 mod boundaries;
 mod dependencies;
 mod migrations;
+mod promises;
 mod text;
 
 use std::path::{Path, PathBuf};

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Executor;
 use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, Executor};
 
 use super::{Writers, migrations};
 use crate::store::shared::Lanes;
@@ -39,11 +39,44 @@ impl Store {
             .await?;
         let mut connection = writers.acquire().await?;
         connection.execute("PRAGMA journal_mode = WAL").await?;
+        examine(&mut connection).await?;
         migrations::migrate(&mut connection, BEGIN, |migration| migration.sqlite).await?;
         drop(connection);
         let readers = pool(READERS).connect(&url).await?;
         Ok(Store { readers, lanes: Lanes::new(Writers::Sqlite(writers), 1), clock, pace: None })
     }
+}
+
+/// Looks whether the file is whole: what is built on a damaged one would be lost with it.
+async fn examine(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let found = sqlx::query_as("PRAGMA quick_check(1)").fetch_all(&mut *connection).await;
+    let words: Vec<(String,)> = match found {
+        Ok(words) => words,
+        Err(error) if is(&error, &DAMAGED) => return Err(StoreError::Unfit(DAMAGE)),
+        Err(error) => return Err(error.into()),
+    };
+    let whole = words.iter().all(|(word,)| word == "ok");
+    if whole { Ok(()) } else { Err(StoreError::Unfit(DAMAGE)) }
+}
+
+const DAMAGE: &str =
+    "its file is damaged: restore a copy, the provider's bills tell what that one lacks";
+
+/// SQLITE_CORRUPT, SQLITE_NOTADB.
+const DAMAGED: [&str; 2] = ["11", "26"];
+
+/// SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC.
+const NOT_DURABLE: [&str; 2] = ["1034", "1290"];
+
+/// Whether the disk did not keep what it was told to. A second fsync may succeed although the pages of the first are lost,
+/// so there is no going on: the next start reads what is really there.
+pub(super) fn lost_on_disk(error: &sqlx::Error) -> bool {
+    is(error, &NOT_DURABLE)
+}
+
+fn is(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| codes.contains(&&*code))
 }
 
 fn pool(connections: u32) -> AnyPoolOptions {
