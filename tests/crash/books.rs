@@ -93,10 +93,11 @@ async fn events(world: &World) {
     }
 }
 
-/// Waits until no message waits and no refund is open, hurrying the jobs along.
+/// Waits until no message waits and no refund is open, hurrying the jobs along. A message over which the process died
+/// stays where it was: its sender sends it again, and the payment's own question finds what it told.
 pub async fn settle(world: &World) {
     let open = "SELECT CAST((SELECT count(*) FROM refunds WHERE state IN ('requested', 'pending', 'unknown')) \
-                + (SELECT count(*) FROM notifications WHERE state IN ('received', 'waiting')) AS TEXT)";
+                + (SELECT count(*) FROM notifications WHERE state = 'waiting') AS TEXT)";
     until("everything settled", async || {
         world.write("UPDATE jobs SET due_at = 0 WHERE leased_until = 0").await;
         world.idle().await;
