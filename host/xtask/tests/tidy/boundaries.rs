@@ -145,3 +145,18 @@ fn a_simulator_shares_no_code_with_a_plugin() {
     }
     assert_none(&broken, "a mistake that both sides share is never seen:");
 }
+
+#[test]
+fn tags_are_compared_in_constant_time() {
+    let mut broken = Vec::new();
+    let words =
+        ["== signature", "signature ==", "== tag", "tag ==", "== mac", "mac ==", "signature.eq("];
+    for file in files().iter().filter(|file| file.is_in(&["host/plugin/src/", "host/server/src/"]))
+    {
+        let is_test = file.path.ends_with("tests.rs");
+        for word in words.iter().filter(|_| file.is_rust() && !is_test) {
+            broken.extend(hits(file, word));
+        }
+    }
+    assert_none(&broken, "the time that a comparison takes tells a forger how far he is:");
+}
