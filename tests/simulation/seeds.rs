@@ -1,7 +1,7 @@
 //! Playing seeds: spread over threads, each told by its number if it fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
 use crate::gate::lock;
 use crate::ground::{Ground, Which};
@@ -15,17 +15,6 @@ const USUAL: u64 = 2_000;
 const STEPS: u64 = 300;
 /// How many threads play.
 const THREADS: usize = 2;
-
-static SCRIPTED: LazyLock<Ground> = LazyLock::new(|| Ground::make(Which::Scripted));
-static ALIPAY: LazyLock<Ground> = LazyLock::new(|| Ground::make(Which::Alipay));
-
-/// Made before anything runs: it takes a runtime of its own.
-fn ground(which: Which) -> &'static Ground {
-    match which {
-        Which::Scripted => &SCRIPTED,
-        Which::Alipay => &ALIPAY,
-    }
-}
 
 /// The seeds that were asked for: `TOLLGATE_SEEDS` of them, `most` at most, from `TOLLGATE_FIRST_SEED` on.
 pub fn wanted(most: u64) -> std::ops::Range<u64> {
@@ -41,6 +30,7 @@ pub fn wanted(most: u64) -> std::ops::Range<u64> {
 /// # Panics
 /// If something that must hold does not.
 pub fn hold(which: Which, seeds: impl IntoIterator<Item = u64, IntoIter: Send>) {
+    let ground = Ground::make(which);
     let seeds = Mutex::new(seeds.into_iter());
     let failures: Mutex<Vec<String>> = Mutex::default();
     std::thread::scope(|scope| {
@@ -50,7 +40,7 @@ pub fn hold(which: Which, seeds: impl IntoIterator<Item = u64, IntoIter: Send>) 
                     let next = lock(&seeds).next();
                     let Some(seed) = next.filter(|_| lock(&failures).is_empty()) else { break };
                     let trace = Arc::new(Mutex::new(Trace::default()));
-                    if let Err(broken) = play(which, seed, &trace) {
+                    if let Err(broken) = play(&ground, seed, &trace) {
                         let story = lock(&trace).text();
                         lock(&failures).push(format!("{story}seed {seed}: {broken}"));
                     }
@@ -67,19 +57,18 @@ pub fn hold(which: Which, seeds: impl IntoIterator<Item = u64, IntoIter: Send>) 
 }
 
 /// A digest of a seed's story.
-pub fn digest(which: Which, seed: u64) -> u64 {
+pub fn digest(ground: &Ground, seed: u64) -> u64 {
     let trace = Arc::new(Mutex::new(Trace::default()));
-    let played = play(which, seed, &trace);
+    let played = play(ground, seed, &trace);
     assert_eq!(played.err(), None);
     lock(&trace).digest()
 }
 
-fn play(which: Which, seed: u64, trace: &Arc<Mutex<Trace>>) -> Result<u64, Broken> {
+fn play(ground: &Ground, seed: u64, trace: &Arc<Mutex<Trace>>) -> Result<u64, Broken> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let ground = ground(which);
     let story = async { World::new(ground, seed, trace.clone()).await?.run(STEPS).await };
     catch_unwind(AssertUnwindSafe(|| runtime.block_on(story)))
         .unwrap_or_else(|_| Err("something panicked".to_owned()))
