@@ -180,6 +180,28 @@ async fn money_that_we_do_not_know_of_is_missing_here() {
     assert_eq!(world.order_of(&payment).await["reconciled"], true);
 }
 
+/// A payment that had ended here, and that the bill has as paid: the provider is asked once more, and money wins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_only_a_bill_tells_of_after_the_end_is_asked_about() {
+    let (world, account, day) = past().await;
+    world.lose_notifications().await;
+    let payment = world.pay(&world.order(1250).await, "page").await;
+    world.payer_pays(&payment).await;
+    world.stop_the_clock().await;
+    let trade = world.trade(&payment).await;
+    world
+        .write(&format!(
+            "UPDATE payments SET state = 'closed', provider_ref = '{}' WHERE id = '{}'",
+            text(&trade, "trade_no"),
+            text(&payment, "id")
+        ))
+        .await;
+    let done = world.reconcile(&account, &day).await;
+    assert_eq!(done["discrepancies"], 1, "{done}");
+    world.payment_until(&payment, "succeeded").await;
+    world.order_until(&payment, "paid").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bill_that_is_rejected_reconciles_nothing_and_one_that_is_late_is_waited_for() {
     let (world, account, day) = past().await;

@@ -31,8 +31,11 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     let id = |thing: &Value| text(thing, "id").to_owned();
     world.idle().await;
     let job = world.get("/v1/jobs").await.ok()["data"][0].clone();
+    world.notify(&payment, "wrong_amount").await;
+    let case = world.get("/v1/cases").await.ok()["data"][0].clone();
     BTreeMap::from([
         ("jobs", id(&job)),
+        ("cases", id(&case)),
         ("accounts", id(&account)),
         ("orders", id(&order)),
         ("payments", id(&payment)),

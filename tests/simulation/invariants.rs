@@ -8,8 +8,8 @@
 //!
 //! Not checked here: 2 (idempotency keys belong to the faces, which a simulation does not drive), 26 (replies of 503
 //! likewise), 27 (there is no ledger of entries; amounts are columns, checked by 7), 33 to 35 and 39 (they are about
-//! plugins and logs, which the suite `security` covers), 37 (keys have no end
-//! dates yet), 30 and 31 (bills are compared in the suite `flow`, and by properties of `host/domain`).
+//! plugins and logs, which the suite `security` covers), 37 (API keys belong to
+//! the faces too), 30 and 31 (bills are compared in the suite `flow`, and by properties of `host/domain`).
 
 pub mod change;
 pub mod order;

@@ -85,6 +85,18 @@ impl CallError {
     pub fn is_the_plugins(&self) -> bool {
         matches!(self, CallError::Trap { .. } | CallError::Deadline | CallError::Memory)
     }
+
+    /// What happened, for a merchant: without the plugin's inside or the host's.
+    pub fn in_short(&self) -> &'static str {
+        match self {
+            CallError::Trap { .. } => "the plugin trapped",
+            CallError::Deadline => "the plugin ran out of time",
+            CallError::Memory => "the plugin ran out of memory",
+            CallError::Busy => "too many plugin calls are waiting",
+            CallError::Refused { .. } => "the plugin is in quarantine",
+            CallError::Host(_) => "the plugin could not be run",
+        }
+    }
 }
 
 /// How long a call runs at full speed: many times what an honest one takes. One that hangs would take a processor from

@@ -128,5 +128,10 @@ async fn hostile_bills_are_hostile() {
     merchant.fault(json!({ "on": "download", "verb": "redirect" })).await;
     assert_eq!(merchant.client.get(&link).send().await.unwrap().status(), 307);
     merchant.fault(json!({ "on": "download", "verb": "truncate" })).await;
-    assert!(merchant.client.get(&link).send().await.unwrap().bytes().await.is_err());
+    // Its connection breaks after the head, or before anybody has read that.
+    let cut = match merchant.client.get(&link).send().await {
+        Ok(answer) => answer.bytes().await.is_err(),
+        Err(_) => true,
+    };
+    assert!(cut);
 }

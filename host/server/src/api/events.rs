@@ -16,7 +16,8 @@ use crate::store::events::EventRow;
 /// A fact.
 #[derive(Serialize, ToSchema)]
 pub struct Event {
-    /// Starts with `evt_`; later ones sort after.
+    /// Starts with `evt_`. Later ones sort after, but for those that several gateways write in the same moments: who reads
+    /// on from the last id asks from a minute back, and keeps the ids.
     id: String,
     /// Counts the order's events from 1; 0 without an order.
     sequence: i64,

@@ -132,7 +132,7 @@ pub async fn list(
 
 /// Replay a parked job: it is due now, and has as many attempts as at first.
 #[utoipa::path(post, path = "/v1/jobs/{id}/replay", tag = "operations", operation_id = "replayJob",
-    security(("key" = ["payments"])),
+    security(("key" = ["payments:write"])),
     params(("id" = String, Path)),
     responses((status = 200, body = Job),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]

@@ -5,6 +5,7 @@ mod end;
 
 use tollgate_domain::breaker::Room;
 use tollgate_domain::ids::{NotificationId, OrderId, PaymentId, RefundId};
+use tollgate_domain::payment::PaymentState;
 use tollgate_domain::time::Moment;
 
 pub use self::claim::{Claimed, Running, Wanted, claim, keep};
@@ -83,7 +84,9 @@ async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<N
     let limit = gateway.settings.call_limit;
     let settled = |row: &PaymentRow| !row.state.is_alive() && !learn::may_be_paid_yet(row);
     let is_past = |row: &PaymentRow| gateway.store.now() >= row.expires_at.plus_millis(GRACE_MS);
-    let asked = query::ask_payment(gateway, job.merchant_id, id, limit, settled).await?;
+    // What has ended has a question left only where somebody doubts its end: a bill, say, that shows it paid.
+    let is_sure = |row: &PaymentRow| row.state == PaymentState::Succeeded;
+    let asked = query::ask_payment(gateway, job.merchant_id, id, limit, is_sure).await?;
     let (answered, reason) = match asked {
         Asked::Answered(row) if settled(&row) => return Ok(Next::Done),
         Asked::Answered(row) => {

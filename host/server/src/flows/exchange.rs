@@ -42,6 +42,16 @@ pub struct Sent {
     pub redactor: Redactor,
 }
 
+impl Sent {
+    /// As one that another sending went before: whoever answered that one may have acted on it.
+    fn behind_another(mut self) -> Sent {
+        if let Err(SendError::NotSent(reason)) = self.answer {
+            self.answer = Err(SendError::NoAnswer(reason));
+        }
+        self
+    }
+}
+
 /// What a run leaves behind, to be written with what was learnt from it: records of exchanges, and where it waits.
 #[derive(Default)]
 pub struct Records {
@@ -110,7 +120,7 @@ pub async fn send(
     let refused = matches!(&sent.answer, Ok(answer) if answer.status == UNAUTHORIZED);
     if refused && keyring::renew(gateway, account, request, &keys).await? {
         records.add(&sent.exchange)?;
-        return Ok(once(gateway, sending, &account.keys()).await);
+        return Ok(once(gateway, sending, &account.keys()).await.map(Sent::behind_another));
     }
     Ok(Ok(sent))
 }

@@ -50,6 +50,8 @@ pub(super) enum Found {
     OfASum(RefundId),
     /// One that nobody had told of.
     New,
+    /// Perhaps one of ours whose name there is not known yet: it is being asked about.
+    PerhapsOurs,
 }
 
 /// Learns how much of a payment was given back so far, by whomever.
@@ -108,6 +110,16 @@ pub(super) async fn level(
     book(tx, gateway, account, &paid, there - explained, None, None).await
 }
 
+/// Forgets what was told of a sum once a refund that it may have counted has failed: the next sum, or the bill, tells anew.
+pub(super) async fn forget(tx: &mut Tx<'_>, merchant: MerchantId, payment: PaymentId) -> Flow<()> {
+    let mut paid = payments::must(tx.sql(), merchant, payment).await?;
+    if paid.refunded_asked.is_some() || paid.refunded_told.is_some() {
+        (paid.refunded_asked, paid.refunded_told) = (None, None);
+        payments::update(tx.sql(), &paid).await?;
+    }
+    Ok(())
+}
+
 /// Makes the questions about a payment's open refunds due. False: there are none.
 async fn ask_about_open(tx: &mut Tx<'_>, gateway: &Gateway, paid: &PaymentRow) -> Flow<bool> {
     let now = gateway.store.now();
@@ -137,6 +149,12 @@ pub(super) async fn by_name(
     };
     if all.iter().any(|refund| is_it(&refund)) {
         return Ok(Found::Known);
+    }
+    let may_be_ours = |refund: &RefundRow| {
+        refund.state.is_open() && refund.provider_ref.is_none() && refund.amount == seen.minor
+    };
+    if all.iter().any(may_be_ours) && ask_about_open(tx, gateway, &paid).await? {
+        return Ok(Found::PerhapsOurs);
     }
     let of_a_sum =
         |refund: &&RefundRow| refund.origin == Origin::Provider && refund.provider_ref.is_none();

@@ -159,7 +159,7 @@ async fn claim(gateway: &Gateway, asked: &Asked) -> Flow<Claimed> {
                         route: asked.route.clone(),
                         key: asked.key.clone(),
                         fingerprint: asked.fingerprint.clone(),
-                        fence: 1,
+                        fence: times.now.0,
                         leased_until: times.leased_until,
                         made: None,
                         answer: None,

@@ -194,7 +194,11 @@ pub async fn refund(
     }
     if before.state.is_open() && !row.state.is_open() {
         settle_job(tx, gateway, row.merchant_id, Kind::QueryRefund, &row.id.to_string()).await?;
-        found::level(tx, gateway, account, row.merchant_id, row.payment_id).await?;
+        if row.state == RefundState::Failed {
+            found::forget(tx, row.merchant_id, row.payment_id).await?;
+        } else {
+            found::level(tx, gateway, account, row.merchant_id, row.payment_id).await?;
+        }
     }
     Ok(refunds::must(tx.sql(), row.merchant_id, row.id).await?)
 }

@@ -266,7 +266,9 @@ fn micros(took: Duration) -> u64 {
 
 fn trapped(error: &CallError, sent: bool) -> Ending {
     tracing::warn!(%error, "a plugin call failed");
-    Ending::Failed { failure: failure("plugin", error.to_string()), outcome_known: !sent }
+    // Why is for the operator, in the log and in the record of the exchange.
+    let failure = failure("plugin", error.in_short().to_owned());
+    Ending::Failed { failure, outcome_known: !sent }
 }
 
 fn faulted(fault: &Fault, sent: bool) -> Ending {

@@ -23,10 +23,13 @@ pub async fn refund(
     id: RefundId,
 ) -> Flow<Asked<RefundRow>> {
     let row = refunds::get(gateway, merchant, id).await?;
-    if !row.state.is_open() {
+    if row.state == RefundState::Succeeded {
         return Ok(Asked::Answered(row));
     }
     let account = account::open(gateway, merchant, row.account_id).await?;
+    if row.state == RefundState::Failed {
+        return doubted(gateway, &account, row).await;
+    }
     let Some(sent) = row.sent_at.map(Moment) else {
         return first_sending(gateway, &account, &row).await;
     };
@@ -53,6 +56,14 @@ pub async fn refund(
         }
         Step::Ask => conclude(gateway, &account, &row, RefundCommand::Strand, None).await,
     }
+}
+
+/// Asks about one that was called failed: a bill, say, shows it done.
+async fn doubted(gateway: &Gateway, account: &Account, row: RefundRow) -> Flow<Asked<RefundRow>> {
+    if account.ability("query-refund").is_none() {
+        return Ok(Asked::Answered(row));
+    }
+    Ok(query::question_refund(gateway, &row, gateway.settings.call_limit).await?.0)
 }
 
 fn promise(gateway: &Gateway, account: &Account) -> Promise {

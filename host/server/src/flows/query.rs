@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
 use tollgate_domain::payment::{PaymentCommand, Told};
-use tollgate_domain::refund::RefundTold;
+use tollgate_domain::refund::{RefundState, RefundTold};
 use tollgate_plugin::contract::{self, Fact, Operation, Outcome, Subject};
 
 use super::account::{self, Account};
@@ -229,6 +229,10 @@ async fn note_refund(
                 let now = learn::refund_now(tx, row).await?;
                 ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
                 match read {
+                    // Its sending may still be under way: that it is not there proves nothing, not even that it was sent.
+                    Ok((RefundTold::NotFound, _)) if now.state == RefundState::Requested => {
+                        Ok(Asked::Answered(now))
+                    }
                     Ok((told, particulars)) => {
                         let command = facts::refund_command(row, *told);
                         let after =

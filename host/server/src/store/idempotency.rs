@@ -1,7 +1,8 @@
 //! Requests under an idempotency key: who runs one, what it made, and what was answered.
 //!
 //! A row is claimed by its insert, or by counting its fence up once the lease of whoever ran it is over. Everything
-//! written later names the fence, so that a runner who was given up changes nothing.
+//! written later names the fence, so that a runner who was given up changes nothing. Fences begin at the time of the
+//! claim: one of a row that was withdrawn is none of the row that took its place.
 
 use sqlx::AnyConnection;
 use tollgate_domain::ids::MerchantId;
@@ -12,7 +13,7 @@ use super::StoreError;
 const FORGET: &str = "DELETE FROM keyed_requests WHERE merchant_id = $1 AND route = $2 AND key = $3 \
      AND expires_at <= $4 AND leased_until <= $4";
 const INSERT: &str = "INSERT INTO keyed_requests (merchant_id, route, key, fingerprint, fence, leased_until, \
-     expires_at, created_at) VALUES ($1, $2, $3, $4, 1, $5, $6, $7) \
+     expires_at, created_at) VALUES ($1, $2, $3, $4, $7, $5, $6, $7) \
      ON CONFLICT (merchant_id, route, key) DO NOTHING";
 const GET: &str = "SELECT * FROM keyed_requests WHERE merchant_id = $1 AND route = $2 AND key = $3";
 const TAKE_UP: &str = "UPDATE keyed_requests SET fence = fence + 1, leased_until = $5 \

@@ -6,7 +6,7 @@ use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{DisputeNews, Event, RefundNews, RefundStatus};
 
 use super::{Believed, Message, doubt, proves, settle_applied};
-use crate::flows::found::{self, Named};
+use crate::flows::found::{self, Found, Named};
 use crate::flows::{Flow, disputes, facts, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
@@ -39,9 +39,15 @@ pub(super) async fn refund(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                found::by_name(tx, gateway, message.account, payment, seen).await?;
-                settle_applied(tx, gateway, message, event, payment).await?;
-                Ok(Believed::Applied)
+                match found::by_name(tx, gateway, message.account, payment, seen).await? {
+                    Found::PerhapsOurs => {
+                        Ok(Believed::Waits("it may be a refund of ours that is open".to_owned()))
+                    }
+                    Found::Known | Found::OfASum(_) | Found::New => {
+                        settle_applied(tx, gateway, message, event, payment).await?;
+                        Ok(Believed::Applied)
+                    }
+                }
             })
         })
         .await

@@ -16,7 +16,7 @@ use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow};
 use crate::store::{Tx, orders, payments, refunds};
 
 /// Findings that are written in one transaction.
-const BATCH: usize = 500;
+const BATCH: usize = 50;
 
 /// Known differences that are read at a time.
 const PAGE: i64 = 2_000;

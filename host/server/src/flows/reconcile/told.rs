@@ -94,10 +94,11 @@ async fn refund(
             Box::pin(async move { found::by_name(tx, gateway, account, paid, seen).await })
         })
         .await?;
-    Ok(Told::Refund(match found {
-        Found::OfASum(sum) => Some(sum),
-        Found::Known | Found::New => None,
-    }))
+    Ok(match found {
+        Found::OfASum(sum) => Told::Refund(Some(sum)),
+        Found::Known | Found::New => Told::Refund(None),
+        Found::PerhapsOurs => Told::Nothing,
+    })
 }
 
 async fn chargeback(
