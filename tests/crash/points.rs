@@ -127,7 +127,7 @@ async fn one_payment(scene: &Scene, order: &Value) -> Value {
         assert!(payments.len() <= 1, "{now}");
         match payments.into_iter().next() {
             None => Some(scene.world.pay(order, "qr").await),
-            Some(payment) if payment["action"].is_object() => Some(payment),
+            Some(payment) if payment["action"]["kind"] != "none" => Some(payment),
             Some(_) => {
                 scene.hurry().await;
                 None

@@ -27,7 +27,7 @@ async fn failed(world: &World, account: &Value, within: Duration) -> String {
     text(&payment["failure"], "message").to_owned()
 }
 
-/// Fails until it is in quarantine, where it is refused at once and with the reason.
+/// Fails until it is in quarantine, where it is refused at once; why is for those who look at the plugins.
 async fn misbehaves(plugin: &str, within: Duration, reason: &str) {
     let (world, _plugins) = stage::world(&["alipay", plugin]).await;
     let account = account(&world, plugin).await;
@@ -36,7 +36,7 @@ async fn misbehaves(plugin: &str, within: Duration, reason: &str) {
         assert!(told.contains(reason), "{told}");
     }
     let told = failed(&world, &account, Duration::from_millis(500)).await;
-    assert!(told.contains("quarantine") && told.contains(reason), "{told}");
+    assert!(told.contains("quarantine"), "{told}");
     let listed = world.get("/v1/plugins").await.ok();
     let row = listed["data"].as_array().unwrap().iter().find(|row| row["id"] == plugin).unwrap();
     let requests = &row["health"][0];

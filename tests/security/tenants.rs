@@ -32,10 +32,21 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     world.idle().await;
     let job = world.get("/v1/jobs").await.ok()["data"][0].clone();
     world.notify(&payment, "wrong_amount").await;
+    // No payer of this provider contests anything: the row is as a bill would leave it.
+    let dispute = format!("dsp_{}", "7".repeat(32));
+    world
+        .write(&format!(
+            "INSERT INTO disputes (merchant_id, id, payment_id, order_id, account_id, state, amount, currency, source, \
+             version, created_at, updated_at) SELECT merchant_id, '{dispute}', id, order_id, account_id, 'won', 1, \
+             currency, 'bill', 1, 0, 0 FROM payments WHERE id = '{}'",
+            text(&payment, "id")
+        ))
+        .await;
     let case = world.get("/v1/cases").await.ok()["data"][0].clone();
     BTreeMap::from([
         ("jobs", id(&job)),
         ("cases", id(&case)),
+        ("disputes", dispute),
         ("accounts", id(&account)),
         ("orders", id(&order)),
         ("payments", id(&payment)),

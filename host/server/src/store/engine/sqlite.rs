@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, Executor};
+use sqlx::{AnyConnection, Connection, Executor};
 
 use super::{Writers, migrations};
 use crate::store::shared::Lanes;
@@ -27,6 +27,7 @@ impl Store {
     pub async fn open_sqlite(file: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
         sqlx::any::install_default_drivers();
         let url = sqlite_url(file)?;
+        examine(&url).await?;
         let writers = pool(1)
             .after_release(|connection, _| {
                 Box::pin(async move {
@@ -39,7 +40,6 @@ impl Store {
             .await?;
         let mut connection = writers.acquire().await?;
         connection.execute("PRAGMA journal_mode = WAL").await?;
-        examine(&mut connection).await?;
         migrations::migrate(&mut connection, BEGIN, |migration| migration.sqlite).await?;
         drop(connection);
         let readers = pool(READERS).connect(&url).await?;
@@ -48,15 +48,20 @@ impl Store {
 }
 
 /// Looks whether the file is whole: what is built on a damaged one would be lost with it.
-async fn examine(connection: &mut AnyConnection) -> Result<(), StoreError> {
-    let found = sqlx::query_as("PRAGMA quick_check(1)").fetch_all(&mut *connection).await;
-    let words: Vec<(String,)> = match found {
-        Ok(words) => words,
-        Err(error) if is(&error, &DAMAGED) => return Err(StoreError::Unfit(DAMAGE)),
-        Err(error) => return Err(error.into()),
+async fn examine(url: &str) -> Result<(), StoreError> {
+    let look = async {
+        let mut connection = AnyConnection::connect(url).await?;
+        let words: Vec<(String,)> =
+            sqlx::query_as("PRAGMA quick_check(1)").fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(words)
     };
-    let whole = words.iter().all(|(word,)| word == "ok");
-    if whole { Ok(()) } else { Err(StoreError::Unfit(DAMAGE)) }
+    match look.await {
+        Ok(words) if words.iter().all(|(word,)| word == "ok") => Ok(()),
+        Ok(_) => Err(StoreError::Unfit(DAMAGE)),
+        Err(error) if is(&error, &DAMAGED) => Err(StoreError::Unfit(DAMAGE)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 const DAMAGE: &str =
