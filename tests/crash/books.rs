@@ -99,7 +99,9 @@ pub async fn settle(world: &World) {
     let open = "SELECT CAST((SELECT count(*) FROM refunds WHERE state IN ('requested', 'pending', 'unknown')) \
                 + (SELECT count(*) FROM notifications WHERE state = 'waiting') AS TEXT)";
     until("everything settled", async || {
-        world.write("UPDATE jobs SET due_at = 0 WHERE leased_until = 0").await;
+        world
+            .write("UPDATE jobs SET due_at = 0 WHERE leased_until = 0 AND kind <> 'end_order'")
+            .await;
         world.idle().await;
         (world.select(open).await == ["0"]).then_some(())
     })

@@ -71,7 +71,7 @@ async fn accepted(world: &World, url: &str, path: &str, body: &Value) -> Option<
 /// Everything that was acknowledged is there, and the books agree, once what was cut off has been taken up.
 pub async fn kept(world: &World, told: &[Told]) {
     assert!(told.iter().map(|told| told.payments.len()).sum::<usize>() >= told.len());
-    world.write("UPDATE jobs SET due_at = 0, leased_until = 0").await;
+    world.write("UPDATE jobs SET due_at = 0, leased_until = 0 WHERE kind <> 'end_order'").await;
     books::settle(world).await;
     for told in told {
         for order in &told.orders {

@@ -73,9 +73,11 @@ impl Scene {
         fired
     }
 
-    /// What waits for its time, or for somebody who is dead, is due now.
+    /// What waits for its time, or for somebody who is dead, is due now; no order's time is over.
     pub async fn hurry(&self) {
-        self.world.write("UPDATE jobs SET due_at = 0, leased_until = 0").await;
+        self.world
+            .write("UPDATE jobs SET due_at = 0, leased_until = 0 WHERE kind <> 'end_order'")
+            .await;
     }
 }
 
