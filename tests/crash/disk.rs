@@ -10,7 +10,7 @@ use tollgate_tests::{Reply, shop, until};
 
 use crate::books;
 use crate::program::Scene;
-use crate::shim::Board;
+use tollgate_tests::shim::Board;
 
 /// What breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

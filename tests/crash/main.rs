@@ -9,4 +9,3 @@ mod load;
 mod points;
 mod postgres;
 mod program;
-mod shim;

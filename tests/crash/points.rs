@@ -8,7 +8,7 @@ use tollgate_tests::{shop, until};
 
 use crate::books;
 use crate::program::Scene;
-use crate::shim::Point;
+use tollgate_tests::shim::Point;
 
 /// Around each commit: what makes it durable is the process's own on SQLite, and a statement away on Postgres.
 fn commits() -> Vec<(Point, u64)> {

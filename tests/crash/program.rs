@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tollgate_tests::database::Storage;
 use tollgate_tests::{Setup, World, place, shop, wait};
 
-use crate::shim::{Board, Point};
+use tollgate_tests::shim::{Board, Point};
 
 /// A shop, a provider and a gateway, of which the last is a process.
 pub struct Scene {

@@ -13,6 +13,7 @@
 
 pub mod clerk;
 pub mod database;
+pub mod figures;
 pub mod merchant;
 pub mod payer;
 pub mod place;
@@ -21,6 +22,7 @@ pub mod provider;
 pub mod puppet;
 pub mod receiver;
 pub mod reply;
+pub mod shim;
 pub mod shop;
 pub mod still;
 pub mod wait;

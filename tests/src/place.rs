@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-/// The build's folder, found by the running test's own program: `TARGET/PROFILE/deps/NAME`.
+/// The build's folder, found by the running program: `TARGET/PROFILE/deps/NAME` for a test, `TARGET/PROFILE/NAME` for a
+/// measuring program.
 pub fn target() -> PathBuf {
     let program = std::env::current_exe().unwrap();
-    program.ancestors().nth(3).unwrap().to_owned()
+    let folder = program.parent().unwrap();
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
+    profile.parent().unwrap().to_owned()
 }
 
 /// The providers' plugins as components.

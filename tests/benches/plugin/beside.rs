@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep_until};
 
-use crate::figures::{Milli, fact, goal, median, p99};
 use crate::fixture::plugins;
 use crate::process::{Api, Process, runtime};
+use tollgate_tests::figures::{Milli, fact, goal, median, p99};
 
 const PAIRS: usize = 7;
 const WINDOW: Duration = Duration::from_secs(3);

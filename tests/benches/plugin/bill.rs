@@ -15,9 +15,9 @@ use tollgate_plugin::{BillSink, BillSource};
 use tollgate_sdk::bills as native_bills;
 use tollgate_sdk::contract::bill_io;
 
-use crate::figures::{Milli, fact, goal, median};
 use crate::fixture::{Fixture, host, plugins};
 use crate::process::{Api, Process, runtime};
+use tollgate_tests::figures::{Milli, fact, goal, median};
 
 const PARSED: u64 = 100_000;
 const ROUNDS: usize = 7;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use tollgate_plugin::contract::{NextAction, Operation, Outcome, Step};
 use tollgate_sdk::contract::requests as native_requests;
 
-use crate::figures::{Milli, fact, goal, median};
 use crate::fixture::{Fixture, host, native};
+use tollgate_tests::figures::{Milli, fact, goal, median};
 
 const PAIRS: usize = 21;
 const CALLS: usize = 120;

@@ -15,7 +15,6 @@
 mod beside;
 mod bill;
 mod building;
-mod figures;
 mod fixture;
 mod notices;
 mod process;

@@ -9,8 +9,8 @@ use tollgate_sdk::Keyring;
 use tollgate_sdk::contract::signing::Piece;
 use tollgate_sdk::keys::{Pick, RSA_PKCS1_SHA256};
 
-use crate::figures::{Milli, fact, median};
 use crate::fixture::{APP_ID, Fixture, SELLER_ID, host, native};
+use tollgate_tests::figures::{Milli, fact, median};
 
 const ROUNDS: usize = 9;
 const MESSAGES: usize = 400;

@@ -1,4 +1,5 @@
-//! Figures: medians, percentiles, ratios in thousandths, and the line that tells each. All of it in integers.
+//! Figures of the measuring programs: medians, percentiles, ratios in thousandths, and the line that tells each. All of
+//! it in integers.
 
 use std::time::Duration;
 
@@ -49,11 +50,19 @@ pub fn p99<T: Ord + Copy>(mut values: Vec<T>) -> T {
     values[(values.len() * 99 / 100).min(values.len() - 1)]
 }
 
-/// Tells a figure that has a goal.
+/// Tells a figure that has a goal up to which it holds.
 pub fn goal(name: &str, value: Milli, unit: &str, most: Milli) {
     let goal = format!("<= {}", most.json());
     tell(&json!({
         "name": name, "value": value.json(), "unit": unit, "goal": goal, "holds": value <= most,
+    }));
+}
+
+/// Tells a figure that has a goal from which up it holds.
+pub fn at_least(name: &str, value: Milli, unit: &str, least: Milli) {
+    let goal = format!(">= {}", least.json());
+    tell(&json!({
+        "name": name, "value": value.json(), "unit": unit, "goal": goal, "holds": value >= least,
     }));
 }
 

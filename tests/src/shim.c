@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum word { POINT, COUNTDOWN, FIRED, FAIL_FSYNCS, DISK_FULL, PROVIDER_PORT, OWN_PORT, WORDS };
+enum word { POINT, COUNTDOWN, FIRED, FAIL_FSYNCS, DISK_FULL, PROVIDER_PORT, OWN_PORT, FSYNCS, WORDS };
 enum point {
     NONE, BEFORE_FSYNC, AFTER_FSYNC, BEFORE_ASKING, AFTER_ASKING, AFTER_HEARING, BEFORE_ANSWERING, AFTER_ANSWERING,
     BEFORE_STATEMENT, AFTER_STATEMENT, AFTER_ROWS
@@ -107,6 +107,7 @@ static int disk_is_full(int fd) {
 
 static int sync_file(int fd, int (*real)(int)) {
     if (!board) return real(fd);
+    __atomic_add_fetch(&board[FSYNCS], 1, __ATOMIC_SEQ_CST);
     passes(BEFORE_FSYNC);
     if (board[FAIL_FSYNCS] > 0 && is_database(fd)) {
         board[FAIL_FSYNCS]--;

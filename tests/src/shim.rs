@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use tollgate_tests::place;
+use crate::place;
 
 /// Where the program is killed, as `shim.c` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +44,10 @@ enum Word {
     DiskFull = 4,
     ProviderPort = 5,
     OwnPort = 6,
+    Fsyncs = 7,
 }
 
-const WORDS: u64 = 7;
+const WORDS: u64 = 8;
 
 /// The board of one program.
 pub struct Board {
@@ -103,6 +104,11 @@ impl Board {
     /// Whether the program was killed where it was to be.
     pub fn fired(&self) -> bool {
         self.read(Word::Fired) == 1
+    }
+
+    /// How often the program, and what it started, has made a file durable.
+    pub fn fsyncs(&self) -> u64 {
+        self.read(Word::Fsyncs)
     }
 
     /// Nothing is asked for any more.
