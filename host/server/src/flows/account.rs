@@ -93,6 +93,10 @@ pub async fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> 
         keyring::load(gateway, &account).await?;
     }
     let mut cache = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+    // Of those who opened it at once the first counts: two rings would each fetch for themselves.
+    if let Some(first) = cache.get(&place) {
+        return Ok(first.clone());
+    }
     cache.retain(|(id, _), _| *id != account.row.id);
     cache.insert(place, account.clone());
     Ok(account)
