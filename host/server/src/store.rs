@@ -2,7 +2,7 @@
 //!
 //! Writes that wait for each other share a commit (see [`shared`]). No other code begins a transaction, and nothing is
 //! sent while one is open. What is decided about an order is decided under [`orders::lock`]: the order's row first,
-//! then those of its payments, then those of its refunds, and one order in a write.
+//! then those of its payments, then those of its refunds, about one order in a write, a reconciliation apart.
 
 pub mod accounts;
 pub mod bills;
