@@ -63,7 +63,7 @@ async fn payments(world: &World) -> BTreeMap<String, Booked> {
 async fn trades(world: &World) -> BTreeMap<String, Value> {
     let all = world.simulated("trades").await;
     let trades = all["trades"].as_array().unwrap();
-    trades.iter().map(|trade| (text(trade, "out_trade_no").to_owned(), trade.clone())).collect()
+    trades.iter().map(|trade| (text(trade, "reference").to_owned(), trade.clone())).collect()
 }
 
 /// Yuan as the provider writes them, in fen.

@@ -44,7 +44,7 @@ async fn ten_dark_days_end_with_everything_known() {
     assert_eq!(world.select("SELECT state FROM orders WHERE state = 'open'").await.len(), 0);
     let trade: Value = world.trade(&refunded).await;
     let parts = trade["refunds"].as_array().unwrap();
-    assert_eq!(parts.len(), 1, "given back once: {}", text(&trade, "out_trade_no"));
+    assert_eq!(parts.len(), 1, "given back once: {}", text(&trade, "reference"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@ async fn refunds(world: &World, payment: &Value) -> Vec<Value> {
 
 async fn there(world: &World, payment: &Value, amount: &str, number: &str) {
     let path = format!("trades/{}/refunds", text(payment, "reference"));
-    world.control(&path, json!({ "amount": amount, "request_no": number })).await;
+    world.control(&path, json!({ "amount": amount, "reference": number })).await;
 }
 
 /// Alipay tells of it by the sum in its next notice, and then by the bill's row, which has a name.

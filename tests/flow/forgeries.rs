@@ -149,7 +149,7 @@ async fn a_return_is_no_notification_and_a_notification_no_return() {
 
     let notification = world.draft(&payment, "truth").await;
     let before = world.dump().await;
-    let place = format!("{return_to}?{}", text(&notification, "form"));
+    let place = format!("{return_to}?{}", text(&notification, "message"));
     let answer = world.client.get(place).send().await.unwrap();
     assert_eq!(answer.status(), 303, "a browser is sent to the cashier whatever it brings");
     assert_eq!(changed(&world, &before).await, set(&["notifications"]));
@@ -172,7 +172,7 @@ async fn bytes_that_are_no_message_are_kept_and_refused() {
     let payment = paid_in_silence(&world).await;
     let draft = world.draft(&payment, "truth").await;
     let (url, form, form_kind) =
-        (text(&draft, "url"), text(&draft, "form"), text(&draft, "content_type"));
+        (text(&draft, "url"), text(&draft, "message"), text(&draft, "content_type"));
     let rows = [
         ("", form_kind),
         ("a", form_kind),

@@ -141,7 +141,7 @@ async fn a_refund_that_was_never_sent_is_sent_after_a_crash() {
     assert_eq!(done["reference"], "NEVERSENT");
     let trade = world.trade(&payment).await;
     assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{trade}");
-    assert_eq!(trade["refunds"][0]["request_no"], "NEVERSENT", "{trade}");
+    assert_eq!(trade["refunds"][0]["reference"], "NEVERSENT", "{trade}");
     assert_eq!(world.calls(&payment, "refund").await, 1);
     assert_eq!(world.calls(&payment, "fastpay.refund.query").await, 0);
     let now = world.payment(&payment).await;

@@ -27,7 +27,7 @@ async fn paid(world: &World) -> Value {
 }
 
 async fn rotate(world: &World, kind: &str) -> Value {
-    world.control("certificate", json!({ "kind": kind })).await
+    world.control("special/certificate", json!({ "kind": kind })).await
 }
 
 async fn downloads(world: &World) -> u64 {

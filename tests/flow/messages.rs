@@ -63,7 +63,7 @@ async fn the_first_word_may_be_that_it_is_finished() {
     world.payer_pays(&payment).await;
     world.act(&payment, "finish").await;
     let answer = world.notify(&payment, "truth").await;
-    assert!(text(&answer, "form").contains("TRADE_FINISHED"), "{answer}");
+    assert!(text(&answer, "message").contains("TRADE_FINISHED"), "{answer}");
     assert_eq!(answer["body"], "success");
     stands(&world, &payment, "paid", 0).await;
     assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
@@ -78,8 +78,8 @@ async fn a_notice_of_a_refund_is_no_second_payment_and_no_closing() {
     world.refund(&payment, "R-1", 250).await.ok();
     let before = world.events(&payment).await;
     let answer = world.notify(&payment, "refund_notice").await;
-    assert!(text(&answer, "form").contains("TRADE_SUCCESS"), "{answer}");
-    assert!(text(&answer, "form").contains("refund_fee=2.50"), "{answer}");
+    assert!(text(&answer, "message").contains("TRADE_SUCCESS"), "{answer}");
+    assert!(text(&answer, "message").contains("refund_fee=2.50"), "{answer}");
     assert_eq!(answer["body"], "success");
     stands(&world, &payment, "partially_refunded", 250).await;
     assert_eq!(world.events(&payment).await, before);
@@ -87,7 +87,7 @@ async fn a_notice_of_a_refund_is_no_second_payment_and_no_closing() {
     world.refund(&payment, "R-2", 1000).await.ok();
     let before = world.events(&payment).await;
     let answer = world.notify(&payment, "refund_notice").await;
-    assert!(text(&answer, "form").contains("TRADE_CLOSED"), "{answer}");
+    assert!(text(&answer, "message").contains("TRADE_CLOSED"), "{answer}");
     assert_eq!(answer["body"], "success");
     stands(&world, &payment, "refunded", 1250).await;
     assert_eq!(world.events(&payment).await, before);

@@ -8,7 +8,11 @@ use tollgate_tests::reply::text;
 async fn ends_paid(world: &World, payment: &Value) {
     let paid = world.payment_until(payment, "succeeded").await;
     assert_eq!((&paid["taken"], &paid["amount"]), (&json!(1250), &json!(1250)), "{paid}");
-    assert_eq!(paid["provider_reference"], world.trade(payment).await["trade_no"], "{paid}");
+    assert_eq!(
+        paid["provider_reference"],
+        world.trade(payment).await["provider_reference"],
+        "{paid}"
+    );
     assert_eq!(paid["failure"], Value::Null);
     let order = world.order_of(payment).await;
     assert_eq!((&order["state"], &order["paid"]), (&json!("paid"), &json!(1250)), "{order}");

@@ -22,7 +22,7 @@ async fn paid(world: &World, amount: i64) -> Value {
 }
 
 async fn edit(world: &World, op: &str, payment: &Value, more: Value) {
-    let mut body = json!({ "op": op, "out_trade_no": payment["reference"] });
+    let mut body = json!({ "op": op, "reference": payment["reference"] });
     for (name, value) in more.as_object().into_iter().flatten() {
         body[name] = value.clone();
     }
@@ -122,7 +122,7 @@ async fn each_planted_difference_is_found_once() {
     edit(&world, "shift_time", &time, json!({ "value": "3600" })).await;
     edit(&world, "change_fee", &fee, json!({ "value": "-9.99" })).await;
     edit(&world, "duplicate_row", &twice, json!({})).await;
-    edit(&world, "drop_row", &half, json!({ "out_request_no": lost["reference"] })).await;
+    edit(&world, "drop_row", &half, json!({ "refund_reference": lost["reference"] })).await;
     let ghost = json!({ "reference": "ghost" });
     edit(&world, "add_row", &ghost, json!({ "value": "3.00" })).await;
     let done = world.reconcile(&account, &day).await;
@@ -192,7 +192,7 @@ async fn money_that_only_a_bill_tells_of_after_the_end_is_asked_about() {
     world
         .write(&format!(
             "UPDATE payments SET state = 'closed', provider_ref = '{}' WHERE id = '{}'",
-            text(&trade, "trade_no"),
+            text(&trade, "provider_reference"),
             text(&payment, "id")
         ))
         .await;

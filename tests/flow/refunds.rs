@@ -132,7 +132,7 @@ async fn a_refund_without_an_answer_is_unknown_and_then_known() {
             (&json!("4.00"), 1),
             "{verb}"
         );
-        assert_eq!(trade["refunds"][0]["request_no"], refund["reference"], "{verb}");
+        assert_eq!(trade["refunds"][0]["reference"], refund["reference"], "{verb}");
     }
 }
 

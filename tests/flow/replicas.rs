@@ -50,7 +50,7 @@ async fn a_hundred_notifications_are_one_payment() {
     world.payer_pays(&payment).await;
     let (urls, second) = pair(&world).await;
     let draft = world.draft(&payment, "truth").await;
-    let (kind, form) = (text(&draft, "content_type"), text(&draft, "form"));
+    let (kind, form) = (text(&draft, "content_type"), text(&draft, "message"));
     let told = (0..100).map(|at| {
         let url = text(&draft, "url").replacen(&world.url, &urls[at % urls.len()], 1);
         let world = &world;

@@ -263,9 +263,8 @@ async fn the_provider_sends_again_until_it_hears_success() {
     world.fault("query", "drop", json!({ "times": 2 })).await;
     world.payer_pays(&payment).await;
     world.acknowledged(&payment).await;
-    let log = world
-        .simulated(&format!("notifications?out_trade_no={}", text(&payment, "reference")))
-        .await;
+    let log =
+        world.simulated(&format!("notifications?reference={}", text(&payment, "reference"))).await;
     let attempts = log["notifications"][0]["attempts"].as_array().unwrap();
     let statuses: Vec<_> =
         attempts.iter().map(|attempt| attempt["status"].as_u64().unwrap()).collect();

@@ -21,7 +21,7 @@ async fn paid_through(world: &World, account: &Value) -> (Value, Value) {
 /// Posts a notification at another account's address, which changes nothing.
 async fn is_refused_at(world: &World, other: &Value, payment: &Value, draft: &Value) -> String {
     let asked = world.calls(payment, "query").await;
-    let body = text(draft, "form");
+    let body = text(draft, "message");
     let reply = world.post_form(text(other, "notify_url"), FORM, body).await;
     assert_ne!(reply.text, "success");
     assert_eq!(world.payment(payment).await["state"], "pending");
@@ -41,7 +41,7 @@ async fn a_message_for_one_account_is_nothing_to_another_with_the_same_keys() {
     let reason = is_refused_at(&world, &second, &payment, &draft).await;
     assert!(reason.contains("does not know"), "{reason}");
     // At its own address it is believed.
-    let reply = world.post_form(text(&first, "notify_url"), FORM, text(&draft, "form")).await;
+    let reply = world.post_form(text(&first, "notify_url"), FORM, text(&draft, "message")).await;
     assert_eq!((reply.status, reply.text.as_str()), (200, "success"));
     assert_eq!(world.payment(&payment).await["state"], "succeeded");
 }

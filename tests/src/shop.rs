@@ -17,17 +17,19 @@ pub fn number(prefix: &str) -> String {
 /// Where the payer of a method is.
 pub fn surface(method: &str) -> &'static str {
     match method {
-        "wap" => "phone",
+        "wap" | "h5" => "phone",
         "app" => "app",
+        "jsapi" => "in-app-browser",
         _ => "desktop",
     }
 }
 
 impl World {
-    /// An order of so many fen.
+    /// An order of so many minor units of the provider's currency: fen, cents.
     pub async fn order(&self, amount: i64) -> Value {
         let body = json!({
-            "number": number("A"), "amount": amount, "currency": "CNY", "subject": "Green tea",
+            "number": number("A"), "amount": amount, "currency": self.credentials("currency"),
+            "subject": "Green tea",
         });
         self.post("/v1/orders", body).await.ok()
     }

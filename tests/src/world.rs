@@ -33,11 +33,14 @@ pub struct Setup {
     pub bills_at_once: bool,
     /// Who sees the memory of each plugin's instance when it ends.
     pub witness: Option<Witness>,
+    /// The provider that the world's verbs are about; all are there.
+    pub provider: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
         Setup {
+            provider: "alipay",
             call_ms: 10_000,
             confirm_ms: 3_000,
             plugins: None,
@@ -137,9 +140,11 @@ impl World {
         }
     }
 
-    /// What the simulator tells an operator to sign up with: `account` or `certificate_account`.
+    /// What the simulator tells an operator to sign up with: `account`, or another that this provider has.
     pub fn credentials(&self, which: &str) -> Value {
-        self.simulator.providers()[0][which].clone()
+        let providers = self.simulator.providers();
+        let own = providers.iter().find(|provider| provider["plugin"] == self.setup.provider);
+        own.unwrap()[which].clone()
     }
 
     /// A request to the gateway, with the merchant's key.
@@ -166,25 +171,34 @@ impl World {
         Reply::of(request.send().await.unwrap()).await
     }
 
+    /// The provider that this world is about.
+    pub fn provider(&self) -> &'static str {
+        self.setup.provider
+    }
+
+    fn controls(&self, path: &str) -> String {
+        format!("{}/control/{}/{path}", self.simulator.url, self.setup.provider)
+    }
+
     /// Asks the simulator: `trades/…`, `calls?…`.
     pub async fn simulated(&self, path: &str) -> Value {
-        let url = format!("{}/control/alipay/{path}", self.simulator.url);
+        let url = self.controls(path);
         Reply::of(self.client.get(url).send().await.unwrap()).await.ok()
     }
 
     /// Tells the simulator: `faults`, `bill-edits`, `notifications`…
     pub async fn control(&self, path: &str, body: Value) -> Value {
-        let url = format!("{}/control/alipay/{path}", self.simulator.url);
+        let url = self.controls(path);
         Reply::of(self.client.post(url).json(&body).send().await.unwrap()).await.ok()
     }
 
     /// Takes back what the simulator was told: `faults`, `bill-edits`, `calls`.
     pub async fn forget(&self, path: &str) {
-        let url = format!("{}/control/alipay/{path}", self.simulator.url);
+        let url = self.controls(path);
         Reply::of(self.client.delete(url).send().await.unwrap()).await.ok();
     }
 
-    /// Signs the merchant up at the simulator, with public keys.
+    /// Signs the merchant up at the simulator, with what it tells first.
     pub async fn account(&self) -> Value {
         self.post("/v1/accounts", self.credentials("account")).await.ok()
     }

@@ -1,28 +1,34 @@
 //! Alipay in a box: the state behind its gateway, payer pages, notifications and bills.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::routing::{get, post};
-use jiff::Timestamp;
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 
-use crate::clock::Clock;
-use crate::faults::{Faults, Hit};
-use crate::ledger::{EventKind, Ledger, Trade};
+use crate::chance::Chance;
+use crate::clock::later;
+use crate::faults::Hit;
+use crate::ledger::{EventKind, Opening, Trade};
+use crate::money::Amount;
+use crate::notifier::{Delivery, Message, Schedule};
+use crate::order::Order;
+use crate::provider::{Book, Denied, Provider, Setup, Till, WayBack, currency};
 
 pub mod bill;
-pub mod bill_edit;
 pub mod canonical;
 mod certificates;
-mod chance;
-mod control;
 mod download;
+mod draft;
 mod gateway;
 pub mod keys;
 pub mod notice;
-mod notifier;
+mod numbers;
 mod pay;
 mod payer;
 mod refund;
@@ -31,130 +37,137 @@ mod request;
 mod seed;
 mod trade;
 
-use bill_edit::Edit;
-use chance::Chance;
+use certificates::Rotation;
 use download::Link;
 use keys::Credentials;
-use notice::{Notice, Truth};
-use notifier::{Delivery, Notifier};
+use notice::{CONTENT_TYPE, Notice, Truth, trade_status};
 use seed::Block;
 
-/// How the box is set up.
-#[derive(Debug)]
-pub struct Setup {
-    /// Who signs what.
-    pub credentials: Credentials,
-    /// Address under which the box is reached, without a slash at the end.
-    pub base: String,
-    /// Seed of all numbers and tokens.
-    pub seed: u64,
-    /// How many times faster than real the notification schedule runs.
-    pub time_scale: u64,
-    /// Whether the bill of any day, today included, is ready.
-    pub bill_ready_at_once: bool,
-}
+/// It repeats after 4 m, 10 m, 10 m, 1 h, 2 h, 6 h and 15 h, until it hears exactly `success`.
+const SCHEDULE: Schedule = Schedule {
+    gaps_s: &[240, 600, 600, 3_600, 7_200, 21_600, 54_000],
+    acknowledged: |status, body| status == 200 && body == "success",
+};
 
 /// One merchant's Alipay.
 #[derive(Debug)]
 pub struct Alipay {
     credentials: Credentials,
-    clock: Arc<Clock>,
     base: String,
-    book: Mutex<Book>,
-    faults: Mutex<Faults>,
-    notifier: Notifier,
+    till: Till,
+    chance: Chance,
+    desk: Mutex<Desk>,
 }
 
-/// What changes while the box runs.
-#[derive(Debug)]
-struct Book {
-    ledger: Ledger,
-    chance: Chance,
+/// What changes while the box runs, beside the books.
+#[derive(Debug, Default)]
+struct Desk {
     /// Payer page tokens and the trade that each shows.
     tickets: HashMap<String, String>,
     links: HashMap<String, Link>,
-    edits: Vec<Edit>,
     blocks: Vec<Block>,
-    calls: Calls,
-    bill_ready_at_once: bool,
-}
-
-/// How often each API was called, in all and for each trade.
-#[derive(Debug, Default)]
-struct Calls {
-    all: BTreeMap<String, u64>,
-    by_trade: HashMap<String, BTreeMap<String, u64>>,
-}
-
-impl Calls {
-    fn count(&mut self, method: &str, reference: Option<&str>) {
-        *self.all.entry(method.to_owned()).or_default() += 1;
-        if let Some(reference) = reference {
-            let counts = self.by_trade.entry(reference.to_owned()).or_default();
-            *counts.entry(method.to_owned()).or_default() += 1;
-        }
-    }
 }
 
 impl Alipay {
-    /// An empty box.
-    pub fn new(setup: Setup, clock: Arc<Clock>) -> anyhow::Result<Alipay> {
+    /// An empty box, with the keys of a folder or new ones.
+    pub fn new(setup: &Setup, keys: Option<&Path>) -> anyhow::Result<Alipay> {
         Ok(Alipay {
-            credentials: setup.credentials,
-            clock,
-            base: setup.base,
-            book: Mutex::new(Book {
-                ledger: Ledger::default(),
-                chance: Chance::new(setup.seed),
-                tickets: HashMap::new(),
-                links: HashMap::new(),
-                edits: Vec::new(),
-                blocks: Vec::new(),
-                calls: Calls::default(),
-                bill_ready_at_once: setup.bill_ready_at_once,
-            }),
-            faults: Mutex::new(Faults::default()),
-            notifier: Notifier::new(setup.time_scale).context("notification sender")?,
+            credentials: Credentials::load(keys)?,
+            base: setup.base.clone(),
+            till: Till::new(setup, SCHEDULE)?,
+            chance: Chance::new(setup.seed),
+            desk: Mutex::default(),
         })
     }
 
-    /// The routes of the box, `/alipay/...` and `/control/alipay/...`.
-    pub fn routes(self: &Arc<Alipay>) -> Router {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.till.book()
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.till.now()
+    }
+
+    fn fault(&self, operation: &str, reference: Option<&str>) -> Hit {
+        self.till.fault(operation, reference)
+    }
+
+    fn tell(&self, trade: &Trade, kind: &EventKind, now: Timestamp) -> anyhow::Result<()> {
+        let Some(url) = trade.opening.notify_url.clone() else {
+            return Ok(());
+        };
+        let reference = &trade.opening.reference;
+        let hit = self.fault("notify", Some(reference));
+        let notify_id = numbers::notify_id(&self.chance, now);
+        let truth = Truth { trade, kind, credentials: &self.credentials, notify_id, now };
+        let sealed = Notice::of(&truth).with_faults(&hit).seal(&self.credentials)?;
+        let delivery = Delivery::new(&truth.notify_id, reference, kind, url, form(sealed));
+        self.till.notifier.queue(delivery, &hit, now);
+        Ok(())
+    }
+}
+
+/// A form as it is posted.
+fn form(body: String) -> Message {
+    Message { headers: vec![("content-type".to_owned(), CONTENT_TYPE.to_owned())], body }
+}
+
+impl Provider for Alipay {
+    const ID: &'static str = "alipay";
+    const CURRENCY: (&'static str, u8) = ("CNY", 2);
+    const ZONE_HOURS: i8 = 8;
+    const POINTS: &'static [&'static str] = &[
+        "pay",
+        "app",
+        "app_result",
+        "precreate",
+        "query",
+        "close",
+        "cancel",
+        "refund",
+        "refund_query",
+        "bill",
+        "certificate",
+        "download",
+        "notify",
+        "return",
+    ];
+
+    fn till(&self) -> &Till {
+        &self.till
+    }
+
+    fn wire(self: Arc<Alipay>) -> Router {
         Router::new()
             .route("/alipay/gateway.do", get(gateway::call).post(gateway::call))
             .route("/alipay/pay/{token}", get(payer::show).post(payer::decide))
             .route("/alipay/qr/{token}", get(payer::show))
             .route("/alipay/app/pay", post(payer::app))
             .route("/alipay/download/{token}", get(download::file))
-            .merge(control::routes())
-            .with_state(Arc::clone(self))
+            .with_state(self)
     }
 
-    /// Sends due notifications until it is dropped.
-    pub async fn run(self: Arc<Alipay>) {
-        self.notifier.run(&self.clock).await;
-    }
-
-    /// How a gateway signs up this merchant: bodies of `POST /v1/accounts`.
-    pub fn provider(&self) -> serde_json::Value {
-        use base64::Engine as _;
-        let text = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
+    fn accounts(&self) -> Value {
         let settings =
             json!({ "app_id": self.credentials.app_id, "seller_id": self.credentials.seller_id });
         let origins = json!({ "gateway": self.base, "bill": self.base });
-        let account = |name: &str, secrets: serde_json::Value| {
+        let account = |name: &str, secrets: Value| {
             json!({
                 "plugin": "alipay", "name": name, "live": false, "simulator": true,
                 "settings": settings, "secrets": secrets, "origins": origins,
             })
         };
-        let key = text(self.credentials.merchant.pkcs8());
+        let key = STANDARD.encode(self.credentials.merchant.pkcs8());
         let certificates = &self.credentials.certificates;
         json!({
             "plugin": "alipay",
             "account": account("Alipay (simulator)", json!({
                 "app-private-key": key,
-                "alipay-public-key": text(self.credentials.provider.spki()),
+                "alipay-public-key": STANDARD.encode(self.credentials.provider.spki()),
             })),
             "certificate_account": account("Alipay (simulator, certificates)", json!({
                 "app-private-key": key,
@@ -165,53 +178,72 @@ impl Alipay {
         })
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    fn fault(&self, operation: &str, reference: Option<&str>) -> Hit {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).take(operation, reference)
-    }
-
-    /// Turns what the ledger noted into notifications. Called after each thing that was done.
     fn publish(&self) -> anyhow::Result<()> {
         let now = self.now();
-        let mut book = self.book();
-        let mut told = Vec::new();
-        for event in book.ledger.take_events() {
-            let Some(trade) = book.ledger.get(&event.reference).cloned() else {
-                continue;
+        let told: Vec<(Trade, EventKind)> = {
+            let mut book = self.book();
+            let events = book.ledger.take_events();
+            let known = |event: crate::ledger::Event| {
+                Some((book.ledger.get(&event.reference)?.clone(), event.kind))
             };
-            let notify_id = book.chance.notify_id(now);
-            told.push((trade, event.kind, notify_id));
-        }
-        drop(book);
-        for (trade, kind, notify_id) in told {
-            self.tell(&trade, &kind, notify_id, now)?;
-        }
+            events.into_iter().filter_map(known).collect()
+        };
+        told.iter().try_for_each(|(trade, kind)| self.tell(trade, kind, now))
+    }
+
+    fn status(&self, trade: &Trade) -> Option<String> {
+        trade.opened_at.map(|_| trade_status(trade.standing).to_owned())
+    }
+
+    fn pay(&self, reference: &str) -> Result<WayBack, Denied> {
+        let (_, url) = payer::paid(self, reference).map_err(|error| match error.sub_code {
+            code if code == "ACQ.TRADE_NOT_EXIST" => Denied::Unknown(code),
+            code => Denied::Conflict(code),
+        })?;
+        Ok(WayBack { url, form: None })
+    }
+
+    fn draft(&self, trade: &Trade, order: &Order) -> Result<Message, Denied> {
+        draft::draft(self, trade, order)
+    }
+
+    fn planted(&self, reference: String, amount: Amount, at: Timestamp) -> (String, Opening) {
+        let opening = Opening {
+            reference,
+            amount,
+            currency: currency::<Alipay>(),
+            subject: "Seeded".to_owned(),
+            product: "alipay.trade.page.pay".to_owned(),
+            echoed: std::collections::BTreeMap::new(),
+            notify_url: None,
+            return_url: None,
+            quit_url: None,
+            expires_at: later(at, SignedDuration::from_hours(24)),
+        };
+        (numbers::trade_no(&self.chance, at), opening)
+    }
+
+    fn plant_rows(
+        &self,
+        from: Timestamp,
+        count: u64,
+        prefix: String,
+        amount: Amount,
+    ) -> Result<(), Denied> {
+        self.desk().blocks.push(Block { from, count, prefix, amount });
         Ok(())
     }
 
-    fn tell(
-        &self,
-        trade: &Trade,
-        kind: &EventKind,
-        notify_id: String,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
-        let Some(url) = trade.opening.notify_url.clone() else {
-            return Ok(());
-        };
-        let hit = self.fault("notify", Some(&trade.opening.reference));
-        let truth = Truth { trade, kind, credentials: &self.credentials, notify_id, now };
-        let notice = Notice::of(&truth).with_faults(&hit);
-        let sealed = notice.seal(&self.credentials)?;
-        let delivery = Delivery::new(trade, kind, &truth.notify_id, url, sealed);
-        self.notifier.queue(delivery, &hit, now);
-        Ok(())
+    /// `certificate` `{kind}`: the provider signs with another key from now on.
+    fn special(&self, verb: &str, body: &Value) -> Result<Value, Denied> {
+        if verb != "certificate" {
+            return Err(Denied::Unknown(format!("there is no verb {verb:?}")));
+        }
+        let kind = Rotation::deserialize(&body["kind"])
+            .map_err(|error| Denied::Unfit(format!("kind: {error}")))?;
+        match self.credentials.rotate(kind) {
+            Ok(serial) => Ok(json!({ "alipay_cert_sn": serial })),
+            Err(error) => Err(Denied::Conflict(error.to_string())),
+        }
     }
 }

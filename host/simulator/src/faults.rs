@@ -63,7 +63,7 @@ pub struct Rule {
     pub times: u64,
     /// Only for this trade.
     #[serde(default)]
-    pub out_trade_no: Option<String>,
+    pub reference: Option<String>,
     /// Detail of the verb.
     #[serde(default)]
     pub value: Option<String>,
@@ -103,7 +103,7 @@ impl Faults {
         let mut hit = Vec::new();
         self.rules.retain_mut(|rule| {
             let operation_fits = rule.on == operation || rule.on == "any";
-            let trade_fits = match rule.out_trade_no.as_deref() {
+            let trade_fits = match rule.reference.as_deref() {
                 None => true,
                 wanted => wanted == reference,
             };
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_rule_for_one_trade_leaves_others_alone() {
         let mut faults = Faults::default();
-        faults.add(rule(r#"{"on":"query","verb":"delay","ms":5,"out_trade_no":"A"}"#));
+        faults.add(rule(r#"{"on":"query","verb":"delay","ms":5,"reference":"A"}"#));
         assert_eq!(faults.take("query", Some("B")).delay(), Duration::ZERO);
         assert_eq!(faults.take("query", Some("A")).delay(), Duration::from_millis(5));
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::money::Amount;
+use crate::money::{Amount, Currency};
 
 /// How long after its creation a trade can be cancelled.
 const CANCEL_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -28,7 +28,7 @@ pub enum Standing {
 }
 
 /// One refund that moved money.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Refund {
     /// The merchant's number of the refund request.
     pub request_no: String,
@@ -47,16 +47,14 @@ pub struct Opening {
     pub reference: String,
     /// What is owed.
     pub amount: Amount,
+    /// In what.
+    pub currency: Currency,
     /// What the payer reads.
     pub subject: String,
-    /// Longer text that is echoed.
-    pub body: Option<String>,
-    /// Opaque text that is echoed.
-    pub passback: Option<String>,
     /// The method that asked.
     pub product: String,
-    /// Charset in which the merchant spoke and wants to be told.
-    pub charset: String,
+    /// What else the merchant said and the provider echoes, by its wire's names.
+    pub echoed: BTreeMap<String, String>,
     /// Where to tell of what happens.
     pub notify_url: Option<String>,
     /// Where the payer goes after paying.
@@ -86,6 +84,13 @@ pub struct Trade {
     pub closed_at: Option<Timestamp>,
     /// Refunds in order.
     pub refunds: Vec<Refund>,
+}
+
+impl Opening {
+    /// What the merchant said under one of the wire's names.
+    pub fn echo(&self, name: &str) -> Option<&str> {
+        self.echoed.get(name).map(String::as_str)
+    }
 }
 
 impl Trade {
@@ -195,8 +200,8 @@ impl Ledger {
                 Standing::Closed => return Err(Refusal::Closed),
                 Standing::Prepared | Standing::Waiting => {}
             }
-            let same =
-                trade.opening.amount == opening.amount && trade.opening.subject == opening.subject;
+            let same = (trade.opening.amount, &trade.opening.currency, &trade.opening.subject)
+                == (opening.amount, &opening.currency, &opening.subject);
             if !same {
                 return Err(Refusal::OtherContent);
             }

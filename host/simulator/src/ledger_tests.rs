@@ -10,11 +10,10 @@ fn opening(reference: &str, minor: i64) -> Opening {
     Opening {
         reference: reference.to_owned(),
         amount: Amount(minor),
+        currency: Currency { code: "CNY".to_owned(), exponent: 2 },
         subject: "Tea".to_owned(),
-        body: None,
-        passback: None,
         product: "page".to_owned(),
-        charset: "utf-8".to_owned(),
+        echoed: BTreeMap::new(),
         notify_url: None,
         return_url: None,
         quit_url: None,

@@ -3,7 +3,7 @@
 //! Written from the providers' protocols alone. It shares no code with the gateway or its plugins,
 //! so that a mistake on one side is not repeated on the other.
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +18,22 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub mod alipay;
+pub mod bill_edit;
+pub mod chance;
 pub mod clock;
+mod control;
 pub mod faults;
 pub mod ledger;
 pub mod money;
+pub mod notifier;
+pub mod order;
+pub mod provider;
+pub mod rsa;
 pub mod zip_stream;
 
-use alipay::keys::Credentials;
-use alipay::{Alipay, Setup};
+use alipay::Alipay;
 use clock::{Clock, ClockSource};
+use provider::{Provider, Setup};
 
 /// How long a stop waits for requests that are being served.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -66,11 +73,36 @@ impl Default for Config {
 pub struct Simulator {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
-    alipay: Arc<Alipay>,
+    accounts: Vec<Value>,
     clock: Arc<Clock>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<std::io::Result<()>>,
-    notifier: JoinHandle<()>,
+    notifiers: Vec<JoinHandle<()>>,
+}
+
+/// The boxes as they are put together.
+#[derive(Debug, Default)]
+struct Shelf {
+    accounts: Vec<Value>,
+    routes: Router,
+    notifiers: Vec<JoinHandle<()>>,
+}
+
+impl Shelf {
+    /// Puts a box on the shelf: its protocol, its control API and its notifications.
+    fn put<P: Provider>(&mut self, provider: P) {
+        let provider = Arc::new(provider);
+        let mut accounts = provider.accounts();
+        accounts["currency"] = json!(P::CURRENCY.0);
+        accounts["exponent"] = json!(P::CURRENCY.1);
+        accounts["zone_hours"] = json!(P::ZONE_HOURS);
+        self.accounts.push(accounts);
+        self.routes = std::mem::take(&mut self.routes).merge(routes(&provider));
+        self.notifiers.push(tokio::spawn(async move {
+            let till = provider.till();
+            till.notifier.run(&till.clock).await;
+        }));
+    }
 }
 
 impl Simulator {
@@ -78,31 +110,23 @@ impl Simulator {
     pub async fn start(config: Config) -> anyhow::Result<Simulator> {
         let listener = TcpListener::bind(config.listen).await.context("listen")?;
         let url = format!("http://{}", listener.local_addr().context("listen")?);
-        let data = config.data.clone();
-        let keys = tokio::task::spawn_blocking(move || Credentials::load(data.as_deref()));
         let clock = Arc::new(Clock::new(config.clock));
-        let setup = Setup {
-            credentials: keys.await.context("keys")?.context("keys")?,
-            base: format!("{url}/alipay"),
-            seed: config.seed.unwrap_or_else(rand::random),
-            time_scale: config.time_scale,
-            bill_ready_at_once: config.bill_ready_at_once,
-        };
-        let alipay = Arc::new(Alipay::new(setup, Arc::clone(&clock))?);
-        let routes = control(Arc::clone(&alipay), Arc::clone(&clock)).merge(alipay.routes());
+        let mut shelf = Shelf::default();
+        shelf.put(open(&config, &url, &clock, Alipay::new).await?);
+        let routes = shelf.routes.merge(general(shelf.accounts.clone(), Arc::clone(&clock)));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
             // A dropped sender stops the server as well.
             let wait = async { stopped.await.unwrap_or(()) };
             axum::serve(listener, routes).with_graceful_shutdown(wait).await
         });
-        let notifier = tokio::spawn(Arc::clone(&alipay).run());
-        Ok(Simulator { url, alipay, clock, stop: Some(stop), server, notifier })
+        let (accounts, notifiers) = (shelf.accounts, shelf.notifiers);
+        Ok(Simulator { url, accounts, clock, stop: Some(stop), server, notifiers })
     }
 
     /// What the ready line lists: for each provider, the bodies of `POST /v1/accounts`.
     pub fn providers(&self) -> Vec<Value> {
-        vec![self.alipay.provider()]
+        self.accounts.clone()
     }
 
     /// The line that says where everything is.
@@ -117,7 +141,7 @@ impl Simulator {
 
     /// Stops listening, lets running requests end for a moment, and drops what is scheduled.
     pub async fn stop(mut self) {
-        self.notifier.abort();
+        self.notifiers.iter().for_each(JoinHandle::abort);
         if let Some(stop) = self.stop.take() {
             // The server may have ended by itself.
             let _ = stop.send(());
@@ -131,7 +155,7 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.notifier.abort();
+        self.notifiers.iter().for_each(JoinHandle::abort);
         self.server.abort();
     }
 }
@@ -143,8 +167,33 @@ struct Advance {
     advance_ms: i64,
 }
 
-fn control(alipay: Arc<Alipay>, clock: Arc<Clock>) -> Router {
-    let providers = get(move || async move { Json(json!({ "providers": [alipay.provider()] })) });
+/// All routes of one box, its own protocol and its control API: a test calls them as functions.
+pub fn routes<P: Provider>(provider: &Arc<P>) -> Router {
+    control::routes(Arc::clone(provider)).merge(Arc::clone(provider).wire())
+}
+
+/// Opens a box on a thread on which making keys may take its time.
+async fn open<P: Provider>(
+    config: &Config,
+    url: &str,
+    clock: &Arc<Clock>,
+    new: fn(&Setup, Option<&Path>) -> anyhow::Result<P>,
+) -> anyhow::Result<P> {
+    let setup = Setup {
+        base: format!("{url}/{}", P::ID),
+        seed: config.seed.unwrap_or_else(rand::random),
+        time_scale: config.time_scale,
+        bill_ready_at_once: config.bill_ready_at_once,
+        clock: Arc::clone(clock),
+    };
+    let data = config.data.clone();
+    let opened = tokio::task::spawn_blocking(move || new(&setup, data.as_deref()));
+    opened.await.context(P::ID)?.context(P::ID)
+}
+
+/// What belongs to no box: the accounts of all, and the clock.
+fn general(accounts: Vec<Value>, clock: Arc<Clock>) -> Router {
+    let providers = get(move || async move { Json(json!({ "providers": accounts })) });
     let clock_routes =
         get(|State(clock): State<Arc<Clock>>| async move { Json(json!({ "now": clock.now() })) })
             .merge(post(|State(clock): State<Arc<Clock>>, Json(by): Json<Advance>| async move {

@@ -1,32 +1,63 @@
 //! Amounts in minor units, their decimal text, and the service fee of a bill.
-use serde::{Serialize, Serializer};
+/// An ISO 4217 currency, with the decimals that the provider gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Currency {
+    /// Three capital letters.
+    pub code: String,
+    /// How many decimals a minor unit has: 2 for CNY, 0 for JPY.
+    pub exponent: u8,
+}
 
-/// An amount in hundredths of the currency's unit (fen for CNY). Negative only in bills.
+/// An amount in minor units of its currency (fen for CNY). Negative only in bills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Amount(pub i64);
 
 impl Amount {
-    /// Reads decimal text such as `0.01`, `12` or `12.5`.
+    /// Reads decimal text of at most two decimals, such as `0.01`, `12` or `12.5`, as hundredths.
     ///
-    /// `None` for signs, spaces, exponents, more than two decimals or more than nine digits
-    /// before the point.
+    /// `None` for signs, spaces, exponents, more decimals or more than nine digits before the point.
     pub fn parse(text: &str) -> Option<Amount> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, "00"));
+        Amount::parse_in(text, 2)
+    }
+
+    /// The same in minor units of a currency with so many decimals.
+    pub fn parse_in(text: &str, exponent: u8) -> Option<Amount> {
+        let places = usize::from(exponent);
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) || whole.len() > 9 || fraction.len() > 2 {
+        if !digits(whole) || !digits(fraction) || whole.len() > 9 {
             return None;
         }
-        let units: i64 = whole.parse().ok()?;
-        let hundredths: i64 = fraction.parse().ok()?;
-        let hundredths = if fraction.len() == 1 { hundredths * 10 } else { hundredths };
-        Some(Amount(units * 100 + hundredths))
+        if text.contains('.') && fraction.len() > places {
+            return None;
+        }
+        let fraction = if places == 0 { "" } else { fraction };
+        format!("{whole}{fraction:0<places$}").parse().ok().map(Amount)
+    }
+
+    /// The same with a minus sign before it or none.
+    pub fn parse_signed(text: &str, exponent: u8) -> Option<Amount> {
+        match text.strip_prefix('-') {
+            Some(text) => Amount::parse_in(text, exponent).map(|amount| Amount(-amount.0)),
+            None => Amount::parse_in(text, exponent),
+        }
     }
 
     /// Decimal text with exactly two decimals and no thousands mark: `-0.01`, `12.50`.
     pub fn decimal(self) -> String {
+        self.decimal_in(2)
+    }
+
+    /// The same with the decimals of a currency.
+    pub fn decimal_in(self, exponent: u8) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };
         let absolute = self.0.unsigned_abs();
-        format!("{sign}{}.{:02}", absolute / 100, absolute % 100)
+        let places = usize::from(exponent);
+        let scale = 10_u64.pow(u32::from(exponent));
+        match places {
+            0 => format!("{sign}{absolute}"),
+            _ => format!("{sign}{}.{:0places$}", absolute / scale, absolute % scale),
+        }
     }
 
     /// `per_mille` thousandths of the amount, rounded half up.
@@ -37,12 +68,6 @@ impl Amount {
     /// Sum, or `None` on overflow.
     pub fn plus(self, other: Amount) -> Option<Amount> {
         self.0.checked_add(other.0).map(Amount)
-    }
-}
-
-impl Serialize for Amount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.decimal())
     }
 }
 
@@ -78,6 +103,29 @@ mod tests {
             [(0, "0.00"), (1, "0.01"), (-1, "-0.01"), (1250, "12.50"), (-123_456, "-1234.56")];
         for (minor, text) in rows {
             assert_eq!(Amount(minor).decimal(), text);
+        }
+    }
+
+    #[test]
+    fn a_currency_has_its_own_decimals() {
+        let rows = [
+            ("12", 0, Some(12), "12"),
+            ("12.5", 3, Some(12_500), "12.500"),
+            ("0.01", 2, Some(1), "0.01"),
+            ("1.5", 0, None, ""),
+            ("1.0", 0, None, ""),
+            ("0.0001", 3, None, ""),
+        ];
+        for (text, exponent, minor, written) in rows {
+            let read = Amount::parse_in(text, exponent);
+            assert_eq!(read.map(|amount| amount.0), minor, "{text} of {exponent}");
+            if let Some(amount) = read {
+                assert_eq!(amount.decimal_in(exponent), written);
+                assert_eq!(
+                    Amount::parse_signed(&format!("-{text}"), exponent),
+                    Some(Amount(-amount.0))
+                );
+            }
         }
     }
 

@@ -55,7 +55,7 @@ async fn the_bill_holds_the_days_payments_and_refunds() {
     let biz = json!({ "out_trade_no": "A", "out_request_no": "R1", "refund_amount": "25.00" });
     merchant.ask("alipay.trade.refund", biz).await;
     merchant.page_pay("unpaid", "1.00", None).await;
-    let edit = json!({ "op": "add_row", "out_trade_no": "ghost", "value": "3.00" });
+    let edit = json!({ "op": "add_row", "reference": "ghost", "value": "3.00" });
     merchant.control_post("bill-edits", edit).await;
     let link =
         link(&merchant, "2026-11-22").await["bill_download_url"].as_str().unwrap().to_owned();
@@ -101,7 +101,7 @@ async fn a_bill_is_ready_at_nine_on_the_next_morning() {
 async fn seeded_blocks_make_long_bills_and_seeded_trades_are_in_the_ledger() {
     let merchant = merchant().await;
     let seed = json!({ "day": "2026-11-20", "count": 20_000, "amount": "1.00",
-        "trades": [{ "out_trade_no": "S1", "amount": "7.00" }] });
+        "trades": [{ "reference": "S1", "amount": "7.00" }] });
     merchant.control_post("seed", seed).await;
     let files = unpack(download(&merchant, "2026-11-20").await);
     let rows = files[0].1.lines().filter(|line| line.contains("\t,交易\t,")).count();

@@ -92,7 +92,7 @@ async fn a_delay_delays_and_counts_down() {
     merchant.query("A").await;
     assert!(start.elapsed() >= Duration::from_millis(300));
     assert_eq!(merchant.control_get("faults").await["faults"], json!([]));
-    assert_eq!(merchant.control_get("calls?out_trade_no=A").await["alipay.trade.query"], 1);
+    assert_eq!(merchant.control_get("calls?reference=A").await["alipay.trade.query"], 1);
 }
 
 #[tokio::test]

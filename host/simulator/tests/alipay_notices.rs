@@ -15,7 +15,7 @@ async fn a_notification_is_repeated_until_the_body_is_exactly_success() {
     let heard = shop.heard(4).await;
     assert!(heard.iter().all(|notice| notice == &heard[0]));
     for _ in 0..100 {
-        let log = merchant.control_get("notifications?out_trade_no=N1").await;
+        let log = merchant.control_get("notifications?reference=N1").await;
         if log["notifications"][0]["state"] == "acknowledged" {
             let attempts = log["notifications"][0]["attempts"].as_array().unwrap();
             let bodies: Vec<_> = attempts.iter().map(|one| one["body"].as_str().unwrap()).collect();
@@ -72,7 +72,7 @@ async fn notifications_can_be_held_and_lost() {
     merchant.control_post("settings", json!({ "notifications": "send" })).await;
     let heard = shop.heard(1).await;
     assert_eq!(field(&form(&heard[0].1), "out_trade_no"), "H1");
-    let lost = merchant.control_get("notifications?out_trade_no=L1").await;
+    let lost = merchant.control_get("notifications?reference=L1").await;
     assert_eq!(lost["notifications"][0]["state"], "lost");
     assert_eq!(merchant.query("L1").await["trade_status"], "TRADE_SUCCESS");
 }
@@ -97,9 +97,9 @@ async fn each_bent_notification_is_bent_in_its_own_way() {
         ("wait_after_paid", ("trade_status", "WAIT_BUYER_PAY"), true, false),
     ];
     for (kind, (name, value), v1, v2) in rows {
-        let order = json!({ "out_trade_no": "B1", "kind": kind });
+        let order = json!({ "reference": "B1", "kind": kind });
         let built = merchant.control_post("notifications?dry_run", order).await;
-        let fields = form(built["form"].as_str().unwrap());
+        let fields = form(built["message"].as_str().unwrap());
         assert_eq!(field(&fields, name), value, "{kind}");
         let sign = field(&fields, "sign").to_owned();
         let text = text_without(&fields, &["sign", "sign_type"]);
@@ -108,12 +108,12 @@ async fn each_bent_notification_is_bent_in_its_own_way() {
         assert_eq!(merchant.provider_signed(text.as_bytes(), &sign), v2, "{kind}");
     }
     assert_eq!(shop.count(), 1, "a dry run sends nothing");
-    let order = json!({ "out_trade_no": "B1", "kind": "duplicate_field" });
+    let order = json!({ "reference": "B1", "kind": "duplicate_field" });
     let built = merchant.control_post("notifications?dry_run=1", order).await;
-    assert_eq!(built["form"].as_str().unwrap().matches("total_amount=").count(), 2);
-    let order = json!({ "out_trade_no": "B1", "kind": "unsigned" });
+    assert_eq!(built["message"].as_str().unwrap().matches("total_amount=").count(), 2);
+    let order = json!({ "reference": "B1", "kind": "unsigned" });
     let built = merchant.control_post("notifications?dry_run=1", order).await;
-    assert!(!built["form"].as_str().unwrap().contains("&sign="));
+    assert!(!built["message"].as_str().unwrap().contains("&sign="));
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn duplicates_come_all_at_once_and_with_the_same_bytes() {
     let shop = Shop::answering(&[]).await;
     merchant.paid("D1", "5.00", Some(&shop)).await;
     shop.heard(1).await;
-    let order = json!({ "out_trade_no": "D1", "kind": "duplicate", "times": 50, "parallel": true });
+    let order = json!({ "reference": "D1", "kind": "duplicate", "times": 50, "parallel": true });
     let sent = merchant.control_post("notifications", order).await;
     assert_eq!((&sent["status"], &sent["body"]), (&json!(200), &json!("success")));
     assert_eq!(sent["answers"].as_array().unwrap().len(), 50);
@@ -143,6 +143,6 @@ async fn faults_bend_notifications_on_their_way() {
     merchant.fault(json!({ "on": "notify", "verb": "drop" })).await;
     merchant.paid("F2", "5.00", Some(&shop)).await;
     shop.heard(4).await;
-    let log = merchant.control_get("notifications?out_trade_no=F2").await;
+    let log = merchant.control_get("notifications?reference=F2").await;
     assert_eq!(log["notifications"][0]["attempts"][0]["error"], "lost on purpose");
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tollgate_simulator::alipay::canonical::{
     Field, notice_text, read_form, request_text, write_form,
 };
-use tollgate_simulator::alipay::keys::{SigningKey, verify};
+use tollgate_simulator::rsa::{SigningKey, verify};
 
 fn vectors() -> Value {
     serde_json::from_str(include_str!("fixtures/alipay-vectors.json")).unwrap()

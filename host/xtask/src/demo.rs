@@ -55,14 +55,12 @@ pub fn run(once: bool, as_json: bool) -> anyhow::Result<bool> {
     let (mut gateway, ready) =
         start_gateway(program("tollgate")?, &folders.plugins, folder.path())?;
 
-    let account = folder.path().join("account.json");
-    let accounts = simulated["providers"].as_array().context("the simulator named no providers")?;
-    let first = accounts.first().context("the simulator has no provider")?;
-    std::fs::write(&account, serde_json::to_vec_pretty(&first["account"])?)?;
+    let providers = folder.path().join("providers.json");
+    std::fs::write(&providers, serde_json::to_vec_pretty(&simulated["providers"])?)?;
 
     let mut shop = Command::new(program("tollgate-shop")?);
     shop.args(["--url", text(&ready, "url")?, "--simulator", text(&simulated, "url")?]);
-    shop.arg("--simulator-account").arg(&account);
+    shop.arg("--simulator-providers").arg(&providers);
     // The environment of a process is not for everybody to see, its arguments are.
     shop.env("TOLLGATE_API_KEY", text(&ready, "api_key")?);
     if !once {

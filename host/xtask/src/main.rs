@@ -35,7 +35,7 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
-    /// Run test suites: lint, unit, flow, security, simulation, crash, interop. None named: all of them, in this order.
+    /// Run test suites: lint, unit, flow, providers, security, simulation, crash, interop. None named: all of them, in this order.
     /// Named alone: mutation, which takes mechanisms out and looks whether the simulation notices.
     Test {
         /// Which suites.

@@ -14,10 +14,11 @@ use crate::process;
 use crate::workspace::{Workspace, cargo};
 
 /// The suites in the order in which they run: what fails fastest comes first.
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     Suite { name: "lint", run: lint },
     Suite { name: "unit", run: unit },
     Suite { name: "flow", run: flow },
+    Suite { name: "providers", run: providers },
     Suite { name: "security", run: security },
     Suite { name: "simulation", run: simulation },
     Suite { name: "crash", run: crash },
@@ -144,6 +145,12 @@ fn unit(runner: &mut Runner) -> anyhow::Result<Counts> {
 /// once on each database engine.
 fn flow(runner: &mut Runner) -> anyhow::Result<Counts> {
     runner.on_both_engines("flow")
+}
+
+/// What is one provider's own: its products, messages, keys and bills, over HTTP and through its compiled component.
+fn providers(runner: &mut Runner) -> anyhow::Result<Counts> {
+    runner.prepare_programs()?;
+    runner.cargo_test(&["--workspace", "--test", "providers", "--no-fail-fast"])
 }
 
 /// Plugins that misbehave, keys that must not show up anywhere, files that somebody altered.

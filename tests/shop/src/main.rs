@@ -1,5 +1,5 @@
-//! A shop with a gateway's URL and a key, and its payer with a browser. Tells one story from checkout to a reconciled bill,
-//! over HTTP alone, and reads every figure that it tells back from the API.
+//! A shop with a gateway's URL and a key, and its payer with a browser. Tells one story from checkout to a reconciled bill at
+//! each provider, over HTTP alone, and reads every figure that it tells back from the API.
 
 mod api;
 mod browser;
@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use serde_json::Value;
 use url::Url;
 
 use crate::api::Gateway;
@@ -31,9 +32,9 @@ struct Arguments {
     /// The simulated provider, for the payer's part and for what goes wrong.
     #[arg(long)]
     simulator: Url,
-    /// The body for `POST /v1/accounts` that the simulator gave when it got ready.
+    /// The list of providers that the simulator gave when it got ready.
     #[arg(long, value_name = "FILE")]
-    simulator_account: PathBuf,
+    simulator_providers: PathBuf,
     /// Leave one more order to be paid by whoever watches, and say where its cashier page is.
     #[arg(long)]
     leave_open: bool,
@@ -54,14 +55,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let file = &arguments.simulator_account;
-    let account = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
-    let account =
-        serde_json::from_slice(&account).with_context(|| format!("{}", file.display()))?;
+    let file = &arguments.simulator_providers;
+    let named = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
+    let named: Vec<Value> =
+        serde_json::from_slice(&named).with_context(|| format!("{}", file.display()))?;
+    let providers: Vec<Provider> = named
+        .iter()
+        .map(|named| Provider::new(arguments.simulator.clone(), named))
+        .collect::<anyhow::Result<_>>()?;
     let mut teller = Teller::new(arguments.json);
     let gateway = Gateway::new(arguments.url, arguments.api_key)?;
-    let provider = Provider::new(arguments.simulator)?;
-    let summary = story::tell(&gateway, &provider, &account, &mut teller).await?;
+    let summary = story::tell(&gateway, &providers, &mut teller).await?;
     teller.finish(&summary);
     ensure!(summary["ok"] == true, "the story did not end as it should");
     if arguments.leave_open {

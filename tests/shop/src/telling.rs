@@ -41,12 +41,14 @@ impl Teller {
             println!("{summary}");
             return;
         }
-        let matched = &summary["reconciliation"]["matched"];
         let (orders, payments) = (&summary["orders"], &summary["payments"]);
         let (refunds, ms) = (&summary["refunds"], &summary["elapsed_ms"]);
-        let found = &summary["reconciliation"]["discrepancies"];
-        println!("\norders {orders}, payments {payments}, refunds {refunds}");
-        println!("bill rows matched {matched}, differences found {found}, after {ms} ms");
+        println!("\norders {orders}, payments {payments}, refunds {refunds}, after {ms} ms");
+        for done in summary["reconciliations"].as_array().into_iter().flatten() {
+            let plugin = done["plugin"].as_str().unwrap_or_default();
+            let (matched, found) = (&done["matched"], &done["discrepancies"]);
+            println!("{plugin}: bill rows matched {matched}, differences found {found}");
+        }
     }
 
     /// A line that is no step.

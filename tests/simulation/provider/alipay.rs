@@ -11,9 +11,9 @@ use serde_json::Value;
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::HttpResponse;
 use tollgate_sdk::form::Form;
-use tollgate_simulator::alipay::keys::Credentials;
-use tollgate_simulator::alipay::{Alipay as Simulated, Setup};
+use tollgate_simulator::alipay::Alipay as Simulated;
 use tollgate_simulator::clock::{Clock, ClockSource};
+use tollgate_simulator::provider::{Provider, Setup};
 use tollgate_tests::place;
 use tower::ServiceExt;
 
@@ -53,15 +53,16 @@ impl Alipay {
         let start = jiff::Timestamp::from_microsecond(START.0).unwrap();
         let clock = Arc::new(Clock::new(ClockSource::Fixed(start)));
         let setup = Setup {
-            credentials: Credentials::load(Some(&place::shared("simulator-keys"))).unwrap(),
             base: format!("{BASE}/alipay"),
             seed,
             time_scale: 1,
             bill_ready_at_once: true,
+            clock: clock.clone(),
         };
-        let simulated = Arc::new(Simulated::new(setup, clock.clone()).unwrap());
-        let account = simulated.provider()["account"].clone();
-        let routes = simulated.routes();
+        let keys = place::shared("simulator-keys");
+        let simulated = Arc::new(Simulated::new(&setup, Some(&keys)).unwrap());
+        let account = simulated.accounts()["account"].clone();
+        let routes = tollgate_simulator::routes(&simulated);
         Alipay { account, routes, clock, told: 0, time, moved_to: START }
     }
 
@@ -127,9 +128,9 @@ impl Alipay {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let new = list.iter().skip(self.told).map(|delivery| Pushed {
             url: text(&delivery["url"]),
-            reference: text(&delivery["out_trade_no"]),
+            reference: text(&delivery["reference"]),
             of_payment: delivery["kind"] == "paid",
-            form: text(&delivery["form"]),
+            form: text(&delivery["message"]),
         });
         let new = new.collect();
         self.told = list.len();
@@ -159,12 +160,12 @@ impl Alipay {
                 settles_at: START,
                 refused: false,
             };
-            backs.insert(refund["request_no"].as_str().unwrap_or_default().to_owned(), back);
+            backs.insert(refund["reference"].as_str().unwrap_or_default().to_owned(), back);
         }
         Some(Trade {
             shop: String::new(),
-            there: shown["trade_no"].as_str().unwrap_or_default().to_owned(),
-            amount: fen(&shown["total_amount"]),
+            there: shown["provider_reference"].as_str().unwrap_or_default().to_owned(),
+            amount: fen(&shown["amount"]),
             state,
             expires,
             seen_from: START,

@@ -1,13 +1,13 @@
 //! The trade bill: rows of a day by completion time, written as Alipay's GBK CSV files.
 use std::io::{self, Write};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
-use super::bill_edit::Edit;
 use super::canonical::Charset;
 use super::seed::Block;
-use crate::clock::{self, china_text, in_china};
+use crate::bill_edit::{BillRow, Edit};
+use crate::clock::{self, china_text, in_china, later};
 use crate::ledger::{Ledger, Trade};
 use crate::money::Amount;
 
@@ -45,6 +45,36 @@ pub struct Row {
     pub fee: Amount,
     /// Longer text.
     pub remark: String,
+}
+
+impl BillRow for Row {
+    fn reference(&self) -> &str {
+        &self.out_trade_no
+    }
+
+    fn refund_reference(&self) -> Option<&str> {
+        (!self.request_no.is_empty()).then_some(self.request_no.as_str())
+    }
+
+    fn read(&self, value: &str) -> Option<Amount> {
+        Amount::parse_signed(value, 2)
+    }
+
+    fn set_amount(&mut self, amount: Amount) {
+        self.amount = amount;
+    }
+
+    fn set_fee(&mut self, fee: Amount) {
+        self.fee = fee;
+    }
+
+    fn set_status(&mut self, status: &str) {
+        status.clone_into(&mut self.kind);
+    }
+
+    fn shift_s(&mut self, seconds: i64) {
+        self.completed_at = later(self.completed_at, SignedDuration::from_secs(seconds));
+    }
 }
 
 /// The word for a payment row.
@@ -135,7 +165,27 @@ impl Bill {
             }
             rows
         });
-        bent.chain(self.edits.iter().filter_map(|edit| edit.added(&self.period)))
+        bent.chain(self.edits.iter().filter_map(|edit| self.added(edit)))
+    }
+
+    /// The row that an edit adds to this bill.
+    fn added(&self, edit: &Edit) -> Option<Row> {
+        let (reference, value, day) = edit.addition(in_china(self.period.from).date())?;
+        let at = later(clock::start_of(day), SignedDuration::from_hours(12));
+        let amount = Amount::parse(value)?;
+        let number = format!("{}22001", day.strftime("%Y%m%d"));
+        self.period.has(at).then(|| Row {
+            trade_no: format!("{number:0<28}"),
+            out_trade_no: reference.to_owned(),
+            kind: PAYMENT.to_owned(),
+            subject: "Unknown".to_owned(),
+            created_at: at,
+            completed_at: at,
+            amount,
+            request_no: String::new(),
+            fee: payment_fee(amount),
+            remark: String::new(),
+        })
     }
 
     /// File name of the detail or the summary, in GBK.
@@ -250,7 +300,7 @@ fn rows_of(trade: &Trade) -> Vec<Row> {
         amount: opening.amount,
         request_no: String::new(),
         fee: payment_fee(opening.amount),
-        remark: opening.body.clone().unwrap_or_else(|| opening.subject.clone()),
+        remark: opening.echo("body").unwrap_or(&opening.subject).to_owned(),
     };
     let refunds = trade.refunds.iter().map(|refund| Row {
         kind: REFUND.to_owned(),

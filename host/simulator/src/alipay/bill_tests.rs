@@ -1,7 +1,10 @@
 //! The bill's bytes against the layout that Alipay publishes, and its edits.
 #![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::ledger::Opening;
+use crate::money::Currency;
 
 fn at(text: &str) -> Timestamp {
     clock::read_china_text(text).unwrap()
@@ -11,11 +14,10 @@ fn opening(reference: &str, amount: i64) -> Opening {
     Opening {
         reference: reference.to_owned(),
         amount: Amount(amount),
+        currency: Currency { code: "CNY".to_owned(), exponent: 2 },
         subject: "下单测试".to_owned(),
-        body: None,
-        passback: None,
         product: "alipay.trade.page.pay".to_owned(),
-        charset: "utf-8".to_owned(),
+        echoed: BTreeMap::new(),
         notify_url: None,
         return_url: None,
         quit_url: None,
@@ -83,7 +85,7 @@ fn an_empty_day_has_markers_and_the_header_only() {
 fn each_edit_plants_its_difference() {
     let one = "service_1568601259302";
     let row = |op: &str, value: &str| {
-        let edit = format!(r#"{{"op":"{op}","out_trade_no":"{one}","value":"{value}"}}"#);
+        let edit = format!(r#"{{"op":"{op}","reference":"{one}","value":"{value}"}}"#);
         let text = detail(&ledger(), "2019-09-16", &[&edit]);
         let rows = text.lines().filter(|line| line.contains(one)).map(str::to_owned);
         rows.collect::<Vec<_>>()
@@ -94,7 +96,7 @@ fn each_edit_plants_its_difference() {
     assert!(row("change_fee", "-0.05")[0].contains(",\t,-0.05,0.00,"));
     assert!(row("change_status", "退款")[0].contains("\t,退款\t,"));
     assert!(row("shift_time", "60")[0].contains(",2019-09-16 10:56:23,"));
-    let added = r#"{"op":"add_row","out_trade_no":"ghost","value":"3.00"}"#;
+    let added = r#"{"op":"add_row","reference":"ghost","value":"3.00"}"#;
     let text = detail(&ledger(), "2019-09-16", &[added]);
     assert!(
         text.contains("\t,ghost\t,交易\t,") && text.contains("#交易合计：2笔，商家实收共3.01元")

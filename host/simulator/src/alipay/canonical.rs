@@ -1,6 +1,8 @@
 //! Forms, charsets and the strings that Alipay and its merchants sign.
 use encoding_rs::{Encoding, GBK, UTF_8};
 
+use crate::ledger::Opening;
+
 /// A form field: its name and its value's bytes, decoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -27,6 +29,11 @@ impl Charset {
             "gbk" | "gb2312" => Some(Charset::Gbk),
             _ => None,
         }
+    }
+
+    /// The charset in which a merchant spoke and wants to be told.
+    pub fn of(opening: &Opening) -> Charset {
+        opening.echo("charset").and_then(Charset::named).unwrap_or(Charset::Utf8)
     }
 
     /// The name that messages carry.

@@ -7,7 +7,7 @@ use rcgen::{
 };
 use serde::Deserialize;
 
-use super::keys::SigningKey;
+use crate::rsa::SigningKey;
 
 /// Issuer of all certificates, as its distinguished name is written for serial numbers.
 const ROOT_NAME: [(&str, &str); 4] = [

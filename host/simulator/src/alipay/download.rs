@@ -42,18 +42,18 @@ pub fn link(alipay: &Alipay, request: &Request, hit: &Hit) -> Result<Members, Ga
     }
     let period = Period::parse(&request.required("bill_date")?).ok_or_else(wrong)?;
     let now = alipay.now();
-    let mut book = alipay.book();
-    let ready = match book.bill_ready_at_once {
+    let ready = match alipay.book().bill_ready_at_once {
         true => period.from <= now,
         false => later(period.to, READY_AFTER) <= now,
     };
     if !ready {
         return Err(GatewayError::business("BILL_NOT_EXIST", "账单不存在"));
     }
-    let token = book.chance.token();
+    let token = alipay.chance.token();
     let link = Link { period, good_until: later(now, LINK_LIFE) };
-    book.links.retain(|_, link| link.good_until > now);
-    book.links.insert(token.clone(), link);
+    let mut desk = alipay.desk();
+    desk.links.retain(|_, link| link.good_until > now);
+    desk.links.insert(token.clone(), link);
     let address = match hit.get(Verb::ForeignHost) {
         Some(rule) => {
             let host = rule.value.as_deref().unwrap_or("http://bill.example.net");
@@ -79,10 +79,11 @@ pub async fn file(State(alipay): State<Arc<Alipay>>, Path(token): Path<String>) 
     let now = alipay.now();
     let bill = {
         let book = alipay.book();
-        let link = book.links.get(&token).filter(|link| link.good_until > now).cloned();
+        let desk = alipay.desk();
+        let link = desk.links.get(&token).filter(|link| link.good_until > now).cloned();
         link.map(|link| {
             let seller = &alipay.credentials.seller_id;
-            Bill::of(seller, link.period, now, &book.ledger, &book.blocks, &book.edits)
+            Bill::of(seller, link.period, now, &book.ledger, &desk.blocks, &book.edits)
         })
     };
     let Some(bill) = bill else {

@@ -7,11 +7,12 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::canonical::Charset;
-use super::keys::SigningKey;
 use super::reply::{self, Frame, Members};
 use super::request::{self, GatewayError, Request};
 use super::{Alipay, download, pay, refund, trade};
 use crate::faults::{Hit, Verb, hang_up};
+use crate::provider::Provider as _;
+use crate::rsa::SigningKey;
 
 /// The operation of an API name, as faults call it; `None` for an API that is not offered.
 fn operation(method: &str) -> Option<&'static str> {
@@ -105,7 +106,7 @@ fn respond(alipay: &Alipay, request: &Request, operation: &str, hit: &Hit) -> Re
         Some(alipay.credentials.signer())
     };
     let body = reply::render(frame, &outcome, &alipay.credentials, key);
-    reply::answer(request.charset, alipay.book().chance.trace_id(), body)
+    reply::answer(request.charset, alipay.chance.hex(32), body)
 }
 
 fn outcome(
@@ -150,5 +151,5 @@ fn refuse(alipay: &Alipay, method: Option<&str>, error: GatewayError) -> Respons
     let frame = Frame { method, charset: Charset::Utf8, certificates: false };
     let key = Some(alipay.credentials.signer());
     let body = reply::render(frame, &Err(error), &alipay.credentials, key);
-    reply::answer(Charset::Utf8, alipay.book().chance.trace_id(), body)
+    reply::answer(Charset::Utf8, alipay.chance.hex(32), body)
 }

@@ -1,81 +1,11 @@
-//! The RSA keys of both sides: generated at the first start, kept in memory or in a folder.
+//! Who signs what: the RSA keys of both sides, and the provider's certificates.
 use std::path::Path;
 use std::sync::OnceLock;
 
-use anyhow::{Context, anyhow};
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, KeyPair as _, RsaKeyPair, UnparsedPublicKey};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use anyhow::anyhow;
 
 use super::certificates::{Certificates, Rotated, Rotation};
-
-/// An RSA key that signs, with both halves in DER.
-pub struct SigningKey {
-    pair: RsaKeyPair,
-    pkcs8: Vec<u8>,
-    spki: Vec<u8>,
-}
-
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("SigningKey")
-    }
-}
-
-impl SigningKey {
-    /// A fresh key of 2048 bits.
-    pub fn generate() -> anyhow::Result<SigningKey> {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("no RSA key"))?;
-        SigningKey::around(pair)
-    }
-
-    /// A key from its PKCS#8 or PKCS#1 DER.
-    pub fn from_der(der: &[u8]) -> anyhow::Result<SigningKey> {
-        let pair = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der));
-        SigningKey::around(pair.map_err(|reason| anyhow!("not an RSA key: {reason}"))?)
-    }
-
-    fn around(pair: RsaKeyPair) -> anyhow::Result<SigningKey> {
-        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| anyhow!("no PKCS#8 of the key"))?;
-        let spki: PublicKeyX509Der<'_> =
-            pair.public_key().as_der().map_err(|_| anyhow!("no SPKI of the key"))?;
-        let (pkcs8, spki) = (pkcs8.as_ref().to_vec(), spki.as_ref().to_vec());
-        Ok(SigningKey { pair, pkcs8, spki })
-    }
-
-    /// RSA2: base64 of the PKCS#1 v1.5 signature over SHA-256.
-    pub fn sign(&self, text: &[u8]) -> String {
-        let mut bytes = vec![0; self.pair.public_modulus_len()];
-        let random = SystemRandom::new();
-        match self.pair.sign(&signature::RSA_PKCS1_SHA256, &random, text, &mut bytes) {
-            Ok(()) => STANDARD.encode(bytes),
-            // Signing fails only without memory; an empty signature is refused by every reader.
-            Err(_) => String::new(),
-        }
-    }
-
-    /// The private half, PKCS#8 DER.
-    pub fn pkcs8(&self) -> &[u8] {
-        &self.pkcs8
-    }
-
-    /// The public half, SPKI DER.
-    pub fn spki(&self) -> &[u8] {
-        &self.spki
-    }
-}
-
-/// Whether `signature` (base64) is RSA2 over `text` by the key in `spki`.
-pub fn verify(spki: &[u8], text: &[u8], signature: &str) -> bool {
-    let Ok(bytes) = STANDARD.decode(signature) else {
-        return false;
-    };
-    let key = UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, spki);
-    key.verify(text, &bytes).is_ok()
-}
+use crate::rsa::{SigningKey, key};
 
 /// Who the merchant and the provider are, and the keys they hold.
 #[derive(Debug)]
@@ -146,33 +76,4 @@ impl Credentials {
         }
         self.forger.get().ok_or_else(|| anyhow!("no forger's key"))
     }
-}
-
-fn key(folder: Option<&Path>, name: &str) -> anyhow::Result<SigningKey> {
-    let Some(folder) = folder else {
-        return SigningKey::generate();
-    };
-    let path = folder.join(name);
-    if path.exists() {
-        let text = std::fs::read_to_string(&path).context("key file")?;
-        let der = STANDARD.decode(text.trim()).context("key file is not base64")?;
-        return SigningKey::from_der(&der);
-    }
-    let key = SigningKey::generate()?;
-    std::fs::create_dir_all(folder).context("data folder")?;
-    write_private(&path, &STANDARD.encode(key.pkcs8())).context("key file")?;
-    Ok(key)
-}
-
-#[cfg(unix)]
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
-}
-
-#[cfg(not(unix))]
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    std::fs::write(path, text)
 }

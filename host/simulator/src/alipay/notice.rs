@@ -73,7 +73,7 @@ impl Notice {
     pub fn of(truth: &Truth<'_>) -> Notice {
         let (trade, credentials) = (truth.trade, truth.credentials);
         let opening = &trade.opening;
-        let charset = Charset::named(&opening.charset).unwrap_or(Charset::Utf8);
+        let charset = Charset::of(opening);
         let amount = opening.amount.decimal();
         let mut notice = Notice { charset, fields: Vec::new(), seal: Seal::V1, doubled: None };
         let created = trade.opened_at.unwrap_or(trade.prepared_at);
@@ -94,11 +94,10 @@ impl Notice {
         notice.put("app_id", &credentials.app_id);
         notice.put("seller_id", &credentials.seller_id);
         notice.put("sign_type", "RSA2");
-        if let Some(body) = &opening.body {
-            notice.put("body", body);
-        }
-        if let Some(passback) = &opening.passback {
-            notice.put("passback_params", passback);
+        for name in ["body", "passback_params"] {
+            if let Some(text) = opening.echo(name) {
+                notice.put(name, text);
+            }
         }
         if let Some(paid_at) = trade.paid_at {
             notice.paid(paid_at, opening.amount);
@@ -224,7 +223,7 @@ pub fn return_address(
     let Some(address) = &trade.opening.return_url else {
         return Ok(None);
     };
-    let charset = Charset::named(&trade.opening.charset).unwrap_or(Charset::Utf8);
+    let charset = Charset::of(&trade.opening);
     let mut notice = Notice { charset, fields: Vec::new(), seal: Seal::V1, doubled: None };
     notice.put("charset", charset.name());
     notice.put("out_trade_no", &trade.opening.reference);

@@ -1,14 +1,17 @@
 //! Starting a payment: page and WAP pay in a browser, precreate with a code to scan.
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::reply::{Members, members};
 use super::request::{GatewayError, Request, parameter};
-use super::{Alipay, payer};
+use super::{Alipay, numbers, payer};
 use crate::clock;
 use crate::faults::{Hit, Verb};
 use crate::ledger::Opening;
+use crate::provider::currency;
 
 const LONGEST_REFERENCE: usize = 64;
 const LONGEST_SUBJECT: usize = 256;
@@ -48,15 +51,14 @@ pub fn prepare(alipay: &Alipay, request: &Request) -> Result<String, GatewayErro
     let opening = read(request, now)?;
     let reference = opening.reference.clone();
     let mut book = alipay.book();
-    let trade_no = book.chance.trade_no(now);
+    let trade_no = numbers::trade_no(&alipay.chance, now);
     book.ledger.prepare(opening, trade_no, now)?;
     Ok(reference)
 }
 
 fn ticket(alipay: &Alipay, reference: &str) -> String {
-    let mut book = alipay.book();
-    let token = book.chance.token();
-    book.tickets.insert(token.clone(), reference.to_owned());
+    let token = alipay.chance.token();
+    alipay.desk().tickets.insert(token.clone(), reference.to_owned());
     token
 }
 
@@ -81,14 +83,17 @@ fn read(request: &Request, now: Timestamp) -> Result<Opening, GatewayError> {
         None if codes.1 => return Err(parameter("product_code")),
         _ => {}
     }
+    let named = |name: &str| Some((name.to_owned(), request.text(name)?));
+    let mut echoed: BTreeMap<String, String> =
+        ["body", "passback_params"].into_iter().filter_map(named).collect();
+    echoed.insert("charset".to_owned(), request.charset.name().to_owned());
     Ok(Opening {
         reference,
         amount: request.amount("total_amount")?,
+        currency: currency::<Alipay>(),
         subject,
-        body: request.text("body"),
-        passback: request.text("passback_params"),
         product: request.method.clone(),
-        charset: request.charset.name().to_owned(),
+        echoed,
         notify_url: request.notify_url.clone(),
         return_url: request.return_url.clone(),
         quit_url: request.text("quit_url").filter(|url| url.starts_with("http")),

@@ -16,6 +16,7 @@ use super::{Alipay, gateway, notice, pay};
 use crate::clock::china_text;
 use crate::faults::{Verb, hang_up};
 use crate::ledger::{Refusal, Standing, Trade};
+use crate::provider::Provider as _;
 
 /// Nothing but the page's own style: the page works without scripts.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
@@ -79,7 +80,7 @@ fn safe(mut response: Response) -> Response {
 
 /// `GET /alipay/pay/{token}` and `/alipay/qr/{token}`: the payer looks at the page.
 pub async fn show(State(alipay): State<Arc<Alipay>>, Path(token): Path<String>) -> Response {
-    let reference = alipay.book().tickets.get(&token).cloned();
+    let reference = alipay.desk().tickets.get(&token).cloned();
     let Some(reference) = reference else {
         return told(StatusCode::NOT_FOUND, "There is no such payment.");
     };
@@ -120,7 +121,7 @@ pub async fn decide(
     Path(token): Path<String>,
     Form(decision): Form<Decision>,
 ) -> Response {
-    let reference = alipay.book().tickets.get(&token).cloned();
+    let reference = alipay.desk().tickets.get(&token).cloned();
     let Some(reference) = reference else {
         return told(StatusCode::NOT_FOUND, "There is no such payment.");
     };

@@ -4,10 +4,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
 use super::canonical::Charset;
-use super::keys::{Credentials, SigningKey};
+use super::keys::Credentials;
 use super::request::GatewayError;
 use crate::faults::{Hit, Verb};
 use crate::money::Amount;
+use crate::rsa::SigningKey;
 
 /// Members of a reply in the order in which they are written.
 pub type Members = Map<String, Value>;

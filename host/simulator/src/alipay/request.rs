@@ -2,10 +2,11 @@
 use serde_json::Value;
 
 use super::canonical::{self, Charset, Field};
-use super::keys::{Credentials, verify};
+use super::keys::Credentials;
 use crate::clock;
 use crate::ledger::Refusal;
 use crate::money::Amount;
+use crate::rsa::verify;
 
 /// A request whose signature and common parameters were checked.
 #[derive(Clone, Debug)]

@@ -2,12 +2,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::Alipay;
 use super::notice::{BUYER_ID, BUYER_LOGON_ID, fund_bill_list, trade_status};
 use super::reply::{Members, members};
 use super::request::{GatewayError, Request, parameter};
-use super::{Alipay, Book};
 use crate::clock::china_text;
 use crate::ledger::{Cancelled, Refusal};
+use crate::provider::Book;
 
 /// The merchant's number of the trade that a request means; the provider's number wins.
 pub fn target(book: &Book, request: &Request) -> Result<String, GatewayError> {
@@ -33,7 +34,7 @@ pub fn query(alipay: &Alipay, request: &Request) -> Result<Members, GatewayError
         ("fund_bill_list", when_paid(fund_bill_list(trade.opening.amount))),
         ("invoice_amount", Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned()))),
         ("out_trade_no", Some(reference)),
-        ("passback_params", trade.opening.passback.clone()),
+        ("passback_params", trade.opening.echo("passback_params").map(str::to_owned)),
         ("point_amount", Some("0.00".to_owned())),
         ("receipt_amount", Some(when_paid(amount.clone()).unwrap_or("0.00".to_owned()))),
         ("send_pay_date", trade.paid_at.map(china_text)),

@@ -8,19 +8,43 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::notice::CONTENT_TYPE;
 use crate::clock::{Clock, later};
 use crate::faults::{Hit, Verb};
-use crate::ledger::{EventKind, Trade};
+use crate::ledger::EventKind;
 
-/// Alipay's gaps between attempts, in seconds: 4 m, 10 m, 10 m, 1 h, 2 h, 6 h, 15 h.
-const GAPS_S: [i64; 7] = [240, 600, 600, 3_600, 7_200, 21_600, 54_000];
 /// How long a merchant may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What of an answer is kept, in characters.
 const ANSWER_KEPT: usize = 1_000;
 /// The longest sleep: a look around costs nothing.
 const LOOK_AROUND: Duration = Duration::from_secs(60);
+
+/// When a provider repeats a notification, and what it takes for an acknowledgement.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// Gaps between attempts, in seconds.
+    pub gaps_s: &'static [i64],
+    /// Whether this HTTP status and body say that the message has arrived.
+    pub acknowledged: fn(u16, &str) -> bool,
+}
+
+/// What is posted: the same at every attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Headers, the content type among them, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(rename = "message")]
+    pub body: String,
+}
+
+impl Message {
+    /// The content type that it is sent with.
+    pub fn content_type(&self) -> Option<&str> {
+        let is = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("content-type");
+        self.headers.iter().find(is).map(|(_, value)| value.as_str())
+    }
+}
 
 /// What happens to notifications that become due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +79,7 @@ pub enum Progress {
     Due,
     /// Being sent.
     Sending,
-    /// Answered with `success`.
+    /// Answered as the provider wants it.
     Acknowledged,
     /// All attempts failed.
     GaveUp,
@@ -67,11 +91,12 @@ pub enum Progress {
 #[derive(Clone, Debug, Serialize)]
 pub struct Delivery {
     id: u64,
-    notify_id: String,
-    out_trade_no: String,
+    event_id: String,
+    reference: String,
     kind: String,
     url: String,
-    form: String,
+    #[serde(flatten)]
+    message: Message,
     state: Progress,
     due: Option<Timestamp>,
     attempts: Vec<Attempt>,
@@ -82,13 +107,13 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A delivery that was not queued yet.
+    /// A delivery that was not queued yet: the provider's number of it, the trade, what happened.
     pub fn new(
-        trade: &Trade,
+        event_id: &str,
+        reference: &str,
         kind: &EventKind,
-        notify_id: &str,
         url: String,
-        form: String,
+        message: Message,
     ) -> Delivery {
         let kind = match kind {
             EventKind::Paid => "paid",
@@ -98,11 +123,11 @@ impl Delivery {
         };
         Delivery {
             id: 0,
-            notify_id: notify_id.to_owned(),
-            out_trade_no: trade.opening.reference.clone(),
+            event_id: event_id.to_owned(),
+            reference: reference.to_owned(),
             kind: kind.to_owned(),
             url,
-            form,
+            message,
             state: Progress::Due,
             due: None,
             attempts: Vec::new(),
@@ -110,12 +135,17 @@ impl Delivery {
             first_answer_is_lost: false,
         }
     }
-}
 
-impl Delivery {
-    /// The form body that is sent, the same at every attempt.
-    pub fn form(&self) -> &str {
-        &self.form
+    /// Gives what happened a name of the provider's own.
+    #[must_use]
+    pub fn named(mut self, kind: &str) -> Delivery {
+        kind.clone_into(&mut self.kind);
+        self
+    }
+
+    /// What is sent.
+    pub fn message(&self) -> &Message {
+        &self.message
     }
 }
 
@@ -124,6 +154,7 @@ struct Desk {
     deliveries: Vec<Delivery>,
     mode: Mode,
     time_scale: i64,
+    schedule: Schedule,
 }
 
 /// The sender of notifications.
@@ -135,8 +166,8 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// A sender whose gaps are `time_scale` times shorter than Alipay's.
-    pub fn new(time_scale: u64) -> anyhow::Result<Notifier> {
+    /// A sender whose gaps are `time_scale` times shorter than the provider's.
+    pub fn new(schedule: Schedule, time_scale: u64) -> anyhow::Result<Notifier> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -144,7 +175,7 @@ impl Notifier {
             .build()
             .context("HTTP client")?;
         let time_scale = i64::try_from(time_scale.max(1)).unwrap_or(i64::MAX);
-        let desk = Desk { deliveries: Vec::new(), mode: Mode::Send, time_scale };
+        let desk = Desk { deliveries: Vec::new(), mode: Mode::Send, time_scale, schedule };
         Ok(Notifier { desk: Arc::new(Mutex::new(desk)), wake: Arc::new(Notify::new()), client })
     }
 
@@ -189,9 +220,9 @@ impl Notifier {
     }
 
     /// All deliveries, of one trade or of all.
-    pub fn log(&self, out_trade_no: Option<&str>) -> Vec<Delivery> {
+    pub fn log(&self, reference: Option<&str>) -> Vec<Delivery> {
         let desk = lock(&self.desk);
-        let fits = |delivery: &&Delivery| out_trade_no.is_none_or(|no| delivery.out_trade_no == no);
+        let fits = |delivery: &&Delivery| reference.is_none_or(|no| delivery.reference == no);
         desk.deliveries.iter().filter(fits).cloned().collect()
     }
 
@@ -220,9 +251,9 @@ impl Notifier {
         }
     }
 
-    /// Posts a form once, beside the schedule, and tells the answer.
-    pub async fn post_once(&self, url: &str, form: String, now: Timestamp) -> Attempt {
-        post(&self.client, url, form, now).await
+    /// Posts a message once, beside the schedule, and tells the answer.
+    pub async fn post_once(&self, url: &str, message: &Message, now: Timestamp) -> Attempt {
+        post(&self.client, url, message, now).await
     }
 
     fn take_due(&self, now: Timestamp) -> Vec<Delivery> {
@@ -266,15 +297,18 @@ async fn attempt(client: &reqwest::Client, delivery: &Delivery, now: Timestamp) 
     if first && delivery.first_is_lost {
         return silent("lost on purpose");
     }
-    let attempt = post(client, &delivery.url, delivery.form.clone(), now).await;
+    let attempt = post(client, &delivery.url, &delivery.message, now).await;
     if first && delivery.first_answer_is_lost {
         return silent("answer lost on purpose");
     }
     attempt
 }
 
-async fn post(client: &reqwest::Client, url: &str, form: String, now: Timestamp) -> Attempt {
-    let request = client.post(url).header("content-type", CONTENT_TYPE).body(form);
+async fn post(client: &reqwest::Client, url: &str, message: &Message, now: Timestamp) -> Attempt {
+    let mut request = client.post(url).body(message.body.clone());
+    for (name, value) in &message.headers {
+        request = request.header(name, value);
+    }
     let failed = |error: reqwest::Error| Attempt {
         at: now,
         status: None,
@@ -297,17 +331,18 @@ async fn post(client: &reqwest::Client, url: &str, form: String, now: Timestamp)
 
 fn note(desk: &Mutex<Desk>, id: u64, attempt: Attempt, now: Timestamp) {
     let mut desk = lock(desk);
-    let time_scale = desk.time_scale;
+    let (time_scale, schedule) = (desk.time_scale, desk.schedule);
     let Some(delivery) = desk.deliveries.iter_mut().find(|delivery| delivery.id == id) else {
         return;
     };
-    let acknowledged = attempt.status == Some(200) && attempt.body == "success";
+    let heard = |status| (schedule.acknowledged)(status, &attempt.body);
+    let acknowledged = attempt.status.is_some_and(heard);
     delivery.attempts.push(attempt);
     if acknowledged {
         delivery.state = Progress::Acknowledged;
         return;
     }
-    match GAPS_S.get(delivery.attempts.len() - 1) {
+    match schedule.gaps_s.get(delivery.attempts.len() - 1) {
         Some(gap_s) => {
             let gap = SignedDuration::from_millis(gap_s * 1_000 / time_scale);
             delivery.due = Some(later(now, gap));

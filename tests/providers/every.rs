@@ -1,0 +1,59 @@
+//! The same short life of a payment at each provider: what the rest of the system takes for granted of all of them.
+
+use serde_json::{Value, json};
+use tollgate_tests::reply::text;
+use tollgate_tests::{Setup, World};
+
+/// The providers that the simulator plays; each has a plugin.
+const PROVIDERS: [&str; 1] = ["alipay"];
+
+/// The first method of an account that suits a computer.
+fn method(account: &Value) -> String {
+    let methods = account["methods"].as_array().unwrap();
+    let fits = |method: &&Value| {
+        method["surfaces"].as_array().unwrap().iter().any(|surface| surface == "desktop")
+    };
+    text(methods.iter().find(fits).unwrap(), "id").to_owned()
+}
+
+async fn lives(provider: &'static str) {
+    let world = World::with(Setup { provider, ..Setup::default() }).await;
+    let account = world.account().await;
+    let day = world.days_ago(1).await;
+    let (first, second) = (world.order(1200).await, world.order(4500).await);
+    let method = method(&account);
+    let payment = world.pay(&first, &method).await;
+    world.payer_pays(&payment).await;
+    let paid = world.payment_until(&payment, "succeeded").await;
+    assert_eq!(paid["provider_reference"], world.trade(&payment).await["provider_reference"]);
+
+    world.lose_notifications().await;
+    let unheard = world.pay(&second, &method).await;
+    world.payer_pays(&unheard).await;
+    world.sync(&unheard).await.ok();
+    world.payment_until(&unheard, "succeeded").await;
+
+    let refund = world.refund(&payment, "R1", 500).await.ok();
+    world.refund_until(&refund, "succeeded").await;
+    assert_eq!(world.order_of(&first).await["state"], "partially_refunded");
+
+    let edit = json!({ "op": "drop_row", "reference": unheard["reference"] });
+    world.control("bill-edits", edit).await;
+    let done = world.reconcile(&account, &day).await;
+    assert_eq!((&done["matched"], &done["discrepancies"]), (&json!(2), &json!(1)), "{done}");
+    let found = world.discrepancies(&done).await;
+    assert_eq!(found[0]["kind"], "missing_there", "{found:?}");
+}
+
+#[tokio::test]
+async fn alipay_takes_gives_back_and_reconciles() {
+    lives("alipay").await;
+}
+
+#[tokio::test]
+async fn the_simulator_plays_each_of_them() {
+    let world = World::start().await;
+    let played: Vec<Value> =
+        world.simulator.providers().iter().map(|provider| provider["plugin"].clone()).collect();
+    assert_eq!(played, PROVIDERS);
+}
