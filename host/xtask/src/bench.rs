@@ -10,17 +10,13 @@ use crate::workspace::{Workspace, cargo};
 /// What the name of a measuring program starts with.
 const PREFIX: &str = "bench-";
 
-/// What is measured is what users run: our own crates and the engine optimised and without the checks of a debug build,
-/// which the engine makes at each crossing. All else is built as every command builds it, so that it need not be built
-/// again: the code that both sides of a comparison share among it.
-const AS_USERS_RUN_IT: [&str; 7] = [
+/// What is measured is what users run: our own crates optimised and without the checks of a debug build. What they stand on is
+/// built as every command builds it, so that it need not be built again.
+const AS_USERS_RUN_IT: [&str; 4] = [
     "profile.dev.opt-level=3",
     "profile.dev.debug-assertions=false",
     "profile.dev.overflow-checks=false",
-    "profile.dev.package.\"*\".debug-assertions=true",
     "profile.dev.package.\"*\".overflow-checks=true",
-    "profile.dev.package.wasmtime.debug-assertions=false",
-    "profile.dev.package.wasmtime.overflow-checks=false",
 ];
 
 /// Runs one bench or all. False where a figure missed its goal.
