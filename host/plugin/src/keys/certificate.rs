@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use x509_parser::asn1_rs::Any;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
@@ -83,10 +84,16 @@ pub(crate) fn base64_text(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(dense.as_bytes()).ok()
 }
 
+/// Whether these bytes are one DER element from the first to the last: readers of keys take what they need and are silent
+/// about what follows it.
+pub(crate) fn is_one_element(der: &[u8]) -> bool {
+    Any::from_der(der).is_ok_and(|(rest, _)| rest.is_empty())
+}
+
 /// Reads a certificate; none when it is not one that this host can read.
 pub(crate) fn read(der: &[u8]) -> Option<X509Certificate<'_>> {
-    let (_, cert) = X509Certificate::from_der(der).ok()?;
-    (strip_zeros(cert.raw_serial()).len() <= LONGEST_SERIAL).then_some(cert)
+    let (rest, cert) = X509Certificate::from_der(der).ok()?;
+    (rest.is_empty() && strip_zeros(cert.raw_serial()).len() <= LONGEST_SERIAL).then_some(cert)
 }
 
 /// The facts of a certificate. The id is its serial number in hexadecimal.

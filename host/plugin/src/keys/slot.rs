@@ -258,6 +258,9 @@ fn key_facts(id: Option<&str>, spki: &[u8]) -> Facts {
     }
 }
 
+/// A second key, say, behind the first in the same base64: which of them was meant nobody can tell.
+const MORE_THAN_A_KEY: &str = "holds more than one key";
+
 fn private_key(text: &str) -> Result<Member, &'static str> {
     let (id, body) = split_id(text);
     let mut found = pem_blocks(body, "PRIVATE KEY")?;
@@ -272,6 +275,9 @@ fn private_key(text: &str) -> Result<Member, &'static str> {
     let key = RsaKeyPair::from_pkcs8(&der)
         .or_else(|_| RsaKeyPair::from_der(&der))
         .map_err(|_| "is no RSA private key of 2048 to 8192 bits in PKCS#8 or PKCS#1")?;
+    if !certificate::is_one_element(&der) {
+        return Err(MORE_THAN_A_KEY);
+    }
     let public = PublicKey::parse(key.public_key().as_ref()).ok_or("has no usable public half")?;
     Ok(Member {
         facts: key_facts(id, &public.spki),
@@ -290,6 +296,9 @@ fn public_key(text: &str) -> Result<Member, &'static str> {
         (None, _) => base64_text(body).ok_or("is neither PEM nor base64")?,
     };
     let key = PublicKey::parse(&der).ok_or("is no RSA public key of 2048 to 8192 bits")?;
+    if !certificate::is_one_element(&der) {
+        return Err(MORE_THAN_A_KEY);
+    }
     Ok(Member { facts: key_facts(id, &key.spki), material: Material::Public(key), acts: true })
 }
 

@@ -67,6 +67,27 @@ fn a_published_request_is_signed_byte_for_byte() {
     }
 }
 
+/// What follows a key in the same text would be ignored without a word: a second key, say, pasted behind the first.
+#[test]
+fn a_text_with_more_than_its_key_is_refused() {
+    let private = STANDARD.decode(KEY.trim()).unwrap();
+    let certificate = super::certificate::pem_blocks(PROVIDER, "CERTIFICATE").unwrap().remove(0);
+    let public = super::certificate::read(&certificate).unwrap().public_key().raw.to_vec();
+    for (kind, use_, der) in [
+        ("private-key", "sign rsa-pkcs1-sha256", private),
+        ("public-keys", "verify rsa-pkcs1-sha256", public),
+        ("certificates", "verify rsa-pkcs1-sha256", certificate),
+    ] {
+        let alone = STANDARD.encode(&der);
+        assert!(keys(&[("it", kind, &[use_], &[&alone])]).is_ok(), "{kind}");
+        for more in [der.clone(), vec![0], b"tail".to_vec()] {
+            let text = STANDARD.encode([der.as_slice(), &more].concat());
+            let error = keys(&[("it", kind, &[use_], &[&text])]).unwrap_err();
+            assert_eq!(error.slot, "it", "{kind} and {} bytes more", more.len());
+        }
+    }
+}
+
 #[test]
 fn published_messages_verify_and_changed_ones_do_not() {
     let uses: &[&str] = &["verify rsa-pkcs1-sha256"];
