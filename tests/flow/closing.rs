@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tollgate_tests::reply::text;
-use tollgate_tests::{Setup, World};
+use tollgate_tests::{Setup, World, until};
 
 /// An order's time is over, and the job that ends it is due.
 async fn run_out(world: &World, order: &Value) {
@@ -219,6 +219,30 @@ async fn a_code_that_was_ended_before_anybody_scanned_it_is_asked_about_until_it
     world.make_due("query_payment").await;
     world.payment_until(&payment, "succeeded").await;
     assert_eq!(world.order_of(&payment).await["state"], "paid");
+}
+
+/// That the provider still waits for the payer is no end, however late it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_can_still_be_paid_there_is_asked_about_beyond_its_time() {
+    let world = World::start().await;
+    world.lose_notifications().await;
+    let payment = world.started(1250, "qr").await;
+    world.close(&world.order_of(&payment).await).await.ok();
+    world.payer_opens(&payment).await;
+    let id = text(&payment, "id");
+    world.write(&format!("UPDATE payments SET expires_at = 1 WHERE id = '{id}'")).await;
+    let asked = world.calls(&payment, "query").await;
+    world.make_due("query_payment").await;
+    until("one more question", async || {
+        (world.calls(&payment, "query").await > asked).then_some(())
+    })
+    .await;
+    world.idle().await;
+    let left = world.select("SELECT subject_id FROM jobs WHERE kind = 'query_payment'").await;
+    assert_eq!(left, [id], "somebody who holds the code can pay yet");
+    world.act(&payment, "pay").await;
+    world.make_due("query_payment").await;
+    world.payment_until(&payment, "succeeded").await;
 }
 
 /// A process that died between writing a payment and handing it out leaves a payment that nobody can pay.

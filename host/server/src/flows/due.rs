@@ -5,7 +5,7 @@ mod end;
 
 use tollgate_domain::breaker::Room;
 use tollgate_domain::ids::{NotificationId, OrderId, PaymentId, RefundId};
-use tollgate_domain::payment::PaymentState;
+use tollgate_domain::payment::{PaymentState, Told};
 use tollgate_domain::time::Moment;
 
 pub use self::claim::{Claimed, Running, Wanted, claim, keep};
@@ -86,8 +86,9 @@ async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<N
     let is_past = |row: &PaymentRow| gateway.store.now() >= row.expires_at.plus_millis(GRACE_MS);
     // What has ended has a question left only where somebody doubts its end: a bill, say, that shows it paid.
     let is_sure = |row: &PaymentRow| row.state == PaymentState::Succeeded;
-    let asked = query::ask_payment(gateway, job.merchant_id, id, limit, is_sure).await?;
-    let (answered, reason) = match asked {
+    let (asked, told) =
+        query::question_payment(gateway, job.merchant_id, id, limit, is_sure).await?;
+    let reason = match asked {
         Asked::Answered(row) if settled(&row) => return Ok(Next::Done),
         Asked::Answered(row) => {
             payments::resume(gateway, &row).await?;
@@ -95,18 +96,26 @@ async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<N
                 // Its order may have ended by another payment, so that nothing else ends this one.
                 query::close_payment(gateway, job.merchant_id, id).await?;
             }
-            (true, format!("still {}", row.state))
+            format!("still {}", row.state)
         }
-        Asked::NoAnswer(failure) => (false, failure.message),
+        Asked::NoAnswer(failure) => failure.message,
     };
     let row = payments::get(gateway, job.merchant_id, id).await?;
     let account = account::open(gateway, job.merchant_id, row.account_id).await?;
     let next = learn::next_question(gateway, &account, "query-payment", row.asked + 1);
     match (learn::may_be_paid_yet(&row), is_past(&row)) {
-        // Silence proves nothing, even at the end.
-        (true, true) if answered => Ok(Next::Done),
+        // Silence proves nothing, even at the end, and what can still be paid there has no end.
+        (true, true) if told.is_some_and(is_final) => Ok(Next::Done),
         (true, false) => Ok(Next::Asked(next.min(row.expires_at.plus_millis(GRACE_MS)), reason)),
         _ => Ok(Next::Asked(next, reason)),
+    }
+}
+
+/// Whether a provider that says this of a payment will take no more money for it once its time is over.
+fn is_final(told: Told) -> bool {
+    match told {
+        Told::Succeeded(_) | Told::Failed | Told::Closed | Told::NotFound => true,
+        Told::Pending | Told::Approved | Told::Authorized | Told::Unknown => false,
     }
 }
 

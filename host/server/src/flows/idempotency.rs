@@ -43,6 +43,9 @@ pub fn fingerprint(address: &str, body: &[u8]) -> String {
     hex::encode(digest(&SHA256, &text))
 }
 
+/// Conflicts that go away by themselves: a payment that may not be ended right now.
+const PASSING: [&str; 1] = ["payment-open"];
+
 /// An answer as it is kept: byte for byte what was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -56,9 +59,19 @@ pub struct Answer {
 
 impl Answer {
     /// Whether it settles the request: something was done, or the state of things forbade it. What was refused as it
-    /// stood did nothing and may be mended; what broke down is to be tried again.
+    /// stood did nothing and may be mended; what broke down, and what passes by itself, is to be tried again.
     fn settles(&self) -> bool {
-        matches!(self.status, 200..=299 | 409)
+        match self.status {
+            200..=299 => true,
+            409 => !self.passes(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a conflict that goes away without anybody's doing: a provider is silent, say.
+    fn passes(&self) -> bool {
+        let problem: Result<serde_json::Value, _> = serde_json::from_str(&self.body);
+        problem.is_ok_and(|problem| PASSING.iter().any(|code| problem["code"] == *code))
     }
 }
 

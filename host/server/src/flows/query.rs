@@ -49,24 +49,36 @@ pub async fn ask_payment(
     limit: Duration,
     enough: impl Fn(&PaymentRow) -> bool + Send,
 ) -> Flow<Asked<PaymentRow>> {
+    Ok(question_payment(gateway, merchant, id, limit, enough).await?.0)
+}
+
+/// The same, and what the provider said, if it was asked and could be believed.
+pub(super) async fn question_payment(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: PaymentId,
+    limit: Duration,
+    enough: impl Fn(&PaymentRow) -> bool + Send,
+) -> Flow<(Asked<PaymentRow>, Option<Told>)> {
+    let silent = |words: &str| Ok((Asked::NoAnswer(no_answer(words)), None));
     let Some(mut turn) = gateway.asking.turn(id, limit, gateway.store.clock()).await else {
-        return Ok(Asked::NoAnswer(no_answer("the provider does not answer")));
+        return silent("the provider does not answer");
     };
     let row = payments::get(gateway, merchant, id).await?;
     if enough(&row) {
-        return Ok(Asked::Answered(row));
+        return Ok((Asked::Answered(row), None));
     }
     // The question that we waited for met with silence: another one now would keep our caller waiting as long again.
     if turn.waited && turn.silence.met {
-        return Ok(Asked::NoAnswer(no_answer("the provider does not answer")));
+        return silent("the provider does not answer");
     }
     let account = account::open(gateway, merchant, row.account_id).await?;
     if account.ability("query-payment").is_none() {
-        return Ok(Asked::NoAnswer(no_answer("the provider cannot be asked about a payment")));
+        return silent("the provider cannot be asked about a payment");
     }
     let operation = Operation::QueryPayment(payments::to_contract(&row));
     let asked = ask(gateway, &account, &row, &operation, limit, false).await?;
-    turn.silence.met = matches!(asked, Asked::NoAnswer(_));
+    turn.silence.met = matches!(asked.0, Asked::NoAnswer(_));
     Ok(asked)
 }
 
@@ -92,7 +104,7 @@ pub async fn close_payment(
             return Ok(Asked::Answered(row));
         }
         let operation = Operation::Close(payments::to_contract(&row));
-        ask(gateway, &account, &row, &operation, limit, true).await?
+        ask(gateway, &account, &row, &operation, limit, true).await?.0
     };
     match closed {
         Asked::Answered(row) if !row.state.is_alive() => Ok(Asked::Answered(row)),
@@ -108,7 +120,7 @@ async fn ask(
     operation: &Operation,
     limit: Duration,
     closing: bool,
-) -> Flow<Asked<PaymentRow>> {
+) -> Flow<(Asked<PaymentRow>, Option<Told>)> {
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let task = Task { account, subject: &subject, key: &key, operation, state: Vec::new(), limit };
     let ran = operation::run(gateway, &task).await?;
@@ -120,10 +132,14 @@ async fn ask(
         Ending::Wait { .. } => Err(no_answer("the provider needs more time")),
         Ending::Failed { failure, .. } => Err(failure.clone()),
     };
+    let told = match &read {
+        Ok((PaymentCommand::Learn(told), _, _)) => Some(*told),
+        _ => None,
+    };
     let (ran, read, row) = (&ran, &read, row);
-    gateway
+    let asked = gateway
         .store
-        .write(move |tx| {
+        .write::<Asked<PaymentRow>, FlowError, _>(move |tx| {
             Box::pin(async move {
                 let now = learn::payment_now(tx, row).await?;
                 ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
@@ -141,7 +157,8 @@ async fn ask(
                 }
             })
         })
-        .await
+        .await?;
+    Ok((asked, told))
 }
 
 type Judged<'f> = Result<(PaymentCommand, Particulars, &'f Fact), Failure>;

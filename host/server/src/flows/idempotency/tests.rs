@@ -131,6 +131,9 @@ async fn what_settles_nothing_is_not_kept() {
         assert!(!desk.run(&asked, status, "no").await.unwrap().1, "{status}");
         assert_eq!(desk.rows().await, 0, "{status}");
     }
+    let silent = "{\"status\":409,\"code\":\"payment-open\"}";
+    assert!(!desk.run(&asked, 409, silent).await.unwrap().1);
+    assert_eq!(desk.rows().await, 0, "the provider answers sooner than a day from now");
     // Even another request may have the key then.
     desk.run(&desk.asked("mended"), 409, "state").await.unwrap();
     assert_eq!(
