@@ -85,3 +85,15 @@ async fn events_come_oldest_first_and_after_the_last_one_seen() {
     let succeeded = all.iter().find(|event| event["kind"] == "payment.succeeded").unwrap();
     assert_eq!(succeeded["data"]["payment_id"], payment["id"]);
 }
+
+/// PostgreSQL takes no NUL in a text: where one can be asked with, it is refused before any database hears of it.
+#[tokio::test]
+async fn control_characters_are_refused_and_found_nowhere() {
+    let world = World::start().await;
+    for path in ["/v1/orders?number=a%00b", "/v1/refunds?number=%07", "/v1/events?order_id=%00"] {
+        world.get(path).await.refused(422, "invalid-request");
+    }
+    for path in ["/pay/a%00b", "/v1/orders/ord_%00", "/problems/%00", "/notify/%00"] {
+        assert_eq!(world.get(path).await.status, 404, "{path}");
+    }
+}

@@ -40,6 +40,13 @@ impl Query {
     fn read(text: &str) -> Result<Query, Problem> {
         let mut pairs = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            // PostgreSQL's texts take no NUL, and nothing that is looked for has the others.
+            if value.chars().any(char::is_control) || name.chars().any(char::is_control) {
+                return Err(Problem::field(
+                    name.escape_debug().to_string(),
+                    "has control characters",
+                ));
+            }
             if pairs.insert(name.to_string(), value.to_string()).is_some() {
                 return Err(Problem::field(name, "stands there twice"));
             }
@@ -140,6 +147,8 @@ mod tests {
         );
         assert_eq!(refused(Query::read("colour=red").unwrap().only(&["state"])), "colour");
         assert_eq!(refused(Query::read("limit=1&limit=2")), "limit");
+        assert_eq!(refused(Query::read("number=a%00b")), "number");
+        assert_eq!(refused(Query::read("a%0Ab=1")), "a\\nb");
     }
 
     #[test]

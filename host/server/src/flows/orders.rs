@@ -316,6 +316,10 @@ pub async fn view(gateway: &Gateway, merchant: MerchantId, id: OrderId) -> Flow<
 
 /// The order of a cashier page.
 pub async fn by_token(gateway: &Gateway, token: &str) -> Flow<OrderView> {
+    // A stranger's address may hold anything, and some of it no database takes for a text.
+    if !token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(FlowError::NotFound("order"));
+    }
     let mut sql = gateway.store.read().await?;
     let order = orders::by_token(&mut sql, token).await?.ok_or(FlowError::NotFound("order"))?;
     drop(sql);
