@@ -44,6 +44,11 @@ pub fn signature(message: impl Into<String>) -> Fault {
     new("signature", message)
 }
 
+/// The provider asks for fewer calls.
+pub fn rate_limited(message: impl Into<String>) -> Fault {
+    new("rate-limited", message)
+}
+
 /// The provider could not answer now.
 pub fn unavailable(message: impl Into<String>) -> Fault {
     new("unavailable", message)

@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
@@ -35,10 +37,11 @@ pub fn context(now_ms: i64, settings: &[(&str, &str)], origins: &[(&str, &str)])
 struct Slot {
     private: Option<KeyPair>,
     public: Vec<(Option<String>, Vec<u8>)>,
+    secrets: Vec<Vec<u8>>,
     attributes: BTreeMap<String, Vec<String>>,
 }
 
-/// RSA keys in memory, by slot: what the host does behind its handles, for native code.
+/// Keys in memory, by slot: what the host does behind its handles, for native code.
 #[derive(Default)]
 pub struct MemoryKeys(BTreeMap<String, Slot>);
 
@@ -66,6 +69,13 @@ impl MemoryKeys {
         self
     }
 
+    /// Adds a secret to a slot, the current one first.
+    #[must_use]
+    pub fn secret(mut self, slot: &str, bytes: &[u8]) -> Self {
+        self.slot(slot).secrets.push(bytes.to_vec());
+        self
+    }
+
     /// Says a public fact about the keys of a slot.
     #[must_use]
     pub fn fact(mut self, slot: &str, name: &str, values: &[&str]) -> Self {
@@ -79,15 +89,16 @@ impl MemoryKeys {
     }
 }
 
+/// The bytes that are signed; a secret among them is a use that no plugin here declares.
 fn text(data: &[Piece], algorithm: &str) -> Result<Vec<u8>, Fault> {
-    if algorithm != keys::RSA_PKCS1_SHA256 {
+    if ![keys::RSA_PKCS1_SHA256, keys::HMAC_SHA256].contains(&algorithm) {
         return Err(fault::config(format!("algorithm {algorithm} is not declared")));
     }
     let mut bytes = Vec::new();
     for piece in data {
         match piece {
             Piece::Text(text) => bytes.extend_from_slice(text),
-            Piece::Secret => return Err(fault::config("a secret within RSA")),
+            Piece::Secret => return Err(fault::config("a secret within the text")),
         }
     }
     Ok(bytes)
@@ -123,6 +134,13 @@ impl Keyring for MemoryKeys {
     ) -> Result<bool, Fault> {
         let (Pick::Slot(name) | Pick::Id(name, _)) = key;
         let data = text(data, algorithm)?;
+        if algorithm == keys::HMAC_SHA256 {
+            let holds = |secret: &Vec<u8>| {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+                hmac::verify(&key, &data, signature).is_ok()
+            };
+            return Ok(self.get(name)?.secrets.iter().any(holds));
+        }
         let wanted = |id: &Option<String>| match key {
             Pick::Slot(_) => true,
             Pick::Id(_, wanted) => id.as_deref() == Some(wanted),
@@ -136,6 +154,41 @@ impl Keyring for MemoryKeys {
                 .verify(&data, signature)
                 .is_ok()
         }))
+    }
+
+    /// Which certificates are believed is the host's part: here, those whose public key the slot holds under their bytes.
+    fn verify_by(
+        &self,
+        slot: &str,
+        certificate: &[u8],
+        algorithm: &str,
+        data: &[Piece],
+        signature: &[u8],
+    ) -> Result<bool, Fault> {
+        let id = String::from_utf8_lossy(certificate);
+        let is_held = self.get(slot)?.public.iter().any(|(held, _)| held.as_deref() == Some(&*id));
+        Ok(is_held && self.verify(Pick::Id(slot, &id), algorithm, data, signature)?)
+    }
+
+    fn open(
+        &self,
+        slot: &str,
+        algorithm: &str,
+        nonce: &[u8],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        if algorithm != keys::AES_256_GCM {
+            return Err(fault::config(format!("algorithm {algorithm} is not declared")));
+        }
+        let opened = self.get(slot)?.secrets.iter().find_map(|secret| {
+            let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, secret).ok()?);
+            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+            let mut bytes = sealed.to_vec();
+            let plain = key.open_in_place(nonce, Aad::from(aad), &mut bytes).ok()?;
+            Some(plain.to_vec())
+        });
+        Ok(opened)
     }
 }
 

@@ -10,6 +10,10 @@ use crate::fault;
 
 /// RSA PKCS#1 v1.5 over SHA-256 (RFC 8017 8.2), the algorithm name of the contract.
 pub const RSA_PKCS1_SHA256: &str = "rsa-pkcs1-sha256";
+/// AES with a key of 32 bytes in Galois/Counter Mode (NIST SP 800-38D), the tag behind the ciphertext.
+pub const AES_256_GCM: &str = "aes-256-gcm";
+/// HMAC over SHA-256 (RFC 2104).
+pub const HMAC_SHA256: &str = "hmac-sha256";
 
 /// Which key of an account is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,33 @@ pub trait Keyring {
         data: &[Piece],
         signature: &[u8],
     ) -> Result<bool, Fault>;
+
+    /// Whether a signature holds under a certificate that came in a message, PEM or DER, leaf first. False, too, where the
+    /// slot's trust does not hold for that certificate now.
+    ///
+    /// # Errors
+    /// A `config` fault where the slot may not verify in this way.
+    fn verify_by(
+        &self,
+        slot: &str,
+        certificate: &[u8],
+        algorithm: &str,
+        data: &[Piece],
+        signature: &[u8],
+    ) -> Result<bool, Fault>;
+
+    /// Opens what was sealed for one of a slot's keys; none if it was not, or was changed since.
+    ///
+    /// # Errors
+    /// A `config` fault where the slot is empty or may not open in this way.
+    fn open(
+        &self,
+        slot: &str,
+        algorithm: &str,
+        nonce: &[u8],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, Fault>;
 }
 
 /// Signs text and gives the signature in base64, as most form protocols carry it.
@@ -112,5 +143,36 @@ impl Keyring for signing::Keyring {
     ) -> Result<bool, Fault> {
         let (Pick::Slot(slot) | Pick::Id(slot, _)) = key;
         pick(self, key)?.verify(algorithm, data, signature).map_err(|error| refused(slot, error))
+    }
+
+    fn verify_by(
+        &self,
+        slot: &str,
+        certificate: &[u8],
+        algorithm: &str,
+        data: &[Piece],
+        signature: &[u8],
+    ) -> Result<bool, Fault> {
+        match self.certificate(slot, certificate) {
+            Ok(key) => key.verify(algorithm, data, signature).map_err(|error| refused(slot, error)),
+            Err(error) if error.code == "untrusted" => Ok(false),
+            Err(error) => Err(refused(slot, error)),
+        }
+    }
+
+    fn open(
+        &self,
+        slot: &str,
+        algorithm: &str,
+        nonce: &[u8],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let key = pick(self, Pick::Slot(slot))?;
+        match key.open(algorithm, nonce, aad, sealed) {
+            Ok(plain) => Ok(Some(plain)),
+            Err(error) if error.code == "failed" => Ok(None),
+            Err(error) => Err(refused(slot, error)),
+        }
     }
 }

@@ -79,6 +79,28 @@ impl Keyring for TimedKeys {
     ) -> Result<bool, Fault> {
         self.timed(|| self.keys.verify(key, algorithm, data, signature))
     }
+
+    fn verify_by(
+        &self,
+        slot: &str,
+        certificate: &[u8],
+        algorithm: &str,
+        data: &[Piece],
+        signature: &[u8],
+    ) -> Result<bool, Fault> {
+        self.timed(|| self.keys.verify_by(slot, certificate, algorithm, data, signature))
+    }
+
+    fn open(
+        &self,
+        slot: &str,
+        algorithm: &str,
+        nonce: &[u8],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        self.timed(|| self.keys.open(slot, algorithm, nonce, aad, sealed))
+    }
 }
 
 /// The folder of plugins that `cargo xtask bench` names.
