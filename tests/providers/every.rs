@@ -5,7 +5,7 @@ use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World};
 
 /// The providers that the simulator plays; each has a plugin.
-const PROVIDERS: [&str; 1] = ["alipay"];
+const PROVIDERS: [&str; 2] = ["alipay", "wechatpay"];
 
 /// The first method of an account that suits a computer.
 fn method(account: &Value) -> String {
@@ -23,6 +23,7 @@ async fn lives(provider: &'static str) {
     let (first, second) = (world.order(1200).await, world.order(4500).await);
     let method = method(&account);
     let payment = world.pay(&first, &method).await;
+    assert_ne!(payment["action"]["kind"], "none", "{payment}");
     world.payer_pays(&payment).await;
     let paid = world.payment_until(&payment, "succeeded").await;
     assert_eq!(paid["provider_reference"], world.trade(&payment).await["provider_reference"]);
@@ -48,6 +49,11 @@ async fn lives(provider: &'static str) {
 #[tokio::test]
 async fn alipay_takes_gives_back_and_reconciles() {
     lives("alipay").await;
+}
+
+#[tokio::test]
+async fn wechat_pay_takes_gives_back_and_reconciles() {
+    lives("wechatpay").await;
 }
 
 #[tokio::test]

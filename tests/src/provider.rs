@@ -84,10 +84,10 @@ impl World {
     pub async fn days_ago(&self, days: i64) -> String {
         const DAY_S: i64 = 86_400;
         let zone_s = self.simulated("settings").await["zone_hours"].as_i64().unwrap() * 3_600;
-        let now_s = self.simulator.clock().now().as_second();
+        let now_s = self.simulator.clock().of_books().as_second();
         let midnight_s = (now_s + zone_s).div_euclid(DAY_S) * DAY_S - zone_s;
         let noon_s = midnight_s + DAY_S / 2 - days * DAY_S;
-        self.simulator.clock().advance((noon_s - now_s) * 1_000);
+        self.simulator.clock().move_books((noon_s - now_s) * 1_000);
         self.today().await
     }
 }

@@ -22,13 +22,19 @@ pub enum ClockSource {
 pub struct Clock {
     source: ClockSource,
     offset_ms: AtomicI64,
+    books_ms: AtomicI64,
     moved: watch::Sender<()>,
 }
 
 impl Clock {
     /// A clock that starts at the source's time.
     pub fn new(source: ClockSource) -> Clock {
-        Clock { source, offset_ms: AtomicI64::new(0), moved: watch::Sender::new(()) }
+        Clock {
+            source,
+            offset_ms: AtomicI64::new(0),
+            books_ms: AtomicI64::new(0),
+            moved: watch::Sender::new(()),
+        }
     }
 
     /// The simulated time.
@@ -44,6 +50,17 @@ impl Clock {
     pub fn advance(&self, ms: i64) {
         self.offset_ms.fetch_add(ms, Ordering::SeqCst);
         self.moved.send_replace(());
+    }
+
+    /// The time at which things happen in the providers' books. Signatures are made and judged by [`Clock::now`].
+    pub fn of_books(&self) -> Timestamp {
+        later(self.now(), SignedDuration::from_millis(self.books_ms.load(Ordering::SeqCst)))
+    }
+
+    /// Moves the time of the books by `ms` milliseconds and leaves the clock alone: a day's bill is complete at once if the
+    /// books live on the day before.
+    pub fn move_books(&self, ms: i64) {
+        self.books_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
     /// Becomes ready each time when the clock is moved.

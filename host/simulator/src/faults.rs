@@ -2,6 +2,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 /// What goes wrong.
@@ -140,6 +142,29 @@ impl Hit {
     pub fn delay(&self) -> Duration {
         let waits = self.0.iter().filter(|rule| rule.verb != Verb::LoseReply);
         Duration::from_millis(waits.map(|rule| rule.ms).sum())
+    }
+
+    /// What is answered in place of the work, if anything; or the connection is closed.
+    pub fn instead(&self) -> Option<Response> {
+        if self.has(Verb::Drop) {
+            hang_up();
+        }
+        if self.has(Verb::Error500) {
+            return Some(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        }
+        if self.has(Verb::Html) {
+            let page = "<!doctype html><title>Busy</title><p>The system is being maintained.</p>";
+            return Some(Html(page).into_response());
+        }
+        None
+    }
+
+    /// After the work: the reply goes out, or is lost with the connection.
+    pub async fn lose_reply(&self) {
+        if let Some(rule) = self.get(Verb::LoseReply) {
+            tokio::time::sleep(Duration::from_millis(rule.ms)).await;
+            hang_up();
+        }
     }
 
     /// Waits for so long; without such a rule, not at all.

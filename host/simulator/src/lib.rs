@@ -27,13 +27,16 @@ pub mod ledger;
 pub mod money;
 pub mod notifier;
 pub mod order;
+pub mod pages;
 pub mod provider;
 pub mod rsa;
+pub mod wechatpay;
 pub mod zip_stream;
 
 use alipay::Alipay;
 use clock::{Clock, ClockSource};
 use provider::{Provider, Setup};
+use wechatpay::WechatPay;
 
 /// How long a stop waits for requests that are being served.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -113,6 +116,7 @@ impl Simulator {
         let clock = Arc::new(Clock::new(config.clock));
         let mut shelf = Shelf::default();
         shelf.put(open(&config, &url, &clock, Alipay::new).await?);
+        shelf.put(open(&config, &url, &clock, WechatPay::new).await?);
         let routes = shelf.routes.merge(general(shelf.accounts.clone(), Arc::clone(&clock)));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {

@@ -114,9 +114,9 @@ impl Till {
         self.faults().take(operation, reference)
     }
 
-    /// The simulated time.
+    /// The time of the books.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.of_books()
     }
 }
 

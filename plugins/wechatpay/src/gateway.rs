@@ -44,7 +44,8 @@ fn request<K: Keyring>(
     let (mchid, serial) =
         (context.required_setting("mchid")?, context.required_setting("merchant_serial")?);
     let (seconds, nonce) = (context.now_ms.div_euclid(1000), context.nonce.as_str());
-    let text = format!("{method}\n{path}\n{seconds}\n{nonce}\n{body}\n");
+    let url = format!("{}{path}", context.origin("api")?);
+    let text = format!("{method}\n{}\n{seconds}\n{nonce}\n{body}\n", target(&url));
     let signature = sign_base64(keys, Pick::Slot(MERCHANT_KEY), RSA_PKCS1_SHA256, text)?;
     let authorization = format!(
         "WECHATPAY2-SHA256-RSA2048 mchid=\"{mchid}\",nonce_str=\"{nonce}\",signature=\"{signature}\",\
@@ -65,11 +66,17 @@ fn request<K: Keyring>(
     }
     Ok(HttpRequest {
         method: method.to_owned(),
-        url: format!("{}{path}", context.origin("api")?),
+        url,
         query: Vec::new(),
         headers,
         body: if body.is_empty() { Body::Empty } else { Body::Bytes(body.into_bytes()) },
     })
+}
+
+/// The path of an address and what follows it, as it is sent.
+fn target(url: &str) -> &str {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    host.find('/').map_or("/", |at| &host[at..])
 }
 
 fn header(name: &str, value: impl Into<String>) -> (String, Value) {

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
+use super::Alipay;
 use super::bill::{Bill, Period};
 use super::reply::{Members, members};
 use super::request::{GatewayError, Request};
-use super::{Alipay, gateway};
 use crate::clock::later;
 use crate::faults::{Hit, Verb};
 use crate::zip_stream::ZipStream;
@@ -69,7 +69,7 @@ pub async fn file(State(alipay): State<Arc<Alipay>>, Path(token): Path<String>) 
     alipay.book().calls.count("download", None);
     let hit = alipay.fault("download", None);
     hit.wait().await;
-    if let Some(response) = gateway::instead(&hit) {
+    if let Some(response) = hit.instead() {
         return response;
     }
     if let Some(rule) = hit.get(Verb::Redirect) {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 
 use super::canonical::Charset;
 use super::reply::{self, Frame, Members};
 use super::request::{self, GatewayError, Request};
 use super::{Alipay, download, pay, refund, trade};
-use crate::faults::{Hit, Verb, hang_up};
+use crate::faults::{Hit, Verb};
 use crate::provider::Provider as _;
 use crate::rsa::SigningKey;
 
@@ -57,7 +57,7 @@ pub async fn call(
     };
     let hit = alipay.fault(operation, reference.as_deref());
     hit.wait().await;
-    if let Some(response) = instead(&hit) {
+    if let Some(response) = hit.instead() {
         return response;
     }
     let response = if operation == "pay" {
@@ -68,26 +68,8 @@ pub async fn call(
     if alipay.publish().is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    if let Some(rule) = hit.get(Verb::LoseReply) {
-        tokio::time::sleep(std::time::Duration::from_millis(rule.ms)).await;
-        hang_up();
-    }
+    hit.lose_reply().await;
     response
-}
-
-/// What a fault answers in place of the work.
-pub fn instead(hit: &Hit) -> Option<Response> {
-    if hit.has(Verb::Drop) {
-        hang_up();
-    }
-    if hit.has(Verb::Error500) {
-        return Some(StatusCode::INTERNAL_SERVER_ERROR.into_response());
-    }
-    if hit.has(Verb::Html) {
-        let page = "<!doctype html><title>Busy</title><p>The system is being maintained.</p>";
-        return Some(Html(page).into_response());
-    }
-    None
 }
 
 fn respond(alipay: &Alipay, request: &Request, operation: &str, hit: &Hit) -> Response {

@@ -11,6 +11,7 @@ use super::{Alipay, numbers, payer};
 use crate::clock;
 use crate::faults::{Hit, Verb};
 use crate::ledger::Opening;
+use crate::pages;
 use crate::provider::currency;
 
 const LONGEST_REFERENCE: usize = 64;
@@ -133,7 +134,7 @@ fn span(text: &str, now: Timestamp) -> Option<i64> {
 
 /// What a payer's browser shows of an error.
 pub fn error_page(error: &GatewayError) -> Response {
-    let page = payer::message("The payment cannot be made", &[&error.sub_code, &error.sub_msg]);
+    let page = pages::message("The payment cannot be made", &[&error.sub_code, &error.sub_msg]);
     (StatusCode::BAD_REQUEST, Html(page)).into_response()
 }
 

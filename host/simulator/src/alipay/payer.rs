@@ -1,88 +1,51 @@
 //! What the payer does: opens the page, pays or gives up, in a browser or in the merchant's app.
 use std::sync::Arc;
 
-use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::canonical::Charset;
 use super::reply::{Members, member_text, members};
 use super::request::{self, GatewayError};
-use super::{Alipay, gateway, notice, pay};
+use super::{Alipay, notice, pay};
 use crate::clock::china_text;
 use crate::faults::{Verb, hang_up};
 use crate::ledger::{Refusal, Standing, Trade};
+use crate::pages::{self, Cashier};
 use crate::provider::Provider as _;
-
-/// Nothing but the page's own style: the page works without scripts.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
-
-#[derive(Template)]
-#[template(path = "cashier.html")]
-struct Cashier<'a> {
-    amount: String,
-    subject: &'a str,
-    reference: &'a str,
-    seller: &'a str,
-    pay_until: String,
-    action: String,
-}
-
-#[derive(Template)]
-#[template(path = "message.html")]
-struct Message<'a> {
-    title: &'a str,
-    lines: &'a [&'a str],
-}
-
-/// A page that tells something and asks nothing.
-pub fn message(title: &str, lines: &[&str]) -> String {
-    Message { title, lines }.render().unwrap_or_default()
-}
 
 /// The payer opens the trade: from now on it exists.
 pub fn page(alipay: &Alipay, token: &str, reference: &str) -> Response {
     let now = alipay.now();
     let trade = match alipay.book().ledger.open(reference, now) {
         Ok(trade) => trade.clone(),
-        Err(refusal) => return told(StatusCode::NOT_FOUND, &refusal.to_string()),
+        Err(refusal) => return pages::refuse(StatusCode::NOT_FOUND, &refusal.to_string()),
     };
-    let body = match trade.standing {
+    match trade.standing {
         Standing::Prepared | Standing::Waiting => Cashier {
-            amount: trade.opening.amount.decimal(),
+            provider: "Alipay",
+            amount: format!("¥ {}", trade.opening.amount.decimal()),
             subject: &trade.opening.subject,
             reference,
             seller: &alipay.credentials.seller_id,
-            pay_until: china_text(trade.opening.expires_at),
+            pay_until: format!("{} (China)", china_text(trade.opening.expires_at)),
             action: format!("{}/pay/{token}", alipay.base),
         }
-        .render()
-        .unwrap_or_default(),
-        Standing::Paid | Standing::Finished => message("This payment is already made", &[]),
-        Standing::Closed => message("This payment is closed", &[]),
-    };
-    safe(Html(body).into_response())
-}
-
-fn told(status: StatusCode, text: &str) -> Response {
-    safe((status, Html(message("The payment cannot be made", &[text]))).into_response())
-}
-
-fn safe(mut response: Response) -> Response {
-    let policy = header::HeaderValue::from_static(POLICY);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
+        .page(),
+        Standing::Paid | Standing::Finished => pages::say("This payment is already made", &[]),
+        Standing::Closed => pages::say("This payment is closed", &[]),
+    }
 }
 
 /// `GET /alipay/pay/{token}` and `/alipay/qr/{token}`: the payer looks at the page.
 pub async fn show(State(alipay): State<Arc<Alipay>>, Path(token): Path<String>) -> Response {
     let reference = alipay.desk().tickets.get(&token).cloned();
     let Some(reference) = reference else {
-        return told(StatusCode::NOT_FOUND, "There is no such payment.");
+        return pages::refuse(StatusCode::NOT_FOUND, "There is no such payment.");
     };
     let response = page(&alipay, &token, &reference);
     published(&alipay, response)
@@ -123,15 +86,15 @@ pub async fn decide(
 ) -> Response {
     let reference = alipay.desk().tickets.get(&token).cloned();
     let Some(reference) = reference else {
-        return told(StatusCode::NOT_FOUND, "There is no such payment.");
+        return pages::refuse(StatusCode::NOT_FOUND, "There is no such payment.");
     };
     if decision.action == Act::Cancel {
         return given_up(&alipay, &reference);
     }
     match paid(&alipay, &reference) {
         Ok((_, Some(address))) => published(&alipay, Redirect::to(&address).into_response()),
-        Ok((_, None)) => published(&alipay, safe(Html(message("Paid", &[])).into_response())),
-        Err(error) => published(&alipay, told(StatusCode::CONFLICT, &error.sub_msg)),
+        Ok((_, None)) => published(&alipay, pages::say("Paid", &[])),
+        Err(error) => published(&alipay, pages::refuse(StatusCode::CONFLICT, &error.sub_msg)),
     }
 }
 
@@ -141,7 +104,7 @@ fn given_up(alipay: &Alipay, reference: &str) -> Response {
         Some(address) => Redirect::to(&address).into_response(),
         None => {
             let lines = ["Nothing was paid. The shop keeps the order until it expires."];
-            safe(Html(message("Cancelled", &lines)).into_response())
+            pages::say("Cancelled", &lines)
         }
     }
 }
@@ -186,7 +149,7 @@ pub async fn app(
     alipay.book().calls.count(&request.method, wanted.as_deref());
     let hit = alipay.fault("app", wanted.as_deref());
     hit.wait().await;
-    if let Some(response) = gateway::instead(&hit) {
+    if let Some(response) = hit.instead() {
         return response;
     }
     let opened = pay::prepare(&alipay, &request).and_then(|reference| {
