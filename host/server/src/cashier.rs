@@ -10,10 +10,12 @@ pub mod policy;
 pub mod stand;
 pub mod surface;
 
+use std::net::SocketAddr;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -81,9 +83,12 @@ pub async fn status(
 pub async fn choose(
     State(gateway): State<Shared>,
     Path(token): Path<String>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    // The payer's own address, or that of a proxy before us: some providers want one with a page for a phone.
+    let payer_ip = peer.map(|Extension(ConnectInfo(peer))| peer.ip().to_string());
     let back = format!("/pay/{token}");
     let chosen = match form::read(&gateway.settings.public_url, &headers, body.map_err(unread)) {
         Ok(chosen) => chosen,
@@ -99,7 +104,7 @@ pub async fn choose(
                     account_id: Some(account_id),
                     method,
                     surface: Some(surface.to_owned()),
-                    payer_ip: None,
+                    payer_ip,
                     payer_id: None,
                     inputs,
                 };

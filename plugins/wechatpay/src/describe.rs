@@ -127,7 +127,7 @@ fn origins() -> Vec<Origin> {
 }
 
 fn methods() -> Vec<Method> {
-    let method = |id: &str, name: &str, surface: &str, inputs: Vec<Input>| Method {
+    let method = |id: &str, name: &str, surface: &str| Method {
         id: id.to_owned(),
         name: name.to_owned(),
         surfaces: vec![surface.to_owned()],
@@ -137,26 +137,15 @@ fn methods() -> Vec<Method> {
             max_minor: Some(MAX_MINOR),
             step_minor: 1,
         }],
-        inputs,
+        inputs: Vec::new(),
         extra: Vec::new(),
     };
-    let openid = "The payer's id in the account or mini program";
-    let ip = "The payer's address on the internet, as the shop sees it";
     vec![
-        method("native", "WeChat Pay", "desktop", Vec::new()),
-        method(
-            "h5",
-            "WeChat Pay",
-            "phone",
-            vec![input("payer_ip", "Payer's IP", "text", false, ip)],
-        ),
-        method(
-            "jsapi",
-            "WeChat Pay",
-            "in-app-browser",
-            vec![input("openid", "Open ID", "text", false, openid)],
-        ),
-        method("app", "WeChat Pay app", "app", Vec::new()),
+        method("native", "WeChat Pay", "desktop"),
+        // Wants the payer's address (`payer_ip`), and a payer in an app his id there (`payer_id`).
+        method("h5", "WeChat Pay", "phone"),
+        method("jsapi", "WeChat Pay", "in-app-browser"),
+        method("app", "WeChat Pay app", "app"),
     ]
 }
 
@@ -195,7 +184,7 @@ fn operations() -> Vec<Ability> {
             ..ability("refund", vec![call("POST", refund::PATH)], FOR_EVER_MS)
         },
         Ability {
-            absent_after_ms: Some(HOUR_MS),
+            // Whether it is there or not: asking for it again under its own number does no harm.
             schedule_ms: seconds(&[5, 20, 60, 300, 1800, 3600, 21600, 86400]),
             ..ability("query-refund", vec![call("GET", refund_query::PATH)], FOR_EVER_MS)
         },

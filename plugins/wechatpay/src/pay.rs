@@ -5,7 +5,7 @@ use serde_json::json;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
 use tollgate_sdk::keys::{Pick, RSA_PKCS1_SHA256, sign_base64};
-use tollgate_sdk::{Keyring, china_time, context, fault, form};
+use tollgate_sdk::{Keyring, china_time, fault, form};
 
 use crate::gateway::MERCHANT_KEY;
 use crate::{gateway, money, reply, status};
@@ -95,15 +95,12 @@ fn payer<'a>(request: &'a PayRequest, method: &str) -> Result<Option<Payer<'a>>,
     if method != "jsapi" {
         return Ok(None);
     }
-    let asked = context::find(&request.extra, "openid").filter(|id| !id.is_empty());
-    let openid = asked.or(request.payer_id.as_deref());
-    let missing = || fault::invalid_request("`openid`: the payer's id in the app is missing");
-    Ok(Some(Payer { openid: openid.ok_or_else(missing)? }))
+    let missing = || fault::invalid_request("`payer_id`: the payer's id in the app is missing");
+    Ok(Some(Payer { openid: request.payer_id.as_deref().ok_or_else(missing)? }))
 }
 
 fn scene<'a>(request: &'a PayRequest, method: &str) -> Result<Option<Scene<'a>>, Fault> {
-    let given = context::find(&request.extra, "payer_ip").filter(|ip| !ip.is_empty());
-    let ip = given.or(request.payer_ip.as_deref());
+    let ip = request.payer_ip.as_deref();
     if method != "h5" {
         return Ok(ip.map(|payer_client_ip| Scene { payer_client_ip, h5_info: None }));
     }

@@ -147,7 +147,7 @@ fn write(wechat: &WechatPay, day: Date, ledger: &Ledger, edits: &[Edit]) -> Opti
     for edit in edits {
         rows = rows.into_iter().flat_map(|row| edit.apply(row)).collect();
     }
-    rows.extend(edits.iter().filter_map(|edit| added(wechat, edit, day)));
+    rows.extend(edits.iter().filter_map(|edit| added(edit, day)));
     if rows.is_empty() {
         return None;
     }
@@ -178,13 +178,13 @@ fn write(wechat: &WechatPay, day: Date, ledger: &Ledger, edits: &[Edit]) -> Opti
     Some(text)
 }
 
-fn added(wechat: &WechatPay, edit: &Edit, bill_day: Date) -> Option<Row> {
+fn added(edit: &Edit, bill_day: Date) -> Option<Row> {
     let (reference, value, day) = edit.addition(bill_day)?;
     let at = later(start_of(day), SignedDuration::from_hours(12));
     let amount = Amount::parse(value)?;
     (day == bill_day).then(|| Row {
         at,
-        transaction_id: numbers::transaction_id(&wechat.chance, at),
+        transaction_id: format!("4200000{}{:013}", day.strftime("%Y%m%d"), 1),
         out_trade_no: reference.to_owned(),
         product: "native".to_owned(),
         subject: "Unknown".to_owned(),

@@ -1,0 +1,70 @@
+//! Row 17: keys by serial. Certificates are fetched when one is missed, several are held at once, and a merchant who changes
+//! over gets a mix of both kinds.
+
+use serde_json::{Value, json};
+use tollgate_tests::{Setup, World};
+
+async fn certificates() -> World {
+    let world = World::with(Setup { provider: "wechatpay", ..Setup::default() }).await;
+    world.post("/v1/accounts", world.credentials("certificate_account")).await.ok();
+    world
+}
+
+async fn fetched(world: &World) -> u64 {
+    world.simulated("calls").await["certificates"].as_u64().unwrap_or(0)
+}
+
+async fn pay(world: &World) -> Value {
+    let payment = world.pay(&world.order(1250).await, "native").await;
+    world.payer_pays(&payment).await;
+    payment
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_certificate_is_fetched_and_believed_for_the_secret_that_sealed_it() {
+    let mut world = certificates().await;
+    let payment = pay(&world).await;
+    world.payment_until(&payment, "succeeded").await;
+    assert_eq!(fetched(&world).await, 1, "fetched for the first reply, held for all that follow");
+    world.restart().await;
+    let again = pay(&world).await;
+    world.payment_until(&again, "succeeded").await;
+    assert_eq!(fetched(&world).await, 1, "it is kept over a restart");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_certificate_is_fetched_when_it_is_missed_and_the_old_one_still_holds() {
+    let world = certificates().await;
+    let first = pay(&world).await;
+    world.payment_until(&first, "succeeded").await;
+    world.lose_notifications().await;
+    let second = world.pay(&world.order(1250).await, "native").await;
+    world.payer_pays(&second).await;
+    world.stop_the_clock().await;
+    let before = world.draft(&second, "truth").await;
+    world.control("special/certificate", json!({})).await;
+    world.write("UPDATE key_fetches SET next_at = 0").await;
+    let after = world.draft(&second, "truth").await;
+    assert_eq!(world.deliver(&after).await.status, 200, "signed by the new one");
+    world.payment_until(&second, "succeeded").await;
+    assert_eq!(fetched(&world).await, 2);
+    assert_eq!(world.deliver(&before).await.status, 200, "signed by the old one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_serial_that_nobody_has_is_asked_for_once_and_refused() {
+    let world = certificates().await;
+    let first = pay(&world).await;
+    world.payment_until(&first, "succeeded").await;
+    world.lose_notifications().await;
+    let payment = world.pay(&world.order(1250).await, "native").await;
+    world.payer_pays(&payment).await;
+    world.stop_the_clock().await;
+    world.write("UPDATE key_fetches SET next_at = 0").await;
+    for _ in 0..3 {
+        let answer = world.notify_with(&payment, "other_serial", json!({ "value": "0BAD" })).await;
+        assert!(answer["status"].as_u64().unwrap() >= 400, "{answer}");
+    }
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+    assert_eq!(fetched(&world).await, 2, "one refresh, not one a message");
+}

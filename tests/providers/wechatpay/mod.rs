@@ -1,0 +1,31 @@
+//! WeChat Pay: its products, messages, replies, keys and bill. The rows that tests name are those of its known traps.
+
+mod bill;
+mod keys;
+mod messages;
+mod products;
+mod replies;
+
+use serde_json::Value;
+use tollgate_tests::{Setup, World};
+
+/// A gateway beside WeChat Pay, with an account in public-key mode.
+pub async fn world() -> World {
+    with(Setup::default()).await
+}
+
+/// One that differs.
+pub async fn with(setup: Setup) -> World {
+    let world = World::with(Setup { provider: "wechatpay", ..setup }).await;
+    world.account().await;
+    world
+}
+
+/// An order that its payer has paid, while the gateway heard nothing of it.
+pub async fn paid_in_silence(world: &World) -> Value {
+    world.lose_notifications().await;
+    let payment = world.pay(&world.order(1250).await, "native").await;
+    world.payer_pays(&payment).await;
+    world.stop_the_clock().await;
+    payment
+}
