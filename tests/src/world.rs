@@ -200,7 +200,13 @@ impl World {
 
     /// Signs the merchant up at the simulator, with what it tells first.
     pub async fn account(&self) -> Value {
-        self.post("/v1/accounts", self.credentials("account")).await.ok()
+        let account = self.post("/v1/accounts", self.credentials("account")).await.ok();
+        // Some providers are told once, for the account, where to notify.
+        if self.credentials("register_notify_url") == true {
+            let url = json!({ "url": account["notify_url"] });
+            self.control("special/endpoint", url).await;
+        }
+        account
     }
 
     /// Makes the provider misbehave at one call: see the simulator's README.

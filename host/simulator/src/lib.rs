@@ -30,12 +30,14 @@ pub mod order;
 pub mod pages;
 pub mod provider;
 pub mod rsa;
+pub mod stripe;
 pub mod wechatpay;
 pub mod zip_stream;
 
 use alipay::Alipay;
 use clock::{Clock, ClockSource};
 use provider::{Provider, Setup};
+use stripe::Stripe;
 use wechatpay::WechatPay;
 
 /// How long a stop waits for requests that are being served.
@@ -117,6 +119,7 @@ impl Simulator {
         let mut shelf = Shelf::default();
         shelf.put(open(&config, &url, &clock, Alipay::new).await?);
         shelf.put(open(&config, &url, &clock, WechatPay::new).await?);
+        shelf.put(open(&config, &url, &clock, Stripe::new).await?);
         let routes = shelf.routes.merge(general(shelf.accounts.clone(), Arc::clone(&clock)));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {

@@ -31,6 +31,7 @@ pub mod heap;
 pub mod json_slice;
 pub mod keys;
 pub mod lines;
+pub mod utc_time;
 
 /// The heap of every component. Its first bytes fit into two pages of memory beside the stack and 40 KiB of constants.
 #[cfg(target_family = "wasm")]

@@ -20,6 +20,8 @@ pub struct Provider {
     pub account: Value,
     /// The currency that it takes, ISO 4217, and its decimals.
     pub currency: (String, u32),
+    /// Whether it is told once, for the account, where to notify.
+    register_notify_url: bool,
     zone: TimeZone,
 }
 
@@ -42,6 +44,7 @@ impl Provider {
             plugin: text("plugin")?,
             account: named["account"].clone(),
             currency: (text("currency")?, u32::try_from(number("exponent")?)?),
+            register_notify_url: named["register_notify_url"] == true,
             zone: TimeZone::fixed(zone),
         })
     }
@@ -49,6 +52,14 @@ impl Provider {
     /// Today where its days begin: the day of its bill.
     pub fn today(&self) -> String {
         Timestamp::now().to_zoned(self.zone.clone()).strftime("%Y-%m-%d").to_string()
+    }
+
+    /// The operator sets in the provider's dashboard where to notify, where that is set there.
+    pub async fn register(&self, account: &Value) -> anyhow::Result<()> {
+        if !self.register_notify_url {
+            return Ok(());
+        }
+        self.control("special/endpoint", &json!({ "url": account["notify_url"] })).await
     }
 
     /// The payer takes his phone, scans the code, and pays.

@@ -46,6 +46,7 @@ pub async fn tell(
     for provider in providers {
         teller.chapter(&format!("An account at a provider: {}", provider.plugin));
         let account = gateway.post("v1/accounts", &provider.account).await?;
+        provider.register(&account).await?;
         teller.step(&format!("{}: {}", text(&account, "id")?, word(&account["name"])));
         let stage = Stage { gateway, provider, account };
         let first = stage.paid_and_notified(teller).await?;

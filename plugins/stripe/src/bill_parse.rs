@@ -1,0 +1,129 @@
+//! Reading a page of balance transactions: gross in the payment's currency, fee and net in that of the settlement.
+
+use serde::Deserialize;
+use tollgate_sdk::bills::{BillSink, BillSource};
+use tollgate_sdk::contract::bill_io::{BillRow, RowKind, RowStatus};
+use tollgate_sdk::contract::bills::Summary;
+use tollgate_sdk::contract::types::{Fault, Money};
+use tollgate_sdk::{fault, utc_time};
+
+use crate::money;
+use crate::objects::{List, Metadata, PAYMENT, REFUND, Reference};
+
+/// Bytes asked for at a time.
+const PIECE: u32 = 256 * 1024;
+/// A page holds a hundred rows: more than this is none.
+const LONGEST_PAGE: usize = 4 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Transaction {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    amount: i64,
+    fee: i64,
+    net: i64,
+    currency: String,
+    created: i64,
+    status: String,
+    source: Option<Reference<Source>>,
+}
+
+/// What a transaction came from: a charge, a refund, a dispute, a payout.
+#[derive(Deserialize)]
+struct Source {
+    id: String,
+    amount: Option<i64>,
+    currency: Option<String>,
+    payment_intent: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+/// Reads one page.
+///
+/// # Errors
+/// `protocol` for what is no page; a row that cannot be read is reported and skipped.
+pub fn parse<I: BillSource, O: BillSink>(
+    file_name: &str,
+    source: &I,
+    sink: &O,
+) -> Result<Summary, Fault> {
+    let unreadable = |reason: String| fault::unavailable(format!("bill: {reason}"));
+    let mut page = Vec::new();
+    loop {
+        let piece = source.read(PIECE).map_err(unreadable)?;
+        if piece.is_empty() {
+            break;
+        }
+        page.extend_from_slice(&piece);
+        if page.len() > LONGEST_PAGE {
+            return Err(fault::protocol(format!("{file_name}: a page of more than 4 MiB")));
+        }
+    }
+    let list: List<serde_json::Value> = serde_json::from_slice(&page)
+        .map_err(|error| fault::protocol(format!("{file_name}: {error}")))?;
+    let mut rows = Vec::with_capacity(list.data.len());
+    for (at, value) in list.data.into_iter().enumerate() {
+        let line = u64::try_from(at).unwrap_or(u64::MAX) + 1;
+        let read = serde_json::from_value(value).map_err(|error| error.to_string());
+        match read.and_then(|transaction| row(line, &transaction)) {
+            Ok(row) => rows.push(row),
+            Err(reason) => sink.bad_line(line, &reason),
+        }
+    }
+    if !rows.is_empty() {
+        sink.rows(&rows).map_err(unreadable)?;
+    }
+    Ok(Summary { totals: Vec::new(), extra: Vec::new() })
+}
+
+fn kind(text: &str) -> RowKind {
+    match text {
+        "charge" | "payment" => RowKind::Payment,
+        "refund" | "payment_refund" => RowKind::Refund,
+        // Of a refund that failed after it had succeeded, or of a payment that was taken back.
+        "refund_failure" | "payment_failure_refund" | "payment_reversal" => RowKind::Reversal,
+        "adjustment" => RowKind::Chargeback,
+        "stripe_fee" | "application_fee" | "network_cost" => RowKind::Fee,
+        "payout" | "payout_failure" | "payout_cancel" | "transfer" => RowKind::Payout,
+        _ => RowKind::Other,
+    }
+}
+
+fn row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
+    let money = |field: &str, units: i64, currency: &str| -> Result<Money, String> {
+        money::read(field, units, currency).map_err(|fault| fault.message)
+    };
+    let settled = |field: &str, units: i64| money(field, units, &transaction.currency);
+    let kind = kind(&transaction.kind);
+    let source = transaction.source.as_ref().and_then(Reference::object);
+    let named = |name: &str| source.and_then(|source| source.metadata.get(name).cloned());
+    // What the payer paid or got back is in his currency; the transaction itself is in that of the settlement.
+    let paid = source.and_then(|source| Some((source.amount?, source.currency.as_deref()?)));
+    let gross = match (kind, paid) {
+        (RowKind::Payment, Some((amount, currency))) => money("source.amount", amount, currency)?,
+        (RowKind::Refund, Some((amount, currency))) => {
+            let taken_back = amount.checked_neg().ok_or("source.amount: too large")?;
+            money("source.amount", taken_back, currency)?
+        }
+        _ => settled("amount", transaction.amount)?,
+    };
+    let is_refund = matches!(kind, RowKind::Refund | RowKind::Reversal);
+    Ok(BillRow {
+        line,
+        kind,
+        status: RowStatus::Succeeded,
+        raw: format!("{} {}", transaction.kind, transaction.status),
+        payment_ref: named(PAYMENT),
+        provider_ref: source.and_then(|source| source.payment_intent.clone()),
+        refund_ref: named(REFUND).filter(|_| is_refund),
+        provider_refund_ref: source.filter(|_| is_refund).map(|source| source.id.clone()),
+        gross,
+        fee: Some(settled("fee", transaction.fee)?),
+        net: Some(settled("net", transaction.net)?),
+        at: Some(utc_time::rfc3339(transaction.created.saturating_mul(1000))),
+        batch: None,
+        extra: vec![("balance_transaction".to_owned(), transaction.id.clone())],
+    })
+}

@@ -1,0 +1,118 @@
+//! What a verified event says. Its object is a picture of the past: the host asks before it believes, and never goes back.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tollgate_sdk::contract::notices::{Authority, Event};
+use tollgate_sdk::contract::types::{DisputeNews, Fact, Fault, PaymentStatus, Subject};
+use tollgate_sdk::{fault, utc_time};
+
+use crate::objects::{Charge, Dispute, Intent, PAYMENT, Refund, Session};
+use crate::{money, status};
+
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    object: String,
+    #[serde(rename = "type")]
+    kind: String,
+    created: i64,
+    livemode: bool,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    object: Value,
+}
+
+/// The event of a body whose signature held.
+///
+/// # Errors
+/// `protocol` if a member is missing or unreadable.
+pub fn event(body: &[u8]) -> Result<Event, Fault> {
+    let envelope: Envelope =
+        serde_json::from_slice(body).map_err(|error| fault::protocol(format!("event: {error}")))?;
+    if envelope.object != "event" || envelope.id.is_empty() {
+        return Err(fault::protocol("`object` is not event, or `id` is empty"));
+    }
+    let object = envelope.data.object;
+    let mut fact = match envelope.kind.as_str() {
+        "checkout.session.completed"
+        | "checkout.session.async_payment_succeeded"
+        | "checkout.session.expired" => status::session(&parse::<Session>(object)?)?,
+        "checkout.session.async_payment_failed" => slow_method_failed(&parse(object)?)?,
+        "payment_intent.succeeded"
+        | "payment_intent.processing"
+        | "payment_intent.payment_failed"
+        | "payment_intent.requires_action"
+        | "payment_intent.canceled" => status::intent(&parse::<Intent>(object)?)?,
+        "charge.refunded" => charge(&parse(object)?)?,
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+            status::refund(&parse::<Refund>(object)?)?
+        }
+        kind if kind.starts_with("charge.dispute.") => dispute(&parse(object)?)?,
+        other => ignored(other),
+    };
+    // Somebody else's payment on the same account has no reference of ours.
+    let is_named = fact.payment_ref.is_some() || matches!(fact.about, Subject::Dispute(_));
+    if !is_named && !matches!(fact.about, Subject::Other(_)) {
+        fact = ignored(&envelope.kind);
+    }
+    fact.live = Some(envelope.livemode);
+    let told_at = || utc_time::rfc3339(envelope.created.saturating_mul(1000));
+    fact.at = Some(fact.at.unwrap_or_else(told_at));
+    Ok(Event { fact, authority: Authority::Authoritative, dedupe_key: envelope.id })
+}
+
+fn parse<T: DeserializeOwned>(object: Value) -> Result<T, Fault> {
+    serde_json::from_value(object)
+        .map_err(|error| fault::protocol(format!("event's object: {error}")))
+}
+
+/// Taken and not used: Stripe stops sending to who refuses.
+fn ignored(kind: &str) -> Fact {
+    status::fact(Subject::Other("ignored".to_owned()), None, kind)
+}
+
+/// A method that takes days said no: this session cannot be paid any more.
+fn slow_method_failed(session: &Session) -> Result<Fact, Fault> {
+    let mut fact = status::session(session)?;
+    if fact.about == Subject::Payment(PaymentStatus::Pending) {
+        fact.about = Subject::Payment(PaymentStatus::Failed);
+    }
+    Ok(fact)
+}
+
+/// Something was given back of a charge, by whomever: its sum.
+fn charge(charge: &Charge) -> Result<Fact, Fault> {
+    let ours = charge.metadata.get(PAYMENT).map(String::as_str);
+    let subject = Subject::Payment(PaymentStatus::Succeeded);
+    let mut fact = status::fact(subject, ours, "charge.refunded");
+    fact.provider_ref = charge.payment_intent.clone();
+    fact.amount = Some(money::read("amount", charge.amount, &charge.currency)?);
+    let refunded = money::read("amount_refunded", charge.amount_refunded, &charge.currency)?;
+    fact.refunded = Some(refunded);
+    Ok(fact)
+}
+
+fn dispute(dispute: &Dispute) -> Result<Fact, Fault> {
+    let state = match dispute.status.as_str() {
+        "warning_needs_response" | "warning_under_review" => "warned",
+        "needs_response" | "under_review" => "opened",
+        "won" => "won",
+        "lost" => "lost",
+        "warning_closed" | "prevented" => "closed",
+        other => return Err(fault::protocol(format!("dispute: an unknown status {other:?}"))),
+    };
+    let due_by = dispute.evidence_details.as_ref().and_then(|evidence| evidence.due_by);
+    let about = Subject::Dispute(DisputeNews {
+        dispute_ref: dispute.id.clone(),
+        status: state.to_owned(),
+        respond_by: due_by.map(|at| utc_time::rfc3339(at.saturating_mul(1000))),
+    });
+    let mut fact = status::fact(about, None, dispute.status.as_str());
+    fact.provider_ref = dispute.payment_intent.clone();
+    fact.amount = Some(money::read("amount", dispute.amount, &dispute.currency)?);
+    Ok(fact)
+}
