@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod every;
+mod stripe;
 mod wechatpay;

@@ -86,7 +86,7 @@ pub async fn send<P: Provider>(
     let trade = provider.till().book().ledger.get(&order.reference).cloned();
     let trade = trade.ok_or_else(|| Denied::Unknown("no such trade".to_owned()))?;
     let message = message(&*provider, &trade, &order)?;
-    let url = order.notify_url.clone().or_else(|| trade.opening.notify_url.clone());
+    let url = order.notify_url.clone().or_else(|| provider.notify_url(&trade));
     let mut answer = json!({
         "url": url, "content_type": message.content_type(), "headers": message.headers,
         "message": message.body,

@@ -193,6 +193,11 @@ pub trait Provider: Send + Sync + Sized + 'static {
         Err(Denied::Unknown(format!("there is no act {act:?}")))
     }
 
+    /// Where notifications of a trade go: as it was asked for with the trade, unless that is set for the whole account.
+    fn notify_url(&self, trade: &Trade) -> Option<String> {
+        trade.opening.notify_url.clone()
+    }
+
     /// A notification on demand, of a kind that the order names.
     fn draft(&self, trade: &Trade, order: &Order) -> Result<Message, Denied>;
 

@@ -189,6 +189,10 @@ impl Provider for Stripe {
         }
     }
 
+    fn notify_url(&self, _trade: &Trade) -> Option<String> {
+        self.desk().endpoint.clone()
+    }
+
     fn draft(&self, trade: &Trade, order: &Order) -> Result<Message, Denied> {
         draft::draft(self, trade, order)
     }

@@ -20,10 +20,11 @@ pub fn build(context: &Context, payment: &Payment, state: &[u8]) -> Result<Step,
         Place::Listing(after) => find::list(context, payment, after.as_deref())?,
         Place::Known(id) if payment.method == "intent" => {
             let path = format!("{}/{id}/cancel", find::path(payment));
-            gateway::post(context, &path, vec![pair("cancellation_reason", "abandoned")])?
+            gateway::post(context, "close", &path, vec![pair("cancellation_reason", "abandoned")])?
         }
         Place::Known(id) => {
-            gateway::post(context, &format!("{}/{id}/expire", find::path(payment)), Vec::new())?
+            let path = format!("{}/{id}/expire", find::path(payment));
+            gateway::post(context, "close", &path, Vec::new())?
         }
     };
     Ok(Step::Send((request, state.to_vec())))

@@ -15,13 +15,19 @@ pub fn pair(name: &str, value: impl Into<String>) -> (String, String) {
     (name.to_owned(), value.into())
 }
 
-/// A call that changes something. Whoever repeats it under the same key changes nothing more.
+/// A call that changes something. Whoever repeats it under the same key changes nothing more; each purpose has a key of its
+/// own, because a payment is made and ended under one of ours.
 ///
 /// # Errors
 /// `config` without an address.
-pub fn post(context: &Context, path: &str, form: Pairs) -> Result<HttpRequest, Fault> {
+pub fn post(
+    context: &Context,
+    purpose: &str,
+    path: &str,
+    form: Pairs,
+) -> Result<HttpRequest, Fault> {
     let mut request = request(context, "POST", path)?;
-    let key = Value::Text(context.idempotency_key.clone());
+    let key = Value::Text(format!("{}-{purpose}", context.idempotency_key));
     request.headers.push(("idempotency-key".to_owned(), key));
     request.body = Body::Form(texts(form));
     Ok(request)

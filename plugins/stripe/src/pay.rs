@@ -33,7 +33,7 @@ pub fn build(context: &Context, request: &PayRequest) -> Result<Step, Fault> {
         "intent" => (INTENTS, intent(request)?),
         other => return Err(fault::invalid_request(format!("Stripe has no method `{other}`"))),
     };
-    Ok(Step::Send((gateway::post(context, path, form)?, Vec::new())))
+    Ok(Step::Send((gateway::post(context, "pay", path, form)?, Vec::new())))
 }
 
 fn session(request: &PayRequest) -> Result<Pairs, Fault> {

@@ -29,7 +29,7 @@ pub fn build(context: &Context, request: &RefundRequest) -> Result<Step, Fault> 
         pair(&format!("metadata[{PAYMENT}]"), refund.payment.payment_ref.as_str()),
         pair(&format!("metadata[{REFUND}]"), refund.refund_ref.as_str()),
     ];
-    Ok(Step::Send((gateway::post(context, REFUNDS, form)?, Vec::new())))
+    Ok(Step::Send((gateway::post(context, "refund", REFUNDS, form)?, Vec::new())))
 }
 
 /// Reads the answer.

@@ -19,10 +19,8 @@ struct Envelope {
 pub struct Refusal {
     #[serde(rename = "type")]
     kind: String,
-    /// A word for it, or none.
-    pub code: String,
-    /// In words.
-    pub message: String,
+    code: Option<String>,
+    message: Option<String>,
     param: Option<String>,
     #[serde(skip)]
     status: u16,
@@ -31,33 +29,33 @@ pub struct Refusal {
 impl Refusal {
     /// The word by which it is told: the code, or the type where there is none.
     pub fn word(&self) -> &str {
-        if self.code.is_empty() { &self.kind } else { &self.code }
+        self.code.as_deref().unwrap_or(&self.kind)
     }
 
     /// What it says, with the parameter that it names.
     pub fn words(&self) -> String {
         match &self.param {
-            Some(param) => format!("{} ({param})", self.message),
-            None => self.message.clone(),
+            Some(param) => format!("{} ({param})", self.message.as_deref().unwrap_or_default()),
+            None => self.message.clone().unwrap_or_default(),
         }
     }
 
     /// Whether nothing by that id is there.
     pub fn is_missing(&self) -> bool {
-        self.code == "resource_missing" || self.status == 404
+        self.word() == "resource_missing" || self.status == 404
     }
 
     /// Whether it settles the request: Stripe read it and will not do it.
     pub fn is_final(&self) -> bool {
         matches!(self.status, 400 | 402 | 404)
-            && self.code != "rate_limit"
+            && self.word() != "rate_limit"
             && matches!(self.kind.as_str(), "invalid_request_error" | "card_error")
     }
 
     /// The fault that a refusal stands for, where the caller knows no better.
     pub fn fault(&self) -> Fault {
         let said = |fault: Fault| fault.said(self.word(), self.words());
-        match (self.status, self.code.as_str()) {
+        match (self.status, self.word()) {
             (401 | 403, _) => said(fault::auth("Stripe does not permit the call")),
             (429, _) | (_, "rate_limit") => {
                 said(fault::rate_limited("Stripe asks for fewer calls")).retry_after(RETRY_MS)

@@ -22,6 +22,7 @@ use super::orders::{Details, refused};
 use super::{Flow, FlowError, facts, offers};
 use crate::gateway::Gateway;
 use crate::store::orders::{self, OrderRow};
+use crate::store::pauses;
 use crate::store::payments::{self, PaymentRow};
 
 /// A payment as the shop or the cashier asks for it.
@@ -152,8 +153,10 @@ async fn go_on(gateway: &Gateway, merchant: MerchantId, made: &str) -> Flow<Paym
 /// Takes a start up again that was cut off, by a crash or a lost answer: with the same reference, where the provider
 /// says that a repeat does no harm. The row is as the provider's answer to a question has just left it.
 pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
+    // One that the provider has and that nobody was told how to pay: the answer that said so was lost.
     let cut_off =
-        matches!(row.state, PaymentState::Created | PaymentState::Unknown) && row.action.is_none();
+        matches!(row.state, PaymentState::Created | PaymentState::Unknown | PaymentState::Pending)
+            && row.action.is_none();
     let now = gateway.store.now();
     if !cut_off || now >= row.expires_at {
         return Ok(());
@@ -204,7 +207,11 @@ async fn doubt(gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<b
                 let now = learn::payment_now(tx, row).await?;
                 let (lost, none) = (PaymentCommand::LoseSight, Particulars::default());
                 let after = learn::payment(tx, gateway, account, now, lost, &none).await?;
-                Ok(after.state == PaymentState::Unknown && after.action.is_none())
+                // A start that waits for the provider goes on by itself.
+                let waits = pauses::of(tx.sql(), row.merchant_id, &row.id.to_string()).await?;
+                Ok(matches!(after.state, PaymentState::Unknown | PaymentState::Pending)
+                    && after.action.is_none()
+                    && waits.is_empty())
             })
         })
         .await

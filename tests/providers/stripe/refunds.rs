@@ -1,0 +1,78 @@
+//! Refunds: done at once, repeated without harm, made in the dashboard, and found to have failed later.
+
+use serde_json::json;
+use tollgate_tests::until;
+
+use super::{paid, world};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
+    let world = world().await;
+    world.lose_notifications().await;
+    for (verb, more) in [
+        ("lose_reply", json!({})),
+        ("error_500", json!({})),
+        ("html", json!({})),
+        ("system_error", json!({ "value": "done" })),
+        ("system_error", json!({})),
+    ] {
+        let payment = world.pay(&world.order(1000).await, "checkout").await;
+        world.payer_pays(&payment).await;
+        world.sync(&payment).await.ok();
+        world.fault("refund", verb, more.clone()).await;
+        let number = tollgate_tests::shop::number("R");
+        let refund = world.refund(&payment, &number, 400).await.ok();
+        assert_eq!(refund["state"], "unknown", "{verb} {more}: {refund}");
+        world.forget("faults").await;
+        until("the refund done", async || {
+            world.make_due("query_refund").await;
+            (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
+        })
+        .await;
+        let trade = world.trade(&payment).await;
+        assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
+        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
+    }
+}
+
+/// `refund.failed` after success: the money did not go, which is a new fact and nobody's silent loss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_turns_out_to_have_failed_is_taken_back() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    world.refund_until(&refund, "succeeded").await;
+    assert_eq!(world.payment(&payment).await["refunded"], 400);
+    world.act(&payment, "fail_refund").await;
+    until("the reversal", async || (world.payment(&payment).await["refunded"] == 0).then_some(()))
+        .await;
+    let now = world.refund_now(&refund).await;
+    assert!(now["reversed_at"].is_string(), "{now}");
+    // What did not go can be asked for again.
+    let again = world.refund(&payment, "R-2", 1250).await;
+    assert!(again.status < 500, "{}", again.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_made_in_the_dashboard_is_found() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    let path = format!("trades/{}/refunds", payment["reference"].as_str().unwrap());
+    world.control(&path, json!({ "amount": "3.00", "reference": "DASHBOARD" })).await;
+    until("the money gone", async || {
+        (world.payment(&payment).await["refunded"] == 300).then_some(())
+    })
+    .await;
+    assert_eq!(world.order_of(&payment).await["state"], "partially_refunded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_stripe_refuses_frees_its_amount() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    world.fault("refund", "refuse", json!({ "value": "charge_disputed" })).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    assert_eq!(refund["state"], "failed", "{refund}");
+    assert_eq!(refund["failure"]["provider_code"], "charge_disputed", "{refund}");
+    assert_eq!(world.payment(&payment).await["refund_reserved"], 0);
+}
