@@ -31,6 +31,7 @@ pub mod pages;
 pub mod provider;
 pub mod rsa;
 pub mod stripe;
+pub mod unionpay;
 pub mod wechatpay;
 pub mod zip_stream;
 
@@ -38,6 +39,7 @@ use alipay::Alipay;
 use clock::{Clock, ClockSource};
 use provider::{Provider, Setup};
 use stripe::Stripe;
+use unionpay::UnionPay;
 use wechatpay::WechatPay;
 
 /// How long a stop waits for requests that are being served.
@@ -119,6 +121,7 @@ impl Simulator {
         let mut shelf = Shelf::default();
         shelf.put(open(&config, &url, &clock, Alipay::new).await?);
         shelf.put(open(&config, &url, &clock, WechatPay::new).await?);
+        shelf.put(open(&config, &url, &clock, UnionPay::new).await?);
         shelf.put(open(&config, &url, &clock, Stripe::new).await?);
         let routes = shelf.routes.merge(general(shelf.accounts.clone(), Arc::clone(&clock)));
         let (stop, stopped) = oneshot::channel::<()>();
