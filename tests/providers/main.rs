@@ -3,4 +3,5 @@
 
 mod every;
 mod stripe;
+mod unionpay;
 mod wechatpay;

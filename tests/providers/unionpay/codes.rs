@@ -1,0 +1,105 @@
+//! Codes: which end something, and which say that nobody knows yet.
+
+use serde_json::json;
+use tollgate_tests::{shop, until};
+
+use super::{paid, paid_in_silence, world};
+
+/// Rows 23 and 26: 03, 04, 05 and 34 are no failure, and that a query worked does not say that its order was paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_unclear_is_neither_paid_nor_failed() {
+    let world = world().await;
+    let payment = paid_in_silence(&world).await;
+    for code in ["03", "04", "05", "34", "64"] {
+        world.fault("query", "lie_status", json!({ "value": code })).await;
+        world.sync(&payment).await;
+        assert_eq!(world.payment(&payment).await["state"], "pending", "{code}");
+        world.forget("faults").await;
+        assert_eq!(world.order_of(&payment).await["state"], "open", "{code}");
+    }
+    for code in ["03", "04", "05", "06", "34"] {
+        world.fault("query", "refuse", json!({ "value": code })).await;
+        world.sync(&payment).await;
+        assert_eq!(world.payment(&payment).await["state"], "pending", "{code} of the query itself");
+        world.forget("faults").await;
+    }
+    // Row 24: done with a flaw is done.
+    world.fault("query", "lie_status", json!({ "value": "A6" })).await;
+    assert_eq!(world.sync(&payment).await.ok()["state"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_nobody_paid_is_not_there_and_not_failed() {
+    let world = world().await;
+    let payment = world.pay(&world.order(1250).await, "page").await;
+    for _ in 0..2 {
+        world.sync(&payment).await;
+        assert_eq!(world.payment(&payment).await["state"], "pending");
+    }
+    world.payer_pays(&payment).await;
+    world.payment_until(&payment, "succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_not_the_providers_word_is_no_answer() {
+    let world = world().await;
+    let payment = paid_in_silence(&world).await;
+    for (verb, more) in [
+        ("bad_signature", json!({})),
+        ("unsigned", json!({})),
+        ("wrong_amount", json!({})),
+        ("set", json!({ "set": { "orderId": "ANOTHERORDER01" } })),
+        ("set", json!({ "set": { "merId": "700000000000001" } })),
+        ("set", json!({ "set": { "version": "5.0.0" } })),
+        ("set", json!({ "set": { "signMethod": "11" } })),
+        ("error_500", json!({})),
+        ("html", json!({})),
+        ("drop", json!({})),
+    ] {
+        world.fault("query", verb, more.clone()).await;
+        world.sync(&payment).await.refused(503, "unavailable");
+        assert_eq!(world.payment(&payment).await["state"], "pending", "{verb} {more}");
+        world.forget("faults").await;
+    }
+    assert_eq!(world.sync(&payment).await.ok()["state"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
+    let world = world().await;
+    world.lose_notifications().await;
+    for (verb, more) in [
+        ("lose_reply", json!({})),
+        ("error_500", json!({})),
+        ("bad_signature", json!({})),
+        ("system_error", json!({ "value": "done" })),
+        ("system_error", json!({})),
+    ] {
+        let payment = world.pay(&world.order(1000).await, "page").await;
+        world.payer_pays(&payment).await;
+        world.sync(&payment).await.ok();
+        world.fault("refund", verb, more.clone()).await;
+        let refund = world.refund(&payment, &shop::number("R"), 400).await.ok();
+        assert_eq!(refund["state"], "unknown", "{verb} {more}: {refund}");
+        world.forget("faults").await;
+        until("the refund done", async || {
+            world.make_due("query_refund").await;
+            (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
+        })
+        .await;
+        let trade = world.trade(&payment).await;
+        assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
+        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_unionpay_refuses_frees_its_amount() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    world.fault("refund", "refuse", json!({ "value": "36" })).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    assert_eq!(refund["state"], "failed", "{refund}");
+    assert_eq!(refund["failure"]["provider_code"], "36", "{refund}");
+    assert_eq!(world.payment(&payment).await["refund_reserved"], 0);
+}

@@ -1,0 +1,33 @@
+//! UnionPay: its products, messages, codes and settlement file. The rows that tests name are those of its known traps.
+
+mod bill;
+mod codes;
+mod messages;
+mod products;
+
+use serde_json::Value;
+use tollgate_tests::{Setup, World};
+
+/// A gateway beside UnionPay, with an account.
+pub async fn world() -> World {
+    let setup = Setup { provider: "unionpay", call_ms: 2_000, ..Setup::default() };
+    let world = World::with(setup).await;
+    world.account().await;
+    world
+}
+
+/// An order that its payer has paid, while the gateway heard nothing of it.
+pub async fn paid_in_silence(world: &World) -> Value {
+    world.lose_notifications().await;
+    let payment = world.pay(&world.order(1250).await, "page").await;
+    world.payer_pays(&payment).await;
+    world.stop_the_clock().await;
+    payment
+}
+
+/// One that was paid, told and believed.
+pub async fn paid(world: &World) -> Value {
+    let payment = world.pay(&world.order(1250).await, "page").await;
+    world.payer_pays(&payment).await;
+    world.payment_until(&payment, "succeeded").await
+}
