@@ -5,7 +5,7 @@ use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World};
 
 /// The providers that the simulator plays; each has a plugin.
-const PROVIDERS: [&str; 4] = ["alipay", "wechatpay", "unionpay", "stripe"];
+const PROVIDERS: [&str; 5] = ["alipay", "wechatpay", "unionpay", "stripe", "paypal"];
 
 /// The first method of an account that suits a computer.
 fn method(account: &Value) -> String {
@@ -65,6 +65,11 @@ async fn stripe_takes_gives_back_and_reconciles() {
 #[tokio::test]
 async fn unionpay_takes_gives_back_and_reconciles() {
     lives("unionpay").await;
+}
+
+#[tokio::test]
+async fn paypal_takes_gives_back_and_reconciles() {
+    lives("paypal").await;
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ pub mod money;
 pub mod notifier;
 pub mod order;
 pub mod pages;
+pub mod paypal;
 pub mod provider;
 pub mod rsa;
 pub mod stripe;
@@ -37,6 +38,7 @@ pub mod zip_stream;
 
 use alipay::Alipay;
 use clock::{Clock, ClockSource};
+use paypal::PayPal;
 use provider::{Provider, Setup};
 use stripe::Stripe;
 use unionpay::UnionPay;
@@ -123,6 +125,7 @@ impl Simulator {
         shelf.put(open(&config, &url, &clock, WechatPay::new).await?);
         shelf.put(open(&config, &url, &clock, UnionPay::new).await?);
         shelf.put(open(&config, &url, &clock, Stripe::new).await?);
+        shelf.put(open(&config, &url, &clock, PayPal::new).await?);
         let routes = shelf.routes.merge(general(shelf.accounts.clone(), Arc::clone(&clock)));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
-use tollgate_domain::payment::{PaymentCommand, Told};
+use tollgate_domain::order::OrderState;
+use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
 use tollgate_domain::refund::{RefundState, RefundTold};
-use tollgate_plugin::contract::{self, Fact, Operation, Outcome, Subject};
+use tollgate_plugin::contract::{self, CompleteRequest, Fact, Operation, Outcome, Subject};
 
 use super::account::{self, Account};
 use super::cases::{self, NewCase};
@@ -19,6 +20,7 @@ use super::operation::{self, Ending, Ran, Task};
 use super::{Failure, Flow, FlowError, facts, payments, refunds};
 use crate::gateway::Gateway;
 use crate::store::Tx;
+use crate::store::orders;
 use crate::store::payments::{self as payment_rows, PaymentRow};
 use crate::store::refunds::RefundRow;
 
@@ -77,9 +79,26 @@ pub(super) async fn question_payment(
         return silent("the provider cannot be asked about a payment");
     }
     let operation = Operation::QueryPayment(payments::to_contract(&row));
-    let asked = ask(gateway, &account, &row, &operation, limit, false).await?;
+    let mut asked = ask(gateway, &account, &row, &operation, limit, false).await?;
+    if let Asked::Answered(row) = &asked.0
+        && is_to_be_taken(gateway, &account, row).await?
+    {
+        let payment = payments::to_contract(row);
+        let operation = Operation::Complete(CompleteRequest { payment, returned: None });
+        asked = ask(gateway, &account, &row.clone(), &operation, limit, false).await?;
+    }
     turn.silence.met = matches!(asked.0, Asked::NoAnswer(_));
     Ok(asked)
+}
+
+/// Whether the payer has agreed and the money is still to be taken: not for an order that something else has paid or ended.
+async fn is_to_be_taken(gateway: &Gateway, account: &Account, row: &PaymentRow) -> Flow<bool> {
+    if row.state != PaymentState::Approved || account.ability("complete").is_none() {
+        return Ok(false);
+    }
+    let mut sql = gateway.store.read().await?;
+    let order = orders::must(&mut sql, row.merchant_id, row.order_id).await?;
+    Ok(order.state == OrderState::Open)
 }
 
 /// Ends a payment that has taken nothing. One that the provider never saw is ended here; one that turns out to be

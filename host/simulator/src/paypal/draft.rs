@@ -1,0 +1,56 @@
+//! Webhooks on demand: honest, bent or forged.
+use serde_json::json;
+
+use super::PayPal;
+use super::events::Notice;
+use super::orders::order;
+use crate::ledger::Trade;
+use crate::notifier::Message;
+use crate::order::Order;
+use crate::provider::Denied;
+
+/// The webhook that an order asks for, not yet sent.
+pub fn draft(paypal: &PayPal, trade: &Trade, wanted: &Order) -> Result<Message, Denied> {
+    let kind = wanted.event(trade)?;
+    // Before the money was taken, that the payer has approved is all there is to tell.
+    let approved = || {
+        let order = order(paypal, trade);
+        Notice::new(paypal, "CHECKOUT.ORDER.APPROVED", "checkout-order", order)
+    };
+    let mut notice = Notice::of(paypal, trade, &kind).unwrap_or_else(approved);
+    bend(&mut notice, wanted)?;
+    for (name, value) in &wanted.set {
+        notice.resource[name] = json!(value);
+    }
+    for name in &wanted.remove {
+        if let Some(members) = notice.resource.as_object_mut() {
+            members.remove(name);
+        }
+    }
+    Ok(notice.message(paypal))
+}
+
+fn bend(notice: &mut Notice, order: &Order) -> Result<(), Denied> {
+    let value = order.value.as_deref();
+    match order.kind.as_str() {
+        "truth" | "success" | "refund_notice" => {}
+        "forge" => notice.is_signed_right = false,
+        "unsigned" => notice.without.push("paypal-transmission-sig".to_owned()),
+        "without" => notice.without.push(value.unwrap_or("paypal-cert-url").to_owned()),
+        "rewritten" => notice.rewritten = true,
+        "wrong_amount" => {
+            notice.resource["amount"] =
+                json!({ "currency_code": "USD", "value": value.unwrap_or("0.01") });
+        }
+        "denied" => {
+            notice.kind = "PAYMENT.CAPTURE.DENIED".to_owned();
+            notice.resource["status"] = json!("DECLINED");
+        }
+        "unknown" => {
+            notice.kind = value.unwrap_or("VAULT.PAYMENT-TOKEN.CREATED").to_owned();
+            notice.resource = json!({ "id": "vault" });
+        }
+        _ => return Err(order.unknown()),
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Transaction Search: what moved in a window, by pages.
+use axum::http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::orders::utc;
+use super::wire::{ApiError, Call, Reply};
+use super::{PayPal, refunds};
+use crate::bill_edit::{BillRow, Edit};
+use crate::clock::later;
+use crate::ledger::Trade;
+use crate::money::Amount;
+use crate::provider::start_of;
+
+/// The longest window, and how far what is listed lags behind.
+const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
+const LAG: SignedDuration = SignedDuration::from_hours(3);
+/// Service fee: 2.9 %, as thousandths, and 30 hundredths.
+const FEE_PER_MILLE: i64 = 29;
+const FEE_FIXED: i64 = 30;
+
+/// One transaction.
+#[derive(Clone, Debug)]
+struct Row {
+    id: String,
+    of: Option<String>,
+    code: String,
+    at: Timestamp,
+    reference: String,
+    refund: Option<String>,
+    /// Signed towards the merchant.
+    amount: Amount,
+    /// Negative where the merchant bears it.
+    fee: Amount,
+    currency: String,
+    exponent: u8,
+}
+
+impl BillRow for Row {
+    fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    fn refund_reference(&self) -> Option<&str> {
+        self.refund.as_deref()
+    }
+
+    fn read(&self, value: &str) -> Option<Amount> {
+        Amount::parse_signed(value, self.exponent)
+    }
+
+    fn set_amount(&mut self, amount: Amount) {
+        self.amount = amount;
+    }
+
+    fn set_fee(&mut self, fee: Amount) {
+        self.fee = fee;
+    }
+
+    fn set_status(&mut self, status: &str) {
+        status.clone_into(&mut self.code);
+    }
+
+    fn shift_s(&mut self, seconds: i64) {
+        self.at = later(self.at, SignedDuration::from_secs(seconds));
+    }
+}
+
+/// `GET /v1/reporting/transactions`
+pub fn list(paypal: &PayPal, call: &Call<'_>) -> Reply {
+    let wrong = || ApiError::invalid("INVALID_PARAMETER_VALUE");
+    let time = |name: &str| call.parameter(name).and_then(|text| text.parse::<Timestamp>().ok());
+    let from = time("start_date").ok_or_else(wrong)?;
+    let to = time("end_date").ok_or_else(wrong)?;
+    if to < from || to.duration_since(from) > LONGEST {
+        return Err(wrong());
+    }
+    let number = |name: &str| call.parameter(name).and_then(|text| text.parse::<usize>().ok());
+    let (size, page) = (number("page_size").unwrap_or(100), number("page").unwrap_or(1));
+    if !(1..=500).contains(&size) || page == 0 {
+        return Err(wrong());
+    }
+    let (trades, edits, at_once) = {
+        let book = paypal.book();
+        let trades: Vec<Trade> = book.ledger.trades().cloned().collect();
+        (trades, book.edits.clone(), book.bill_ready_at_once)
+    };
+    let mut rows: Vec<Row> = trades.iter().flat_map(rows_of).collect();
+    for edit in &edits {
+        rows = rows.into_iter().flat_map(|row| edit.apply(row)).collect();
+    }
+    rows.extend(edits.iter().filter_map(added));
+    rows.retain(|row| (from..=to).contains(&row.at));
+    rows.sort_by_key(|row| row.at);
+    let (total, pages) = (rows.len(), rows.len().div_ceil(size));
+    let shown: Vec<Value> = rows.iter().skip((page - 1) * size).take(size).map(object).collect();
+    let refreshed = if at_once { later(to, LAG) } else { later(paypal.now(), -LAG) };
+    Ok((
+        StatusCode::OK,
+        json!({
+            "transaction_details": shown, "page": page, "total_items": total,
+            "total_pages": pages, "last_refreshed_datetime": utc(refreshed),
+            "start_date": utc(from), "end_date": utc(to), "links": [],
+        }),
+    ))
+}
+
+fn object(row: &Row) -> Value {
+    let money = |amount: Amount| json!({ "currency_code": row.currency, "value": amount.decimal_in(row.exponent) });
+    let mut info = json!({
+        "transaction_id": row.id, "transaction_event_code": row.code,
+        "transaction_initiation_date": utc(row.at), "transaction_updated_date": utc(row.at),
+        "transaction_amount": money(row.amount), "fee_amount": money(row.fee),
+        "transaction_status": "S",
+        "custom_field": row.refund.as_ref().unwrap_or(&row.reference),
+    });
+    if let Some(of) = &row.of {
+        info["paypal_reference_id"] = json!(of);
+        info["paypal_reference_id_type"] = json!("TXN");
+    }
+    json!({ "transaction_info": info })
+}
+
+fn fee(amount: Amount) -> Amount {
+    Amount(-(amount.fee(FEE_PER_MILLE).0 + FEE_FIXED))
+}
+
+fn added(edit: &Edit) -> Option<Row> {
+    let (reference, value, day) = edit.addition(edit.day?)?;
+    let amount = Amount::parse(value)?;
+    Some(Row {
+        id: format!("GHOST{reference}"),
+        of: None,
+        code: "T0006".to_owned(),
+        at: later(start_of::<PayPal>(day), SignedDuration::from_hours(12)),
+        reference: reference.to_owned(),
+        refund: None,
+        amount,
+        fee: fee(amount),
+        currency: "USD".to_owned(),
+        exponent: 2,
+    })
+}
+
+fn rows_of(trade: &Trade) -> Vec<Row> {
+    let Some(paid_at) = trade.paid_at else {
+        return Vec::new();
+    };
+    let opening = &trade.opening;
+    let payment = Row {
+        id: trade.provider_reference.clone(),
+        of: None,
+        code: "T0006".to_owned(),
+        at: paid_at,
+        reference: opening.reference.clone(),
+        refund: None,
+        amount: opening.amount,
+        fee: fee(opening.amount),
+        currency: opening.currency.code.clone(),
+        exponent: opening.currency.exponent,
+    };
+    let refunds = trade.refunds.iter().map(|refund| Row {
+        id: refunds::id(trade, refund),
+        of: Some(trade.provider_reference.clone()),
+        code: "T1107".to_owned(),
+        at: refund.at,
+        refund: Some(refund.request_no.clone()),
+        amount: Amount(-refund.amount.0),
+        fee: Amount(0),
+        ..payment.clone()
+    });
+    let refunds: Vec<Row> = refunds.collect();
+    std::iter::once(payment).chain(refunds).collect()
+}

@@ -1,0 +1,136 @@
+//! Reading a page of transactions: amounts are signed towards the merchant, fees too.
+
+use serde::Deserialize;
+use tollgate_sdk::bills::{BillSink, BillSource};
+use tollgate_sdk::contract::bill_io::{BillRow, RowKind, RowStatus};
+use tollgate_sdk::contract::bills::Summary;
+use tollgate_sdk::contract::types::Fault;
+use tollgate_sdk::fault;
+
+use crate::money::{self, Amount};
+
+/// Bytes asked for at a time.
+const PIECE: u32 = 256 * 1024;
+/// A page holds five hundred rows: more than this is none.
+const LONGEST_PAGE: usize = 8 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Page {
+    transaction_details: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    transaction_info: Transaction,
+}
+
+#[derive(Deserialize)]
+struct Transaction {
+    transaction_id: String,
+    paypal_reference_id: Option<String>,
+    transaction_event_code: String,
+    transaction_initiation_date: String,
+    transaction_amount: Amount,
+    fee_amount: Option<Amount>,
+    transaction_status: String,
+    custom_field: Option<String>,
+}
+
+/// Reads one page.
+///
+/// # Errors
+/// `protocol` for what is no page; a row that cannot be read is reported and skipped.
+pub fn parse<I: BillSource, O: BillSink>(
+    file_name: &str,
+    source: &I,
+    sink: &O,
+) -> Result<Summary, Fault> {
+    let unreadable = |reason: String| fault::unavailable(format!("bill: {reason}"));
+    let mut bytes = Vec::new();
+    loop {
+        let piece = source.read(PIECE).map_err(unreadable)?;
+        if piece.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > LONGEST_PAGE {
+            return Err(fault::protocol(format!("{file_name}: a page of more than 8 MiB")));
+        }
+    }
+    let page: Page = serde_json::from_slice(&bytes)
+        .map_err(|error| fault::protocol(format!("{file_name}: {error}")))?;
+    let mut rows = Vec::with_capacity(page.transaction_details.len());
+    for (at, value) in page.transaction_details.into_iter().enumerate() {
+        let line = u64::try_from(at).unwrap_or(u64::MAX) + 1;
+        let read = serde_json::from_value(value).map_err(|error| error.to_string());
+        match read.and_then(|row: Row| bill_row(line, &row.transaction_info)) {
+            Ok(row) => rows.push(row),
+            Err(reason) => sink.bad_line(line, &reason),
+        }
+    }
+    if !rows.is_empty() {
+        sink.rows(&rows).map_err(unreadable)?;
+    }
+    Ok(Summary { totals: Vec::new(), extra: Vec::new() })
+}
+
+/// What an event code stands for: the group is in its first digits.
+fn kind(code: &str) -> RowKind {
+    match code {
+        "T1106" | "T1201" | "T1202" => RowKind::Chargeback,
+        _ => match code.get(..3) {
+            Some("T00") => RowKind::Payment,
+            Some("T11") => RowKind::Refund,
+            Some("T01") => RowKind::Fee,
+            Some("T04" | "T20") => RowKind::Payout,
+            Some("T12" | "T15") => RowKind::Adjustment,
+            _ => RowKind::Other,
+        },
+    }
+}
+
+fn bill_row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
+    let read =
+        |field: &str, amount: &Amount| money::read(field, amount).map_err(|fault| fault.message);
+    let kind = kind(&transaction.transaction_event_code);
+    let gross = read("transaction_amount", &transaction.transaction_amount)?;
+    let cost = transaction.fee_amount.as_ref().map(|fee| read("fee_amount", fee)).transpose()?;
+    // Theirs is negative where the merchant bears it.
+    let fee = match cost {
+        Some(mut fee) => {
+            fee.minor = fee.minor.checked_neg().ok_or("fee_amount: too large")?;
+            Some(fee)
+        }
+        None => None,
+    };
+    let net = fee.as_ref().filter(|fee| fee.currency == gross.currency).and_then(|fee| {
+        let minor = gross.minor.checked_sub(fee.minor)?;
+        Some(tollgate_sdk::contract::types::Money { minor, ..gross.clone() })
+    });
+    let status = match transaction.transaction_status.as_str() {
+        "S" => RowStatus::Succeeded,
+        "P" => RowStatus::Pending,
+        _ => RowStatus::Failed,
+    };
+    let custom = transaction.custom_field.clone().filter(|text| !text.is_empty());
+    let (is_refund, id) = (kind == RowKind::Refund, transaction.transaction_id.clone());
+    Ok(BillRow {
+        line,
+        kind,
+        status,
+        raw: format!("{} {}", transaction.transaction_event_code, transaction.transaction_status),
+        payment_ref: custom.clone().filter(|_| !is_refund),
+        provider_ref: match is_refund {
+            true => transaction.paypal_reference_id.clone(),
+            false => Some(id.clone()),
+        },
+        refund_ref: custom.filter(|_| is_refund),
+        provider_refund_ref: Some(id).filter(|_| is_refund),
+        gross,
+        fee,
+        net,
+        at: Some(transaction.transaction_initiation_date.clone()),
+        batch: None,
+        extra: Vec::new(),
+    })
+}

@@ -1,0 +1,97 @@
+//! What a webhook says: of whom to ask, no more.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tollgate_sdk::contract::notices::{Authority, Event};
+use tollgate_sdk::contract::types::{Fact, Fault, PaymentStatus, Subject};
+use tollgate_sdk::fault;
+
+use crate::objects::{Order, Refund};
+use crate::status;
+
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    event_type: String,
+    create_time: Option<String>,
+    resource: Value,
+}
+
+/// Whether it is one JSON object with the members of an event: what is spliced into a request must not break out of it.
+///
+/// # Errors
+/// `protocol` if it is not.
+pub fn check(body: &str) -> Result<(), Fault> {
+    read(body.as_bytes()).map(|_| ())
+}
+
+fn read(body: &[u8]) -> Result<Envelope, Fault> {
+    let envelope: Envelope = serde_json::from_slice(body)
+        .map_err(|error| fault::protocol(format!("webhook: {error}")))?;
+    match envelope.id.is_empty() {
+        true => Err(fault::protocol("webhook: `id` is empty")),
+        false => Ok(envelope),
+    }
+}
+
+/// The event of a webhook whose signature PayPal has confirmed.
+///
+/// # Errors
+/// `protocol` if a member is missing or unreadable.
+pub fn event(body: &[u8]) -> Result<Event, Fault> {
+    let envelope = read(body)?;
+    let resource = envelope.resource;
+    let mut fact = match envelope.event_type.as_str() {
+        "CHECKOUT.ORDER.APPROVED"
+        | "CHECKOUT.ORDER.COMPLETED"
+        | "CHECKOUT.PAYMENT-APPROVAL.REVERSED" => of_order(&parse(resource)?),
+        "PAYMENT.CAPTURE.COMPLETED"
+        | "PAYMENT.CAPTURE.PENDING"
+        | "PAYMENT.CAPTURE.DENIED"
+        | "PAYMENT.CAPTURE.DECLINED" => of_capture(&resource),
+        "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" | "PAYMENT.REFUND.FAILED" => {
+            of_refund(&parse(resource)?)?
+        }
+        other => ignored(other),
+    };
+    fact.at = envelope.create_time;
+    let is_ours = fact.payment_ref.is_some() || fact.provider_ref.is_some();
+    if !is_ours && !matches!(fact.about, Subject::Other(_)) {
+        fact = ignored(&envelope.event_type);
+    }
+    Ok(Event { fact, authority: Authority::Hint, dedupe_key: envelope.id })
+}
+
+fn parse<T: DeserializeOwned>(resource: Value) -> Result<T, Fault> {
+    serde_json::from_value(resource)
+        .map_err(|error| fault::protocol(format!("webhook's resource: {error}")))
+}
+
+/// Taken and not used: PayPal stops sending to who refuses.
+fn ignored(kind: &str) -> Fact {
+    status::fact(Subject::Other("ignored".to_owned()), None, kind)
+}
+
+fn of_order(order: &Order) -> Fact {
+    let ours = order.purchase_units.first().and_then(|unit| unit.custom_id.as_deref());
+    status::fact(Subject::Payment(PaymentStatus::Unknown), ours, order.status.as_str())
+}
+
+fn of_capture(resource: &Value) -> Fact {
+    let text = |name: &str| resource[name].as_str();
+    let subject = Subject::Payment(PaymentStatus::Unknown);
+    let mut fact = status::fact(subject, text("custom_id"), text("status").unwrap_or_default());
+    fact.provider_ref = text("id").map(str::to_owned);
+    fact
+}
+
+/// A refund of ours is asked about by itself; one made elsewhere shows in the sum of its payment.
+fn of_refund(refund: &Refund) -> Result<Fact, Fault> {
+    let mut fact = status::refund(refund, None)?;
+    if refund.custom_id.is_none() {
+        fact.about = Subject::Payment(PaymentStatus::Unknown);
+        fact.amount = None;
+    }
+    Ok(fact)
+}

@@ -1,0 +1,86 @@
+//! Reading what PayPal or the payer's browser brings. A webhook's signature is checked by PayPal itself: the checksum within it
+//! is no hash, so that one captured signature would fit other bodies. Whatever is read is a hint.
+
+use serde::Deserialize;
+use tollgate_sdk::contract::notices::{Authority, Event, Reading};
+use tollgate_sdk::contract::types::{
+    Channel, Context, Fault, HttpResponse, Inbound, Payment, PaymentStatus,
+};
+use tollgate_sdk::fault;
+
+use crate::{events, gateway, reply, status};
+
+/// Where signatures are checked.
+pub const VERIFY: &str = "/v1/notifications/verify-webhook-signature";
+
+#[derive(Deserialize)]
+struct Verdict {
+    verification_status: String,
+}
+
+/// Reads one message; the second time with what PayPal says of its signature.
+///
+/// # Errors
+/// `protocol` or `signature` reject the message; any other is ours, and PayPal may send again.
+pub fn read(
+    context: &Context,
+    message: &Inbound,
+    about: Option<&Payment>,
+    answer: Option<(Vec<u8>, HttpResponse)>,
+) -> Result<Reading, Fault> {
+    if message.channel != Channel::Notification && message.method == "GET" {
+        return returned(message, about);
+    }
+    let Some((_, response)) = answer else {
+        return ask(context, message);
+    };
+    let verdict: Verdict = match reply::read(&response)? {
+        Ok(verdict) => verdict,
+        Err(refusal) => return Err(refusal.fault()),
+    };
+    if verdict.verification_status != "SUCCESS" {
+        return Err(fault::signature("PayPal says that the signature does not hold"));
+    }
+    Ok(Reading::Events((Channel::Notification, vec![events::event(&message.body)?])))
+}
+
+/// The payer's browser came back: `token` is the order's number, and nothing of it is signed.
+fn returned(message: &Inbound, about: Option<&Payment>) -> Result<Reading, Fault> {
+    let about = about.ok_or_else(|| fault::protocol("it names no payment"))?;
+    let fact = status::payment(PaymentStatus::Unknown, &about.payment_ref, "returned");
+    let dedupe_key = format!("return:{}:{}", about.payment_ref, message.received_ms);
+    let event = Event { fact, authority: Authority::Hint, dedupe_key };
+    Ok(Reading::Events((Channel::BrowserReturn, vec![event])))
+}
+
+/// Has PayPal check the signature. The event goes there byte for byte: written anew it would be another.
+fn ask(context: &Context, message: &Inbound) -> Result<Reading, Fault> {
+    let body =
+        std::str::from_utf8(&message.body).map_err(|_| fault::protocol("webhook: not UTF-8"))?;
+    events::check(body)?;
+    let mut request = String::with_capacity(body.len() + 1024);
+    request.push('{');
+    for (name, header) in [
+        ("auth_algo", "paypal-auth-algo"),
+        ("cert_url", "paypal-cert-url"),
+        ("transmission_id", "paypal-transmission-id"),
+        ("transmission_sig", "paypal-transmission-sig"),
+        ("transmission_time", "paypal-transmission-time"),
+    ] {
+        let value = one_header(message, header)?;
+        request.push_str(&format!("\"{name}\":{},", serde_json::Value::from(value)));
+    }
+    let webhook = serde_json::Value::from(context.required_setting("webhook_id")?);
+    request.push_str(&format!("\"webhook_id\":{webhook},\"webhook_event\":{body}}}"));
+    let request = gateway::post_bytes(context, VERIFY, request.into_bytes())?;
+    Ok(Reading::Ask((request, Vec::new())))
+}
+
+fn one_header<'a>(message: &'a Inbound, name: &str) -> Result<&'a str, Fault> {
+    let mut found = message.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) if !value.is_empty() => Ok(value),
+        (Some(_), Some(_)) => Err(fault::signature(format!("`{name}` stands there twice"))),
+        _ => Err(fault::signature(format!("`{name}` is missing"))),
+    }
+}

@@ -1,0 +1,48 @@
+//! Asking what became of a refund. One whose number was lost is asked for again under the same id, which gives the same one.
+
+use tollgate_sdk::contract::requests::{Outcome, Step};
+use tollgate_sdk::contract::types::{
+    Context, Fact, Fault, HttpResponse, Refund as Asked, RefundNews, RefundStatus, Subject,
+};
+
+use crate::objects::Refund;
+use crate::{gateway, refund, reply, status};
+
+/// Where a refund is asked about; PayPal's number of it takes the place of the star.
+pub const PATH: &str = "/v2/payments/refunds/*";
+
+/// Builds the query.
+///
+/// # Errors
+/// `config` without an address.
+pub fn build(context: &Context, asked: &Asked) -> Result<Step, Fault> {
+    let Some(id) = &asked.provider_refund_ref else {
+        let fact = missing(asked, "its number is not known");
+        return Ok(Step::Done(status::report(fact, None)));
+    };
+    let request = gateway::get(context, &PATH.replace('*', id), Vec::new())?;
+    Ok(Step::Send((request, Vec::new())))
+}
+
+/// Reads the answer.
+///
+/// # Errors
+/// See [`reply::read`].
+pub fn interpret(asked: &Asked, response: &HttpResponse) -> Result<Outcome, Fault> {
+    match reply::read::<Refund>(response)? {
+        Ok(read) => refund::report(&read, &asked.refund_ref, &asked.payment.payment_ref),
+        Err(refusal) if refusal.is_missing() => {
+            Ok(status::report(missing(asked, refusal.word()), None))
+        }
+        Err(refusal) => Err(refusal.fault()),
+    }
+}
+
+fn missing(asked: &Asked, raw: &str) -> Fact {
+    let about = Subject::Refund(RefundNews {
+        status: RefundStatus::NotFound,
+        refund_ref: Some(asked.refund_ref.clone()),
+        provider_refund_ref: None,
+    });
+    status::fact(about, Some(&asked.payment.payment_ref), raw)
+}
