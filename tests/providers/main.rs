@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod every;
+mod paypal;
 mod stripe;
 mod unionpay;
 mod wechatpay;

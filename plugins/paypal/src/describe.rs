@@ -50,7 +50,8 @@ pub fn describe() -> Manifest {
             // They lag up to three hours.
             ready_after_hours: 4,
             history_days: Some(3 * 365),
-            charset: "utf-8".to_owned(),
+            // A page is one line, however long.
+            charset: "bytes".to_owned(),
         }],
         refund_window_days: Some(180),
         extra: Vec::new(),

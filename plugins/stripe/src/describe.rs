@@ -37,7 +37,8 @@ pub fn describe() -> Manifest {
             arrival: "pull".to_owned(),
             ready_after_hours: 1,
             history_days: None,
-            charset: "utf-8".to_owned(),
+            // A page is one line, however long.
+            charset: "bytes".to_owned(),
         }],
         refund_window_days: None,
         extra: Vec::new(),

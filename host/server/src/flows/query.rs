@@ -80,7 +80,8 @@ pub(super) async fn question_payment(
     }
     let operation = Operation::QueryPayment(payments::to_contract(&row));
     let mut asked = ask(gateway, &account, &row, &operation, limit, false).await?;
-    if let Asked::Answered(row) = &asked.0
+    // Only where this very answer says so: the row may remember an approval whose money is on its way.
+    if let (Asked::Answered(row), Some(Told::Approved)) = &asked
         && is_to_be_taken(gateway, &account, row).await?
     {
         let payment = payments::to_contract(row);

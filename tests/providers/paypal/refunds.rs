@@ -1,0 +1,53 @@
+//! Refunds of captures: repeated without harm, and found where they were made elsewhere.
+
+use serde_json::json;
+use tollgate_tests::{shop, until};
+
+use super::{paid, world};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
+    let world = world().await;
+    for (verb, more) in
+        [("lose_reply", json!({})), ("error_500", json!({})), ("system_error", json!({}))]
+    {
+        let payment = paid(&world).await;
+        world.fault("refund", verb, more.clone()).await;
+        let refund = world.refund(&payment, &shop::number("R"), 400).await.ok();
+        assert_ne!(refund["state"], "failed", "{verb} {more}: {refund}");
+        world.forget("faults").await;
+        until("the refund done", async || {
+            world.make_due("query_refund").await;
+            (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
+        })
+        .await;
+        let trade = world.trade(&payment).await;
+        assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
+        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_made_on_paypals_pages_is_found() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    let path = format!("trades/{}/refunds", payment["reference"].as_str().unwrap());
+    world.control(&path, json!({ "amount": "3.00", "reference": "PAGES" })).await;
+    until("the money gone", async || {
+        world.sync(&payment).await;
+        (world.payment(&payment).await["refunded"] == 300).then_some(())
+    })
+    .await;
+    assert_eq!(world.order_of(&payment).await["state"], "partially_refunded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_paypal_refuses_frees_its_amount() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    world.fault("refund", "refuse", json!({ "value": "TRANSACTION_DISPUTED" })).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    assert_eq!(refund["state"], "failed", "{refund}");
+    assert_eq!(refund["failure"]["provider_code"], "TRANSACTION_DISPUTED", "{refund}");
+    assert_eq!(world.payment(&payment).await["refund_reserved"], 0);
+}

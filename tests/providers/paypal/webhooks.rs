@@ -1,0 +1,92 @@
+//! Webhooks: PayPal itself says whether a signature holds, and what they tell is a hint all the same.
+
+use serde_json::{Value, json};
+use tollgate_tests::World;
+use tollgate_tests::reply::text;
+
+use super::{approved_in_silence, paid, world};
+
+async fn refused(world: &World, payment: &Value, kind: &str, more: &Value, reason: &str) {
+    let answer = world.notify_with(payment, kind, more.clone()).await;
+    assert_eq!(answer["status"], 400, "{kind} {more}: {answer}");
+    let told = world.reason().await;
+    assert!(told.contains(reason), "{kind} {more}: {told}");
+    assert_eq!(world.payment(payment).await["state"], "pending", "{kind} {more}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_paypal_does_not_confirm_is_refused() {
+    let world = world().await;
+    let payment = approved_in_silence(&world).await;
+    for (kind, more, reason) in [
+        ("forge", json!({}), "signature"),
+        ("unsigned", json!({}), "missing"),
+        ("without", json!({ "value": "paypal-cert-url" }), "missing"),
+        ("without", json!({ "value": "paypal-transmission-id" }), "missing"),
+        ("rewritten", json!({}), "signature"),
+    ] {
+        refused(&world, &payment, kind, &more, reason).await;
+    }
+    assert_eq!(world.calls(&payment, "query").await, 0, "nobody asks because of a forgery");
+    assert_eq!(world.notify(&payment, "truth").await["status"], 200);
+    world.payment_until(&payment, "succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_byte_and_a_body_that_breaks_out_are_refused() {
+    let world = world().await;
+    let payment = approved_in_silence(&world).await;
+    let mut draft = world.draft(&payment, "truth").await;
+    let honest = text(&draft, "message").to_owned();
+    let doubled = format!("{honest},\"webhook_event\":{honest}");
+    for message in [honest.replace("12.50", "12.51"), doubled, "{}".to_owned(), "[]".to_owned()] {
+        draft["message"] = json!(message);
+        assert_eq!(world.deliver(&draft).await.status, 400, "{message:.80}");
+    }
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+}
+
+/// Even one that PayPal confirms only has us ask: amounts in it count for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmed_webhook_is_a_hint() {
+    let world = world().await;
+    world.lose_notifications().await;
+    let payment = world.pay(&world.order(1250).await, "wallet").await;
+    world.stop_the_clock().await;
+    // Signed, and a lie: nobody has approved anything.
+    let lie = json!({ "set": { "status": "COMPLETED" } });
+    assert_eq!(world.notify_with(&payment, "truth", lie).await["status"], 200);
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+    assert_eq!(world.order_of(&payment).await["paid"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_again_and_out_of_order_change_nothing_more() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    world.acknowledged(&payment).await;
+    let times = json!({ "times": 10, "parallel": true });
+    let answer = world.notify_with(&payment, "truth", times).await;
+    for one in answer["answers"].as_array().unwrap() {
+        assert_eq!(one["status"], 200, "{one}");
+    }
+    assert_eq!(world.notify(&payment, "denied").await["status"], 200);
+    let events = world.events(&payment).await;
+    assert_eq!(events.last().map(String::as_str), Some("order.paid"), "{events:?}");
+    assert_eq!(world.payment(&payment).await["state"], "succeeded");
+}
+
+/// What we have no use for is taken all the same; what PayPal cannot check now is to be sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_webhooks_are_taken_and_unchecked_ones_come_again() {
+    let world = world().await;
+    let payment = approved_in_silence(&world).await;
+    assert_eq!(world.notify(&payment, "unknown").await["status"], 200);
+    world.fault("verify", "error_500", json!({})).await;
+    let answer = world.notify(&payment, "truth").await;
+    assert!(answer["status"].as_u64().unwrap() >= 500, "{answer}");
+    assert_eq!(world.payment(&payment).await["taken"], 0);
+    world.forget("faults").await;
+    assert_eq!(world.notify(&payment, "truth").await["status"], 200);
+    world.payment_until(&payment, "succeeded").await;
+}
