@@ -62,6 +62,7 @@ impl Plan {
                 ponders: rate(60),
                 lags: rate(50),
                 silent: rate(80),
+                misstates: rate(60),
             },
             unreached: rate(120),
             lost: rate(120),

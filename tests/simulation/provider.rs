@@ -71,6 +71,8 @@ pub struct Whims {
     pub lags: u32,
     /// A notice is not sent at all.
     pub silent: u32,
+    /// An answer to a question, signed, of another amount (18).
+    pub misstates: u32,
 }
 
 /// A call to the provider.
@@ -249,8 +251,15 @@ impl Provider {
 
     fn query(&mut self, reference: &str) -> Pairs {
         let now = self.time.now();
+        let misstates = self.happens(self.whims.misstates);
         match self.trades.get_mut(reference).filter(|trade| trade.seen_from <= now) {
-            Some(trade) => trade.tell(reference, now),
+            Some(trade) => {
+                let mut pairs = trade.tell(reference, now);
+                if misstates {
+                    notices::put(&mut pairs, "amount", (trade.amount - 1).to_string());
+                }
+                pairs
+            }
             None => absent(reference),
         }
     }

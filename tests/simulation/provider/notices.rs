@@ -166,7 +166,7 @@ impl Provider {
     }
 }
 
-fn put(pairs: &mut Pairs, name: &str, value: String) {
+pub(super) fn put(pairs: &mut Pairs, name: &str, value: String) {
     for (key, old) in pairs {
         if *key == name {
             old.clone_from(&value);
