@@ -40,7 +40,7 @@ const SCHEDULE: Schedule = Schedule {
 const CLIENT_ID: &str = "TollgateSimulatorClient";
 const CLIENT_SECRET: &str = "TollgateSimulatorSecret0000000001";
 const WEBHOOK_ID: &str = "40Y916089Y8324740";
-const MERCHANT_ID: &str = "TOLLGATESIM01";
+const MERCHANT_ID: &str = "TLLGATESM2345";
 
 /// One merchant's PayPal.
 #[derive(Debug)]

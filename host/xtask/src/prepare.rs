@@ -32,9 +32,11 @@ pub fn wasm_target() -> anyhow::Result<()> {
     process::run("rustup target add", Command::new("rustup").args(["target", "add", WASM_TARGET]))
 }
 
-/// Sees to it that the interop suite can run: Node.js, npm, and the packages of its lock file.
+/// Sees to it that the interop suite can run: Node.js, npm, the packages of its lock file, and what UnionPay's witness stands on.
 pub fn interop(workspace: &Workspace) -> anyhow::Result<()> {
     node()?;
+    program("python3", "--version")?;
+    program("openssl", "version")?;
     let folder = workspace.root.join("tests/interop");
     let lock = std::fs::read(folder.join("package-lock.json"))?;
     let stamp = folder.join("node_modules/.installed-lock.json");
@@ -46,6 +48,17 @@ pub fn interop(workspace: &Workspace) -> anyhow::Result<()> {
     npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder);
     process::run("npm ci in tests/interop", npm.stdin(Stdio::null()).stdout(Stdio::null()))?;
     Ok(std::fs::write(stamp, lock)?)
+}
+
+/// A program that has the name of its package, from the distribution's packages if we may.
+fn program(name: &str, version: &str) -> anyhow::Result<()> {
+    if !answers(name, &[version]) && may_install() {
+        install(&[name])?;
+    }
+    if !answers(name, &[version]) {
+        bail!("missing: {name}, for the suite interop");
+    }
+    Ok(())
 }
 
 /// Node.js and npm, from the distribution's packages if we may.
