@@ -74,18 +74,30 @@ pub fn parse<I: BillSource, O: BillSink>(
     Ok(Summary { totals: Vec::new(), extra: Vec::new() })
 }
 
-/// What an event code stands for: the group is in its first digits.
+/// What an event code stands for, after PayPal's list of them. Within a group a code may be quite another thing: a hold takes
+/// money for a while, and is no refund.
 fn kind(code: &str) -> RowKind {
     match code {
+        "T0001" | "T1114" | "T1115" => RowKind::Payout,
         "T1106" | "T1201" | "T1202" => RowKind::Chargeback,
+        "T1107" => RowKind::Refund,
+        "T1108" | "T1109" => RowKind::Fee,
         _ => match code.get(..3) {
             Some("T00") => RowKind::Payment,
-            Some("T11") => RowKind::Refund,
             Some("T01") => RowKind::Fee,
             Some("T04" | "T20") => RowKind::Payout,
-            Some("T12" | "T15") => RowKind::Adjustment,
+            Some("T11" | "T12" | "T15") => RowKind::Adjustment,
             _ => RowKind::Other,
         },
+    }
+}
+
+/// Whether money moved. A payment that was given back whole is `V`, and has been paid: what went back is a row of its own.
+fn status(kind: RowKind, word: &str) -> RowStatus {
+    match (word, kind) {
+        ("S", _) | ("V", RowKind::Payment) => RowStatus::Succeeded,
+        ("P", _) => RowStatus::Pending,
+        _ => RowStatus::Failed,
     }
 }
 
@@ -107,22 +119,18 @@ fn bill_row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
         let minor = gross.minor.checked_sub(fee.minor)?;
         Some(tollgate_sdk::contract::types::Money { minor, ..gross.clone() })
     });
-    let status = match transaction.transaction_status.as_str() {
-        "S" => RowStatus::Succeeded,
-        "P" => RowStatus::Pending,
-        _ => RowStatus::Failed,
-    };
     let custom = transaction.custom_field.clone().filter(|text| !text.is_empty());
     let (is_refund, id) = (kind == RowKind::Refund, transaction.transaction_id.clone());
     Ok(BillRow {
         line,
         kind,
-        status,
+        status: status(kind, &transaction.transaction_status),
         raw: format!("{} {}", transaction.transaction_event_code, transaction.transaction_status),
         payment_ref: custom.clone().filter(|_| !is_refund),
-        provider_ref: match is_refund {
-            true => transaction.paypal_reference_id.clone(),
-            false => Some(id.clone()),
+        provider_ref: match kind {
+            // The capture that was given or taken back.
+            RowKind::Refund | RowKind::Chargeback => transaction.paypal_reference_id.clone(),
+            _ => Some(id.clone()),
         },
         refund_ref: custom.filter(|_| is_refund),
         provider_refund_ref: Some(id).filter(|_| is_refund),
