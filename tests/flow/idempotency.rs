@@ -3,6 +3,7 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tollgate_tests::receiver::Receiver;
 use tollgate_tests::reply::text;
 use tollgate_tests::shop::number;
 use tollgate_tests::{Reply, World, until};
@@ -172,6 +173,32 @@ async fn a_request_whose_answer_was_lost_gives_what_it_made() {
     let again = world.post_once("/v1/refunds", "k", &refund).await;
     assert_eq!((again.status, &again.json["id"]), (200, &first.json["id"]));
     assert_eq!(world.calls(&paid, "refund").await, 1);
+}
+
+/// Killed after the secret was replaced and before anybody was told: the repeat tells it, and the one that the shop has goes
+/// on signing beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_was_replaced_and_not_told_is_told_by_the_repeat() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    let wanted = json!({ "url": receiver.url, "kinds": ["order.created"] });
+    let made = world.post_once("/v1/webhook-endpoints", "k", &wanted).await.ok();
+    lose_answers(&world).await;
+    let again = world.post_once("/v1/webhook-endpoints", "k", &wanted).await.ok();
+    assert_eq!(again, made, "nobody was told of the first");
+    let path = format!("/v1/webhook-endpoints/{}/rotate-secret", text(&made, "id"));
+    let rotation = json!({ "overlap_s": 3600 });
+    let rotated = world.post_once(&path, "k", &rotation).await.ok();
+    for _ in 0..2 {
+        lose_answers(&world).await;
+        assert_eq!(world.post_once(&path, "k", &rotation).await.ok(), rotated);
+    }
+    world.order(100).await;
+    let message = receiver.got_until(1).await.remove(0);
+    let signed = [&made, &rotated].map(|with| message.signed_with(text(with, "secret")));
+    assert_eq!((signed, message.signatures.len()), ([1, 1], 2));
+    let other = world.post_once(&path, "k2", &rotation).await.ok();
+    assert_ne!(other["secret"], rotated["secret"], "another key is another rotation");
 }
 
 /// Killed right after the payment was written: the repeat goes on with it, under the same reference.

@@ -268,11 +268,13 @@ pub async fn rotate_secret(
     State(gateway): State<Shared>,
     Caller(merchant): Caller,
     Named(id): Named<kind::Endpoint>,
+    Once(turn): Once,
     Body(rotation): Body<SecretRotation>,
 ) -> Result<Json<WebhookEndpointWithSecret>, Problem> {
     finish(async move {
+        let (overlap_s, turn) = (rotation.overlap_s, turn.as_ref());
         let (row, secret) =
-            endpoints::rotate_secret(&gateway, merchant, id, rotation.overlap_s).await?;
+            endpoints::rotate_secret(&gateway, merchant, id, overlap_s, turn).await?;
         let endpoint = WebhookEndpoint::render(row, gateway.store.now())?;
         Ok(Json(WebhookEndpointWithSecret { endpoint, secret }))
     })

@@ -43,8 +43,8 @@ pub struct Change {
     pub kinds: Option<Vec<String>>,
 }
 
-/// Makes an endpoint, enabled. Its secret is told here and never again. A request that was cut off after it made its
-/// endpoint gets that one with another secret: nobody was told the first.
+/// Makes an endpoint, enabled. Its secret is told here and never again, but to a request that was cut off after it made
+/// its endpoint: nobody was told then.
 pub async fn create(
     gateway: &Gateway,
     merchant: MerchantId,
@@ -52,7 +52,7 @@ pub async fn create(
     turn: Option<&Turn>,
 ) -> Flow<(EndpointRow, String)> {
     if let Some(made) = turn.and_then(|turn| turn.made.as_deref()) {
-        return rotate_secret(gateway, merchant, made.parse().map_err(|_| NONE)?, 0).await;
+        return made_before(gateway, merchant, made).await;
     }
     let wanted = check(gateway, wanted)?;
     let now = gateway.store.now();
@@ -91,6 +91,17 @@ pub async fn create(
     Ok((row, secret.text()))
 }
 
+/// What a request left that was cut off before its answer, with the secret that it has now.
+async fn made_before(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    made: &str,
+) -> Flow<(EndpointRow, String)> {
+    let row = get(gateway, merchant, made.parse().map_err(|_| NONE)?).await?;
+    let opened = gateway.sealer.open(&row.id.to_string(), &row.secret)?;
+    Ok((row, Secret::kept(opened).text()))
+}
+
 /// Changes what the merchant set.
 pub async fn update(
     gateway: &Gateway,
@@ -112,7 +123,7 @@ pub async fn update(
     )?;
     let kinds = serde_json::to_string(&wanted.kinds)?;
     let (wanted, kinds) = (&wanted, &kinds);
-    edit(gateway, merchant, id, move |row| {
+    edit(gateway, merchant, id, None, move |row| {
         if row.url != wanted.url {
             row.paused_until = Moment(0);
             row.failing_since = Moment(0);
@@ -131,7 +142,7 @@ pub async fn enable(gateway: &Gateway, merchant: MerchantId, id: EndpointId) -> 
     if row.state == EndpointState::Enabled {
         return Ok(row);
     }
-    edit(gateway, merchant, id, |row| {
+    edit(gateway, merchant, id, None, |row| {
         row.state = EndpointState::Enabled;
         row.reason = None;
         row.paused_until = Moment(0);
@@ -171,13 +182,18 @@ pub(super) async fn put_out(
 }
 
 /// Gives an endpoint a new secret, told here and never again. The one before signs too for so many seconds; one that
-/// was older is gone.
+/// was older is gone. A request that was cut off after it gave one tells that one and gives no other, so that the one
+/// before, which is all that the merchant has, signs for as long as it was to.
 pub async fn rotate_secret(
     gateway: &Gateway,
     merchant: MerchantId,
     id: EndpointId,
     overlap_s: i64,
+    turn: Option<&Turn>,
 ) -> Flow<(EndpointRow, String)> {
+    if let Some(made) = turn.and_then(|turn| turn.made.as_deref()) {
+        return made_before(gateway, merchant, made).await;
+    }
     if !(0..=LONGEST_OVERLAP_S).contains(&overlap_s) {
         let rule = format!("must be between 0 and {LONGEST_OVERLAP_S}");
         return Err(FlowError::invalid("overlap_s", rule));
@@ -186,7 +202,7 @@ pub async fn rotate_secret(
     let sealed = seal(gateway, id, &secret)?;
     let sealed = &sealed;
     let until = gateway.store.now().plus_millis(overlap_s * 1_000);
-    let row = edit(gateway, merchant, id, move |row| {
+    let row = edit(gateway, merchant, id, turn, move |row| {
         let before = std::mem::replace(&mut row.secret, sealed.clone());
         let lives_on = overlap_s > 0;
         row.old_secret = lives_on.then_some(before);
@@ -223,11 +239,13 @@ pub async fn list(
 
 const NONE: FlowError = FlowError::NotFound("webhook endpoint");
 
-/// Reads an endpoint, changes it and writes it over the version that was read, in one transaction.
+/// Reads an endpoint, changes it and writes it over the version that was read, in one transaction. What a request changes
+/// that must not change it twice is noted at its `turn`.
 async fn edit(
     gateway: &Gateway,
     merchant: MerchantId,
     id: EndpointId,
+    turn: Option<&Turn>,
     change: impl Fn(&mut EndpointRow) + Send + Sync,
 ) -> Flow<EndpointRow> {
     let change = &change;
@@ -239,6 +257,9 @@ async fn edit(
                 let mut row = row.ok_or(NONE)?;
                 let was = row.state;
                 change(&mut row);
+                if let Some(turn) = turn {
+                    turn.note(tx, id).await?;
+                }
                 if row.state == EndpointState::Enabled && was != row.state {
                     room(tx, merchant).await?;
                 }

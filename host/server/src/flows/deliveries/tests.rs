@@ -339,8 +339,9 @@ async fn an_endpoint_that_asks_for_a_pause_gets_it() {
 async fn two_secrets_sign_while_both_live() {
     let (bench, merchants) = bench().await;
     let endpoint = bench.endpoint(WELL, &[]).await;
-    let rotate =
-        |overlap_s| endpoints::rotate_secret(&bench.gateway, bench.merchant, endpoint, overlap_s);
+    let rotate = |overlap_s| {
+        endpoints::rotate_secret(&bench.gateway, bench.merchant, endpoint, overlap_s, None)
+    };
     let signatures = async || {
         bench.announce("order.paid", true).await;
         bench.work(1_000).await;
