@@ -59,6 +59,23 @@ async fn money_after_the_end_goes_back_where_the_order_says_so() {
     assert_eq!(world.events(&order).await, wanted);
 }
 
+/// What goes back by itself is asked about in its account's line, where it waits while the provider is silent, as what the
+/// shop gives back is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_back_by_itself_stands_in_its_accounts_line() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let order = order(&world, "refund").await;
+    let payment = world.pay(&order, "qr").await;
+    world.close(&order).await.ok();
+    world.fault("refund", "drop", json!({ "times": 0 })).await;
+    world.payer_pays(&payment).await;
+    world.payment_until(&payment, "succeeded").await;
+    world.refund_until(&refund_of(&world, &payment).await, "unknown").await;
+    let lines = world.select("SELECT queue FROM jobs WHERE kind = 'query_refund'").await;
+    assert_eq!(lines, [format!("short/{}", text(&account, "id"))]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_two_words_say_what_becomes_of_late_money() {
     let world = World::start().await;

@@ -14,7 +14,6 @@ use super::account::Account;
 use super::give_back::OUR_NUMBERS;
 use super::learn::{self, Particulars};
 use crate::gateway::Gateway;
-use crate::jobs::Kind;
 use crate::store::Tx;
 use crate::store::payments::{self, PaymentRow};
 use crate::store::refunds::{self, RefundRow};
@@ -126,8 +125,7 @@ async fn ask_about_open(tx: &mut Tx<'_>, gateway: &Gateway, paid: &PaymentRow) -
     let mut any = false;
     for refund in refunds::of_payment(tx.sql(), paid.merchant_id, paid.id).await? {
         if refund.state.is_open() {
-            let subject = refund.id.to_string();
-            learn::put_job(tx, gateway, paid.merchant_id, Kind::QueryRefund, &subject, now).await?;
+            learn::ask_about_refund(tx, gateway, &refund, now).await?;
             any = true;
         }
     }

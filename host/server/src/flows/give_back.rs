@@ -10,7 +10,6 @@ use super::account::Account;
 use super::cases::{self, NewCase};
 use super::{Flow, FlowError, learn};
 use crate::gateway::Gateway;
-use crate::jobs::Kind;
 use crate::store::Tx;
 use crate::store::payments::{self, PaymentRow};
 use crate::store::refunds::{self, RefundRow};
@@ -58,7 +57,7 @@ pub(super) async fn whole(
     }
     let data = learn::of_refund(&row);
     learn::announce(tx, gateway, merchant, order, "refund.requested", data).await?;
-    learn::put_job(tx, gateway, merchant, Kind::QueryRefund, &row.id.to_string(), now).await
+    learn::ask_about_refund(tx, gateway, &row, now).await
 }
 
 fn refund_of(gateway: &Gateway, paid: &PaymentRow, minor: i64, origin: Origin) -> RefundRow {

@@ -9,7 +9,6 @@ use super::{Believed, Message, doubt, proves, settle_applied};
 use crate::flows::found::{self, Found, Named};
 use crate::flows::{Flow, disputes, facts, learn};
 use crate::gateway::Gateway;
-use crate::jobs::Kind;
 use crate::store::payments::PaymentRow;
 
 /// A refund that we did not ask for: the merchant made it at the provider.
@@ -91,10 +90,7 @@ pub(super) async fn dispute(
                 }
                 if now.state != PaymentState::Succeeded {
                     // Nobody contests what was never paid: we have missed it.
-                    let (subject, due) = (row.id.to_string(), gateway.store.now());
-                    let merchant = row.merchant_id;
-                    learn::put_job(tx, gateway, merchant, Kind::QueryPayment, &subject, due)
-                        .await?;
+                    learn::ask_about_payment(tx, gateway, row, gateway.store.now()).await?;
                 }
                 settle_applied(tx, gateway, message, event, row).await?;
                 Ok(Believed::Applied)
