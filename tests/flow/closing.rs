@@ -1,6 +1,7 @@
 //! How orders end: by the shop, by time, by money that comes after all.
 
 use serde_json::{Value, json};
+use tollgate_domain::order::GRACE_MS;
 use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World, until};
 
@@ -100,6 +101,24 @@ async fn time_ends_an_order_by_itself() {
         world.try_pay(&order, "page").await.refused(409, "order-expired");
         world.close(&order).await.refused(409, "order-expired");
     }
+}
+
+/// A job that comes before its time, whoever called it, ends nobody's attempt to pay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_time_is_not_over_keeps_its_payments() {
+    let world = World::start().await;
+    let payment = world.started(1250, "page").await;
+    world.payer_opens(&payment).await;
+    let order = world.order_of(&payment).await;
+    world.make_due("end_order").await;
+    world.idle().await;
+    assert_eq!(world.calls(&payment, "close").await, 0, "the provider was told to end it");
+    assert_eq!(world.order_of(&order).await, order);
+    let left = "SELECT CAST(due_at - expires_at AS TEXT) || coalesce(CAST(parked_at AS TEXT), '') \
+                FROM jobs JOIN orders ON orders.id = subject_id WHERE kind = 'end_order'";
+    assert_eq!(world.select(left).await, [(GRACE_MS * 1_000).to_string()], "it waits for its time");
+    world.act(&payment, "pay").await;
+    world.order_until(&order, "paid").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

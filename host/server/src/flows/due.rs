@@ -11,6 +11,7 @@ use tollgate_domain::time::Moment;
 pub use self::claim::{Claimed, Running, Wanted, claim, keep};
 pub use self::end::{MOST_FAILURES, Next, put_off, sweep};
 use self::end::{failed, retry_at, settle};
+use super::orders::Expiry;
 use super::query::{self, Asked};
 use super::{
     Flow, FlowError, account, bills, deliveries, learn, notices, orders, pauses, payments, pursuit,
@@ -137,8 +138,9 @@ async fn end_order(gateway: &Gateway, job: &JobRow, id: OrderId) -> Flow<Next> {
         return Ok(Next::Later(due, "the provider of one of its payments is silent".to_owned()));
     }
     match orders::expire(gateway, job.merchant_id, id).await? {
-        None => Ok(Next::Done),
-        Some(reason) => Ok(later(gateway, job, reason)),
+        Expiry::Over => Ok(Next::Done),
+        Expiry::NotBefore(due) => Ok(Next::Later(due, "its time is not over".to_owned())),
+        Expiry::StillOpen(reason) => Ok(later(gateway, job, reason)),
     }
 }
 

@@ -1,15 +1,16 @@
 //! Orders: made by the merchant, paid by somebody, ended by the merchant or by time.
 
+mod ending;
+
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_domain::money::{Currency, Money};
-use tollgate_domain::order::{GRACE_MS, LateSuccess, Order, OrderEffect, OrderRefusal, OrderState};
-use tollgate_domain::payment::Payment;
+use tollgate_domain::order::{GRACE_MS, LateSuccess, OrderRefusal, OrderState};
 
-use super::query::{self, Asked};
+pub use self::ending::{Expiry, close, expire};
 use super::{FieldError, Flow, FlowError, Made, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
@@ -346,80 +347,6 @@ pub async fn events(
 ) -> Flow<Vec<EventRow>> {
     let mut sql = gateway.store.read().await?;
     Ok(events::list(&mut sql, merchant, after, order, limit).await?)
-}
-
-/// Ends an unpaid order for the merchant: what may still take money is ended at its provider first.
-pub async fn close(gateway: &Gateway, merchant: MerchantId, id: OrderId) -> Flow<OrderView> {
-    let before = view(gateway, merchant, id).await?;
-    let still_open = end_attempts(gateway, &before).await?;
-    if let Some(reason) = still_open {
-        return Err(FlowError::Conflict { code: "payment-open", detail: reason });
-    }
-    end(gateway, merchant, id, Order::close).await?;
-    view(gateway, merchant, id).await
-}
-
-/// Ends an order whose time is over. Some: why it cannot be ended yet.
-pub async fn expire(gateway: &Gateway, merchant: MerchantId, id: OrderId) -> Flow<Option<String>> {
-    let before = view(gateway, merchant, id).await?;
-    if before.order.state != OrderState::Open {
-        return Ok(None);
-    }
-    if let Some(reason) = end_attempts(gateway, &before).await? {
-        return Ok(Some(reason));
-    }
-    let now = gateway.store.now();
-    let ended =
-        end(gateway, merchant, id, move |order, attempts| order.expire(attempts, now)).await;
-    match ended {
-        // Paid while we were at it: there is nothing to end.
-        Ok(()) | Err(FlowError::Conflict { code: "order-paid", .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Ends each attempt that may still take money. Some: one cannot be ended, and why.
-async fn end_attempts(gateway: &Gateway, view: &OrderView) -> Flow<Option<String>> {
-    for payment in view.payments.iter().filter(|payment| payment.state.is_alive()) {
-        match query::close_payment(gateway, payment.merchant_id, payment.id).await? {
-            Asked::Answered(row) if row.state.is_alive() => {
-                return Ok(Some(format!("payment {} is still open at the provider", row.id)));
-            }
-            Asked::Answered(_) => {}
-            Asked::NoAnswer(failure) => {
-                return Ok(Some(format!(
-                    "payment {} could not be closed: {}",
-                    payment.id, failure.message
-                )));
-            }
-        }
-    }
-    Ok(None)
-}
-
-async fn end<F>(gateway: &Gateway, merchant: MerchantId, id: OrderId, rule: F) -> Flow<()>
-where
-    F: Fn(Order, &[Payment]) -> Result<(Order, Vec<OrderEffect>), OrderRefusal>
-        + Copy
-        + Send
-        + Sync,
-{
-    gateway
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                orders::lock(tx.sql(), merchant, id).await?;
-                let row = orders::must(tx.sql(), merchant, id).await?;
-                let attempts: Vec<Payment> = payments::of_order(tx.sql(), merchant, id)
-                    .await?
-                    .iter()
-                    .map(PaymentRow::rules)
-                    .collect();
-                let (after, effects) = rule(row.rules(), &attempts).map_err(refused)?;
-                learn::order::set(tx, gateway, &row, after.state, effects).await
-            })
-        })
-        .await
 }
 
 /// An order's refusal as the merchant is told.
