@@ -55,6 +55,36 @@ async fn what_is_only_claimed_is_asked_about() {
     assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
 }
 
+/// What a process leaves that dies between keeping a message and reading it, and a provider that does not repeat it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_was_kept_and_never_read_is_read_after_a_start() {
+    let mut world = World::start().await;
+    world.lose_notifications().await;
+    let payment = world.started(1250, "page").await;
+    world.payer_opens(&payment).await;
+    world.stop_the_clock().await;
+    for _ in 0..3 {
+        assert_eq!(world.notify(&payment, "success").await["body"], "fail", "it is not paid yet");
+    }
+    world.idle().await;
+    world.write("DELETE FROM jobs WHERE kind = 'read_notice'").await;
+    world.write("UPDATE notifications SET state = 'received', reason = NULL, signed = 0").await;
+    world.act(&payment, "pay").await;
+    // They may be in the hands of another gateway that lives.
+    world.restart().await;
+    world.idle().await;
+    assert_eq!(world.kept().await, ["received"; 3]);
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+    world.write("UPDATE notifications SET received_at = received_at - 601000000").await;
+    world.restart().await;
+    world.payment_until(&payment, "succeeded").await;
+    world.idle().await;
+    let mut kept = world.kept().await;
+    kept.sort();
+    assert_eq!(kept, ["applied", "duplicate", "duplicate"]);
+    assert_eq!(world.events(&payment).await, ["order.created", "payment.succeeded", "order.paid"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_word_may_be_that_it_is_finished() {
     let world = World::start().await;

@@ -6,6 +6,7 @@
 
 mod reading;
 pub mod strangers;
+pub mod unread;
 
 use std::sync::Arc;
 

@@ -1,10 +1,12 @@
-//! What is removed because its time is over, now and then, by whichever replica comes first.
+//! What is looked after now and then, by whichever replica comes first: what is removed because its time is over, and
+//! messages that a process left unread.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::flows::notices::unread;
 use crate::flows::{due, idempotency};
 use crate::gateway::Gateway;
 
@@ -21,6 +23,11 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
         }
         if let Err(error) = due::sweep(&gateway).await {
             tracing::error!(%error, "ended jobs could not be removed");
+        }
+        match unread::take_up(&gateway).await {
+            Ok(0) => {}
+            Ok(messages) => tracing::warn!(messages, "messages that nobody read are read now"),
+            Err(error) => tracing::error!(%error, "unread messages could not be taken up"),
         }
         tokio::select! {
             // A sender that is gone says so too.

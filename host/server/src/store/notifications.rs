@@ -18,6 +18,14 @@ const SWEEP: &str = "DELETE FROM notifications WHERE merchant_id = $1 AND accoun
      AND id <= (SELECT id FROM notifications WHERE merchant_id = $1 AND account_id = $2 AND signed = $3 AND state = $4 \
      ORDER BY id DESC LIMIT 1 OFFSET $5)";
 
+/// Nobody has read these, and no job will: by one look into the index for each account.
+const UNREAD: &str = "SELECT notifications.merchant_id, notifications.id, notifications.account_id FROM accounts \
+     JOIN notifications ON notifications.merchant_id = accounts.merchant_id \
+     AND notifications.account_id = accounts.id AND notifications.signed = 0 AND notifications.state = 'received' \
+     WHERE notifications.received_at <= $1 AND NOT EXISTS (SELECT 1 FROM jobs \
+     WHERE jobs.merchant_id = notifications.merchant_id AND jobs.kind = $2 AND jobs.subject_id = notifications.id) \
+     ORDER BY notifications.received_at LIMIT $3";
+
 /// A row of `notifications`.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct NotificationRow {
@@ -109,6 +117,31 @@ pub async fn settle(
         .execute(sql)
         .await?;
     Ok(())
+}
+
+/// A message that was kept and never read.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct UnreadRow {
+    /// Owner of the account.
+    #[sqlx(try_from = "String")]
+    pub merchant_id: MerchantId,
+    /// Id.
+    #[sqlx(try_from = "String")]
+    pub id: NotificationId,
+    /// The account that it was addressed to.
+    #[sqlx(try_from = "String")]
+    pub account_id: AccountId,
+}
+
+/// Everybody's messages that were kept up to then, were never read, and that no job of this kind is about; oldest first.
+pub async fn unread(
+    sql: &mut AnyConnection,
+    until: Moment,
+    kind: &str,
+    limit: i64,
+) -> Result<Vec<UnreadRow>, StoreError> {
+    let unread = sqlx::query_as(UNREAD).bind(until.0).bind(kind).bind(limit);
+    Ok(unread.fetch_all(sql).await?)
 }
 
 /// Keeps no more of a message's body than its first 64 KiB.
