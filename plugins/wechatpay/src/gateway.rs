@@ -45,7 +45,7 @@ fn request<K: Keyring>(
         (context.required_setting("mchid")?, context.required_setting("merchant_serial")?);
     let (seconds, nonce) = (context.now_ms.div_euclid(1000), context.nonce.as_str());
     let url = format!("{}{path}", context.origin("api")?);
-    let text = format!("{method}\n{}\n{seconds}\n{nonce}\n{body}\n", target(&url));
+    let text = signed_text(method, target(&url), seconds, nonce, &body);
     let signature = sign_base64(keys, Pick::Slot(MERCHANT_KEY), RSA_PKCS1_SHA256, text)?;
     let authorization = format!(
         "WECHATPAY2-SHA256-RSA2048 mchid=\"{mchid}\",nonce_str=\"{nonce}\",signature=\"{signature}\",\
@@ -71,6 +71,11 @@ fn request<K: Keyring>(
         headers,
         body: if body.is_empty() { Body::Empty } else { Body::Bytes(body.into_bytes()) },
     })
+}
+
+/// What a request's signature covers: a line each, also for a body that is empty. `target` is the path with its query, as sent.
+pub fn signed_text(method: &str, target: &str, seconds: i64, nonce: &str, body: &str) -> String {
+    format!("{method}\n{target}\n{seconds}\n{nonce}\n{body}\n")
 }
 
 /// The path of an address and what follows it, as it is sent.
