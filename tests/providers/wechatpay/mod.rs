@@ -5,6 +5,7 @@ mod keys;
 mod messages;
 mod products;
 mod replies;
+mod vectors;
 
 use serde_json::Value;
 use tollgate_tests::{Setup, World};
