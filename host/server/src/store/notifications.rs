@@ -9,9 +9,10 @@ use super::StoreError;
 const INSERT: &str = "INSERT INTO notifications (merchant_id, id, account_id, payment_id, message, body, state, \
      received_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'received', $7, $7)";
 const GET: &str = "SELECT * FROM notifications WHERE merchant_id = $1 AND id = $2";
+/// Whoever read it slowly and has to wait does not undo what somebody else made of it meanwhile.
 const SETTLE: &str = "UPDATE notifications SET state = $3, reason = $4, payment_id = coalesce($5, payment_id), \
      dedupe_key = coalesce($6, dedupe_key), updated_at = $7, signed = CASE WHEN signed = 1 THEN 1 ELSE $8 END \
-     WHERE merchant_id = $1 AND id = $2";
+     WHERE merchant_id = $1 AND id = $2 AND ($3 <> 'waiting' OR state IN ('received', 'waiting'))";
 const CUT: &str = "UPDATE notifications SET body = substr(body, 1, 65536) \
      WHERE merchant_id = $1 AND id = $2 AND length(body) > 65536";
 const SWEEP: &str = "DELETE FROM notifications WHERE merchant_id = $1 AND account_id = $2 AND signed = $3 AND state = $4 \
@@ -97,7 +98,7 @@ pub struct Settled<'a> {
     pub signed: bool,
 }
 
-/// Notes what became of a message.
+/// Notes what became of a message. That it waits is noted only while nobody has dealt with it.
 pub async fn settle(
     sql: &mut AnyConnection,
     merchant: MerchantId,
