@@ -25,7 +25,10 @@ const FOUND: [(u64, &str); 4] = [
     (3, "a signed lie about a payment that had ended was looked into every day for ever"),
     (143, "a close that the start overtook ended a payment that could be, and was, paid"),
     (317, "a start that was taken up again was sent though the first had just failed for good"),
-    (1376, "a slow reader of a message said that it waits, when it had been dealt with and its job was over"),
+    (
+        1376,
+        "a slow reader of a message said that it waits, when it had been dealt with and its job was over",
+    ),
 ];
 
 /// The same with Alipay.
