@@ -22,7 +22,7 @@ use tollgate_plugin::{Limits, Registry, RegistryConfig};
 use tollgate_tests::place;
 
 use crate::gate::Gates;
-use crate::provider::alipay::Alipay;
+use crate::provider::simulated::Simulated;
 use crate::provider::{Provider, SHOPS, Shop, Whims};
 use crate::time::{ReplicaClock, START, Time};
 
@@ -45,6 +45,14 @@ pub enum Which {
     Scripted,
     /// Alipay's plugin and its simulator.
     Alipay,
+    /// WeChat Pay's.
+    WechatPay,
+    /// UnionPay's.
+    UnionPay,
+    /// Stripe's.
+    Stripe,
+    /// PayPal's.
+    PayPal,
 }
 
 impl Which {
@@ -52,14 +60,21 @@ impl Which {
         match self {
             Which::Scripted => "scripted",
             Which::Alipay => "alipay",
+            Which::WechatPay => "wechatpay",
+            Which::UnionPay => "unionpay",
+            Which::Stripe => "stripe",
+            Which::PayPal => "paypal",
         }
     }
 
     /// The methods that shops choose from.
     pub fn methods(self) -> &'static [&'static str] {
         match self {
-            Which::Scripted => &["page"],
+            Which::Scripted | Which::UnionPay => &["page"],
             Which::Alipay => &["page", "qr"],
+            Which::WechatPay => &["native"],
+            Which::Stripe => &["checkout"],
+            Which::PayPal => &["wallet"],
         }
     }
 }
@@ -109,9 +124,14 @@ impl Ground {
 
     /// The provider of a seed.
     pub fn provider(&self, seed: u64, whims: Whims, time: Time) -> Provider {
-        let alipay = (self.which == Which::Alipay).then(|| Alipay::new(seed, time.clone()));
-        let accounts = self.owners.iter().map(|owner| owner.account.to_string()).collect();
-        Provider::new(seed, whims, time, (alipay, accounts))
+        let accounts: Vec<String> =
+            self.owners.iter().map(|owner| owner.account.to_string()).collect();
+        let simulated = (self.which != Which::Scripted).then(|| {
+            let mut simulated = Simulated::new(self.which.plugin(), seed, time.clone());
+            simulated.register(&accounts[0]);
+            simulated
+        });
+        Provider::new(seed, whims, time, (simulated, accounts))
     }
 
     /// A gateway over `store`, with chance of its own.
@@ -139,7 +159,7 @@ fn registry(folder: &Path, which: Which) -> Registry {
     let file = format!("{}.wasm", which.plugin());
     let from = match which {
         Which::Scripted => place::test_plugins(),
-        Which::Alipay => place::plugins(),
+        _ => place::plugins(),
     };
     std::fs::copy(from.join(&file), plugins.join(&file)).unwrap();
     let config = RegistryConfig {
@@ -205,7 +225,7 @@ async fn owners(gateway: &Gateway, which: Which) -> Vec<Owner> {
     for (merchant, shop) in [first, second].into_iter().zip(SHOPS) {
         let new = match which {
             Which::Scripted => scripted(shop),
-            Which::Alipay => at_alipay(),
+            _ => simulated(which.plugin()),
         };
         let row = accounts::create(gateway, merchant, new, None).await.unwrap();
         owners.push(Owner { merchant, account: row.id });
@@ -236,14 +256,14 @@ fn scripted(shop: Shop) -> NewAccount {
 }
 
 /// As the simulator tells an operator to sign up.
-fn at_alipay() -> NewAccount {
-    let account = Alipay::new(0, Time::default()).account;
+fn simulated(plugin: &'static str) -> NewAccount {
+    let account = Simulated::new(plugin, 0, Time::default()).account;
     let texts = |name: &str| -> BTreeMap<String, String> {
         serde_json::from_value(account[name].clone()).unwrap()
     };
     NewAccount {
-        plugin: "alipay".to_owned(),
-        name: "Alipay".to_owned(),
+        plugin: plugin.to_owned(),
+        name: plugin.to_owned(),
         live: false,
         simulator: true,
         settings: texts("settings"),

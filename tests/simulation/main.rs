@@ -1,5 +1,5 @@
-//! Deterministic simulation: two replicas of the gateway in one process, a virtual clock, a scripted provider, the
-//! real flows and real SQL. Everything that happens follows from a seed, faults included.
+//! Deterministic simulation: two replicas of the gateway in one process, a virtual clock, a scripted provider or a
+//! provider's own component with its simulator, the real flows and real SQL. Everything that happens follows from a seed, faults included.
 //!
 //! A step is one transaction or one thing sent: [`gate`] holds each task there, and [`world`] lets go of one at a
 //! time. What must hold is in [`invariants`], which faults there are in [`plan`]. A seed that fails prints itself; it
@@ -31,9 +31,20 @@ const FOUND: [(u64, &str); 4] = [
     ),
 ];
 
-/// The same with Alipay.
-const FOUND_WITH_ALIPAY: [(u64, &str); 1] =
-    [(86, "an attempt that the provider never saw was asked about for ever once another one paid")];
+/// The same with the providers' own components.
+const FOUND_WITH: [(Which, u64, &str); 3] = [
+    (
+        Which::Alipay,
+        86,
+        "an attempt that the provider never saw was asked about for ever once another one paid",
+    ),
+    (
+        Which::UnionPay,
+        1,
+        "an order never ended whose payer did not come, where nothing can be closed",
+    ),
+    (Which::PayPal, 33, "whoever waited for a token waited as long as it took"),
+];
 
 #[test]
 fn what_must_hold_holds_whatever_happens() {
@@ -46,14 +57,36 @@ fn and_with_alipay() {
 }
 
 #[test]
+fn and_with_wechat_pay() {
+    seeds::hold(Which::WechatPay, seeds::wanted(100));
+}
+
+#[test]
+fn and_with_unionpay() {
+    seeds::hold(Which::UnionPay, seeds::wanted(100));
+}
+
+#[test]
+fn and_with_stripe() {
+    seeds::hold(Which::Stripe, seeds::wanted(100));
+}
+
+#[test]
+fn and_with_paypal() {
+    seeds::hold(Which::PayPal, seeds::wanted(100));
+}
+
+#[test]
 fn what_was_found_once_stays_mended() {
     seeds::hold(Which::Scripted, FOUND.iter().map(|(seed, _)| *seed));
-    seeds::hold(Which::Alipay, FOUND_WITH_ALIPAY.iter().map(|(seed, _)| *seed));
+    for (which, seed, _) in FOUND_WITH {
+        seeds::hold(which, [seed]);
+    }
 }
 
 #[test]
 fn a_seed_is_the_same_story_each_time() {
-    for which in [Which::Scripted, Which::Alipay] {
+    for which in [Which::Scripted, Which::Alipay, Which::PayPal] {
         let ground = Ground::make(which);
         for seed in [1, 2, 3] {
             let story = || seeds::digest(&ground, seed);

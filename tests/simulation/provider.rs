@@ -3,8 +3,8 @@
 //! What it says in answer to a question, signed, is true as far as its books go; those may lag behind the money. What
 //! it pushes may be anything.
 
-pub mod alipay;
 pub mod notices;
+pub mod simulated;
 pub mod trade;
 
 use std::collections::BTreeMap;
@@ -19,8 +19,8 @@ use tollgate_plugin::Outgoing;
 use tollgate_plugin::contract::HttpResponse;
 use tollgate_sdk::form::{self, Form};
 
-use self::alipay::Alipay;
 use self::notices::Outbox;
+use self::simulated::Simulated;
 use self::trade::{Back, BackState, Trade, TradeState};
 use crate::time::Time;
 
@@ -106,8 +106,8 @@ pub struct Provider {
     pub heard: Vec<(String, String)>,
     /// How it behaves.
     pub whims: Whims,
-    /// Alipay's simulator, where it is the provider; what it knows is copied to `trades`.
-    pub alipay: Option<Alipay>,
+    /// A simulator, where it is the provider; what it knows is copied to `trades`.
+    pub simulated: Option<Simulated>,
     /// The accounts at our side, in the order of the shops.
     accounts: Vec<String>,
     under_way: Vec<(Moment, Call)>,
@@ -121,14 +121,14 @@ impl Provider {
         seed: u64,
         whims: Whims,
         time: Time,
-        (alipay, accounts): (Option<Alipay>, Vec<String>),
+        (simulated, accounts): (Option<Simulated>, Vec<String>),
     ) -> Provider {
         Provider {
             trades: BTreeMap::new(),
             outbox: Outbox::default(),
             heard: Vec::new(),
             whims,
-            alipay,
+            simulated,
             accounts,
             under_way: Vec::new(),
             chance: StdRng::seed_from_u64(seed),
@@ -178,12 +178,9 @@ impl Provider {
     }
 
     fn answer(&mut self, call: &Call) -> HttpResponse {
-        if let Some(alipay) = &mut self.alipay {
-            let answer = alipay.serve(call);
-            if let Some(reference) = alipay::reference_of(call) {
-                self.heard.push(("gateway.do".to_owned(), reference.clone()));
-                self.copy(&reference);
-            }
+        if let Some(simulated) = &mut self.simulated {
+            let answer = simulated.serve(call);
+            self.copy(call.path());
             return answer;
         }
         let signature = call.headers.iter().find(|(name, _)| name == SIGNATURE);
@@ -333,10 +330,10 @@ impl Provider {
 
     /// A payer goes where the gateway sent him, and pays or not.
     pub fn payer_browses(&mut self, reference: &str, action: &serde_json::Value, pays: bool) {
-        let Some(alipay) = &mut self.alipay else { return };
-        alipay.browse(action);
-        alipay.act(reference, if pays { "pay" } else { "open" });
-        self.copy(reference);
+        let Some(simulated) = &mut self.simulated else { return };
+        simulated.browse(action);
+        simulated.act(reference, if pays { "pay" } else { "open" });
+        self.copy("the payer's page");
     }
 
     /// A payer pays. False: it cannot be paid any more.

@@ -154,14 +154,14 @@ impl Provider for Stripe {
     }
 
     fn pay(&self, reference: &str) -> Result<WayBack, Denied> {
-        let trade = match self.book().ledger.pay(reference, self.now()) {
-            Ok(trade) => trade.clone(),
-            Err(Refusal::AlreadyPaid) => {
-                let book = self.book();
-                book.ledger.get(reference).cloned().ok_or(Refusal::UnknownTrade)?
-            }
-            Err(refusal) => return Err(refusal.into()),
-        };
+        let mut book = self.book();
+        if let Err(refusal) = book.ledger.pay(reference, self.now())
+            && refusal != Refusal::AlreadyPaid
+        {
+            return Err(refusal.into());
+        }
+        let trade = book.ledger.get(reference).cloned().ok_or(Refusal::UnknownTrade)?;
+        drop(book);
         Ok(WayBack { url: payer::back(&trade), form: None })
     }
 

@@ -112,44 +112,46 @@ impl Provider {
         Notice { shop, reference, status, of_refund, worth, headers, body, due, tries: 0 }
     }
 
-    /// Copies what Alipay's simulator knows of a trade, and what it pushed.
-    pub(super) fn copy(&mut self, reference: &str) {
-        let Some(alipay) = &mut self.alipay else { return };
-        if let Some(trade) = alipay.trade(reference) {
-            self.trades.insert(reference.to_owned(), trade);
+    /// Copies what the simulator knows, and what it pushed, after it was called by this path.
+    pub(super) fn copy(&mut self, path: &str) {
+        let Some(simulated) = &mut self.simulated else { return };
+        for (reference, trade) in simulated.trades() {
+            if self.trades.insert(reference.clone(), trade).is_none() {
+                self.heard.push((path.to_owned(), reference));
+            }
         }
-        for pushed in alipay.pushed() {
+        for pushed in simulated.pushed() {
             let shop = self.accounts.iter().position(|account| pushed.url.ends_with(account));
             let due = self.time.now().plus_millis(self.chance.random_range(0..5_000));
             let silent = self.chance.random_range(0..100) < self.whims.silent;
             let (Some(shop), false) = (shop, silent) else { continue };
-            let kind = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
             self.outbox.waiting.push(Notice {
                 shop,
                 reference: pushed.reference,
                 status: if pushed.of_payment { "succeeded" } else { "other" },
                 of_refund: false,
                 worth: Worth::True,
-                headers: vec![("content-type".to_owned(), kind)],
-                body: pushed.form.into_bytes(),
+                headers: pushed.headers,
+                body: pushed.body.into_bytes(),
                 due,
                 tries: 0,
             });
         }
     }
 
-    /// A message of Alipay's with another signature.
+    /// A message of the simulator's with another signature, or that its signature is not about.
     fn altered(&mut self) -> Option<Notice> {
         let mut notice = self.outbox.waiting.last()?.clone();
-        let text = String::from_utf8_lossy(&notice.body).replace("sign=", "sign=AAAA");
-        notice.body = text.into_bytes();
+        let text = String::from_utf8_lossy(&notice.body).into_owned();
+        let changed = text.replace("sign=", "sign=AAAA").replace("signature=", "signature=AAAA");
+        notice.body = if changed == text { text + " " } else { changed }.into_bytes();
         notice.worth = Worth::Forged;
         Some(notice)
     }
 
     /// Says something that is not so: success of what nobody paid, or another amount. Some: the message.
     pub fn lie(&mut self, reference: &str, worth: Worth) -> Option<Notice> {
-        if self.alipay.is_some() {
+        if self.simulated.is_some() {
             return self.altered();
         }
         let trade = self.trades.get(reference)?.clone();

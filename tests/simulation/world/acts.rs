@@ -187,7 +187,7 @@ impl World<'_> {
     }
 
     /// A payer who holds a page, form or code goes there, while the order is open or after.
-    fn payer_at_alipay(&mut self, pays: bool) {
+    fn payer_at_simulator(&mut self, pays: bool) {
         let Some(key) = self.any_order(|_| true) else { return };
         let Some(now) = self.pictures.get(&key) else { return };
         let offered: Vec<_> = now.payments.iter().filter(|row| row.action.is_some()).collect();
@@ -212,8 +212,8 @@ impl World<'_> {
 
     /// The payer pays a trade that can be paid, or fails at it.
     fn payer(&mut self, pays: bool) {
-        if self.ground.which == Which::Alipay {
-            return self.payer_at_alipay(pays);
+        if self.ground.which != Which::Scripted {
+            return self.payer_at_simulator(pays);
         }
         let mut provider = lock(&self.provider);
         let waiting: Vec<String> = provider

@@ -6,6 +6,7 @@ mod ring;
 mod token;
 
 use futures::future::BoxFuture;
+use tokio::sync::OwnedMutexGuard;
 use tollgate_domain::time::Moment;
 use tollgate_plugin::MissingKey;
 use tollgate_plugin::contract::{FetchedKey, KeyRequest, Operation, Outcome};
@@ -74,7 +75,7 @@ pub async fn find(
     cause: Cause,
 ) -> Flow<Found> {
     let (slot, id) = (missing.slot.as_str(), missing.id.as_str());
-    let _turn = account.ring.turn(slot).lock_owned().await;
+    let Some(_turn) = turn(gateway, account, slot).await else { return Ok(Found::NotNow) };
     if account.keys().holds(slot, id) {
         return Ok(Found::There);
     }
@@ -89,6 +90,19 @@ pub async fn find(
         return Ok(Found::NotNow);
     }
     fetch(gateway, account, slot, id, cause).await
+}
+
+/// Waits for the turn to fill a slot, no longer than a call to the provider may take: whoever has it calls the provider.
+async fn turn(gateway: &Gateway, account: &Account, slot: &str) -> Option<OwnedMutexGuard<()>> {
+    let queue = account.ring.turn(slot);
+    if let Ok(turn) = queue.clone().try_lock_owned() {
+        return Some(turn);
+    }
+    tokio::select! {
+        biased;
+        turn = queue.lock_owned() => Some(turn),
+        () = gateway.store.clock().pass(gateway.settings.call_limit) => None,
+    }
 }
 
 /// Fetches the keys of each slot whose time for it has come. What it has stays, whatever becomes of that.

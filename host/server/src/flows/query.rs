@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
-use tollgate_domain::order::OrderState;
+use tollgate_domain::order::{GRACE_MS, OrderState};
 use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
 use tollgate_domain::refund::{RefundState, RefundTold};
 use tollgate_plugin::contract::{self, CompleteRequest, Fact, Operation, Outcome, Subject};
@@ -79,7 +79,10 @@ pub(super) async fn question_payment(
         return silent("the provider cannot be asked about a payment");
     }
     let operation = Operation::QueryPayment(payments::to_contract(&row));
-    let mut asked = ask(gateway, &account, &row, &operation, limit, false).await?;
+    // Where nothing can be closed, time alone ends what the provider never saw.
+    let ends = account.ability("close").is_none()
+        && gateway.store.now() >= row.expires_at.plus_millis(GRACE_MS);
+    let mut asked = ask(gateway, &account, &row, &operation, limit, ends).await?;
     // Only where this very answer says so: the row may remember an approval whose money is on its way.
     if let (Asked::Answered(row), Some(Told::Approved)) = &asked
         && is_to_be_taken(gateway, &account, row).await?
@@ -139,7 +142,7 @@ async fn ask(
     row: &PaymentRow,
     operation: &Operation,
     limit: Duration,
-    closing: bool,
+    ends: bool,
 ) -> Flow<(Asked<PaymentRow>, Option<Told>)> {
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let task = Task { account, subject: &subject, key: &key, operation, state: Vec::new(), limit };
@@ -165,7 +168,7 @@ async fn ask(
                 ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
                 match read {
                     Ok((command, particulars, fact)) => {
-                        let command = if closing { ended(*command, &now) } else { *command };
+                        let command = if ends { ended(*command, &now) } else { *command };
                         learn::payment(tx, gateway, account, now, command, particulars).await?;
                         found::sum(tx, gateway, account, row, fact, Source::Query).await?;
                         Ok(Asked::Answered(learn::payment_now(tx, row).await?))
@@ -200,7 +203,7 @@ fn judge<'f>(
     Ok((command, Particulars { kept, ..facts::particulars(fact) }, fact))
 }
 
-/// What an answer to a close comes to. Nobody can pay what the provider has never seen, once we have ended it; if somebody
+/// What an answer comes to that ends a payment: to a close, or to a question after its time. Nobody can pay what the provider has never seen, once we have ended it; if somebody
 /// does, money wins. But its start may have arrived while the close was under way: then the answer is out of date.
 fn ended(command: PaymentCommand, now: &PaymentRow) -> PaymentCommand {
     match command {

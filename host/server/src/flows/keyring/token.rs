@@ -8,7 +8,7 @@ use tollgate_plugin::contract::{HttpRequest, KeyRequest, Operation, Slot, Step, 
 use tollgate_plugin::egress::Running;
 use tollgate_plugin::{Exchange, Keys, secrets_of, token_of};
 
-use super::{Cause, begin, load, owner, place};
+use super::{Cause, begin, load, owner, place, turn};
 use crate::flows::account::Account;
 use crate::flows::exchange::{self, Records, failure, of_silence};
 use crate::flows::{Failure, Flow, FlowError};
@@ -26,7 +26,10 @@ pub async fn tokens(
         if is_good(true) {
             continue;
         }
-        let _turn = account.ring.turn(slot).lock_owned().await;
+        let Some(_turn) = turn(gateway, account, slot).await else {
+            let message = "somebody else has waited long for a token".to_owned();
+            return Ok(Err(failure("unavailable", message)));
+        };
         if !is_good(true) {
             load(gateway, account).await?;
         }
@@ -49,7 +52,7 @@ pub async fn renew(
 ) -> Flow<bool> {
     let wanted = wanted(account, request);
     for (slot, token) in &wanted {
-        let _turn = account.ring.turn(slot).lock_owned().await;
+        let Some(_turn) = turn(gateway, account, slot).await else { return Ok(false) };
         load(gateway, account).await?;
         // Another call or replica may have met the same refusal.
         if account.keys().has_same(slot, refused)

@@ -1,19 +1,23 @@
-//! Alipay's simulator as the provider: its routes are called as functions, and its clock follows the world's.
+//! A provider's simulator as the provider: its routes are called as functions, and its clock follows the world's.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use futures::FutureExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::HttpResponse;
-use tollgate_sdk::form::Form;
-use tollgate_simulator::alipay::Alipay as Simulated;
+use tollgate_simulator::alipay::Alipay;
 use tollgate_simulator::clock::{Clock, ClockSource};
+use tollgate_simulator::paypal::PayPal;
 use tollgate_simulator::provider::{Provider, Setup};
+use tollgate_simulator::stripe::Stripe;
+use tollgate_simulator::unionpay::UnionPay;
+use tollgate_simulator::wechatpay::WechatPay;
 use tollgate_tests::place;
 use tower::ServiceExt;
 
@@ -25,9 +29,12 @@ use crate::time::{START, Time};
 pub const BASE: &str = "http://127.0.0.1:9";
 
 /// The simulator, without its sockets.
-pub struct Alipay {
+pub struct Simulated {
     /// How a shop signs up with it: the body of `POST /v1/accounts`.
     pub account: Value,
+    plugin: &'static str,
+    /// Whether it tells one address of everything, whatever each call says.
+    tells_one: bool,
     routes: Router,
     clock: Arc<Clock>,
     told: usize,
@@ -43,27 +50,64 @@ pub struct Pushed {
     pub reference: String,
     /// Whether it tells that the trade was paid.
     pub of_payment: bool,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
     /// The body.
-    pub form: String,
+    pub body: String,
 }
 
-impl Alipay {
+/// Makes one: what it says of itself, and its routes.
+type Make = fn(&Setup, &Path) -> (Value, Router);
+
+fn make<P: Provider>(made: anyhow::Result<P>) -> (Value, Router) {
+    let made = Arc::new(made.unwrap());
+    (made.accounts(), tollgate_simulator::routes(&made))
+}
+
+/// The one that a plugin speaks with.
+fn maker(plugin: &str) -> Make {
+    match plugin {
+        "alipay" => |setup, keys| make(Alipay::new(setup, Some(keys))),
+        "wechatpay" => |setup, keys| make(WechatPay::new(setup, Some(keys))),
+        "unionpay" => |setup, keys| make(UnionPay::new(setup, Some(keys))),
+        "stripe" => |setup, keys| make(Stripe::new(setup, Some(keys))),
+        "paypal" => |setup, keys| make(PayPal::new(setup, Some(keys))),
+        other => panic!("{other} has no simulator"),
+    }
+}
+
+impl Simulated {
     /// An empty one.
-    pub fn new(seed: u64, time: Time) -> Alipay {
+    pub fn new(plugin: &'static str, seed: u64, time: Time) -> Simulated {
         let start = jiff::Timestamp::from_microsecond(START.0).unwrap();
         let clock = Arc::new(Clock::new(ClockSource::Fixed(start)));
         let setup = Setup {
-            base: format!("{BASE}/alipay"),
+            base: format!("{BASE}/{plugin}"),
             seed,
             time_scale: 1,
             bill_ready_at_once: true,
             clock: clock.clone(),
         };
         let keys = place::shared("simulator-keys");
-        let simulated = Arc::new(Simulated::new(&setup, Some(&keys)).unwrap());
-        let account = simulated.accounts()["account"].clone();
-        let routes = tollgate_simulator::routes(&simulated);
-        Alipay { account, routes, clock, told: 0, time, moved_to: START }
+        let (says, routes) = maker(plugin)(&setup, &keys);
+        let account = says["account"].clone();
+        let tells_one = says["register_notify_url"] == true;
+        Simulated { account, plugin, tells_one, routes, clock, told: 0, time, moved_to: START }
+    }
+
+    /// Has it tell this account of everything, if it tells but one.
+    pub fn register(&mut self, account: &str) {
+        if self.tells_one {
+            let body = json!({ "url": format!("https://gateway.invalid/notify/{account}") });
+            let request = Request::post(self.control("special/endpoint"))
+                .header("content-type", "application/json");
+            let answer = self.call(request.body(Body::from(body.to_string())).unwrap());
+            assert_eq!(answer.status, 200);
+        }
+    }
+
+    fn control(&self, path: &str) -> String {
+        format!("/control/{}/{path}", self.plugin)
     }
 
     fn call(&mut self, request: Request<Body>) -> HttpResponse {
@@ -99,47 +143,56 @@ impl Alipay {
 
     /// What the payer's browser posts, as the gateway told it to.
     pub fn browse(&mut self, action: &Value) {
-        let path = |url: &Value| url.as_str().unwrap_or("/").trim_start_matches(BASE).to_owned();
+        let url = if action["kind"] == "qr_code" { &action["content"] } else { &action["url"] };
+        // Some codes are for the provider's app, which asks it by ways of its own.
+        let Some(path) = url.as_str().and_then(|url| url.strip_prefix(BASE)) else { return };
         if action["kind"] == "post_form" {
             let fields: Vec<(String, String)> =
                 serde_json::from_value(action["fields"].clone()).unwrap();
             let pairs = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let form = tollgate_sdk::form::encode(pairs);
-            let request = Request::post(path(&action["url"]))
-                .header("content-type", "application/x-www-form-urlencoded");
+            let request =
+                Request::post(path).header("content-type", "application/x-www-form-urlencoded");
             self.call(request.body(Body::from(form)).unwrap());
         } else {
-            let url = if action["kind"] == "qr_code" { &action["content"] } else { &action["url"] };
-            self.call(Request::get(path(url)).body(Body::empty()).unwrap());
+            self.call(Request::get(path).body(Body::empty()).unwrap());
         }
     }
 
     /// The payer or the provider acts on a trade.
     pub fn act(&mut self, reference: &str, act: &str) -> bool {
-        let path = format!("/control/alipay/trades/{reference}/{act}");
+        let path = self.control(&format!("trades/{reference}/{act}"));
         let request = Request::post(path).body(Body::empty()).unwrap();
         self.call(request).status == 200
     }
 
     /// What it pushed since the last call.
     pub fn pushed(&mut self) -> Vec<Pushed> {
-        let all = self.get("/control/alipay/notifications");
+        let all = self.get(&self.control("notifications"));
         let list = all["notifications"].as_array().cloned().unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let new = list.iter().skip(self.told).map(|delivery| Pushed {
             url: text(&delivery["url"]),
             reference: text(&delivery["reference"]),
             of_payment: delivery["kind"] == "paid",
-            form: text(&delivery["message"]),
+            headers: serde_json::from_value(delivery["headers"].clone()).unwrap(),
+            body: text(&delivery["message"]),
         });
         let new = new.collect();
         self.told = list.len();
         new
     }
 
-    /// What it knows of a trade.
-    pub fn trade(&mut self, reference: &str) -> Option<Trade> {
-        let shown = self.get(&format!("/control/alipay/trades/{reference}"));
+    /// What it knows of each trade, by reference.
+    pub fn trades(&mut self) -> Vec<(String, Trade)> {
+        let all = self.get(&self.control("trades"));
+        let list = all["trades"].as_array().cloned().unwrap_or_default();
+        let named =
+            |shown: &Value| Some((shown["reference"].as_str()?.to_owned(), self.known(shown)?));
+        list.iter().filter_map(named).collect()
+    }
+
+    fn known(&self, shown: &Value) -> Option<Trade> {
         let standing = shown["standing"].as_str()?;
         let moment = |value: &Value| value.as_str().and_then(|text| text.parse::<Moment>().ok());
         let expires = moment(&shown["expires_at"]).unwrap_or(START);
@@ -175,13 +228,6 @@ impl Alipay {
             backs,
         })
     }
-}
-
-/// The trade that a call is about.
-pub fn reference_of(call: &Call) -> Option<String> {
-    let form = Form::parse(&call.body).ok()?;
-    let content: Value = serde_json::from_str(form.filled("biz_content")?).ok()?;
-    Some(content["out_trade_no"].as_str()?.to_owned())
 }
 
 fn fen(value: &Value) -> i64 {
