@@ -233,7 +233,7 @@ impl<'g> World<'g> {
     async fn advance(&mut self, at: usize, writes: bool) -> Result<(), Broken> {
         let ended = self.tasks[at].advance().await;
         if writes || ended.is_some() {
-            self.look_after(at).await?;
+            self.look_after(at, writes).await?;
         }
         self.check_heard()?;
         if let Some(ended) = ended {

@@ -76,14 +76,14 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Reads and checks what a task may have written.
-    pub(super) async fn look_after(&mut self, at: usize) -> Result<(), Broken> {
+    /// Reads and checks what a task may have written. What a forgery must not change was read right before it wrote.
+    pub(super) async fn look_after(&mut self, at: usize, writes: bool) -> Result<(), Broken> {
         let task = &self.tasks[at];
         let Some(key) = self.order_of(task) else { return Ok(()) };
-        let is_forged = task.is_forged();
+        let forged_writes = task.is_forged() && writes;
         let before = self.pictures.get(&key).cloned();
         self.look_at(key).await?;
-        if let (true, Some(before), Some(now)) = (is_forged, before, self.pictures.get(&key)) {
+        if let (true, Some(before), Some(now)) = (forged_writes, before, self.pictures.get(&key)) {
             change::nothing(&before, now)?;
         }
         Ok(())
