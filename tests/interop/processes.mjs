@@ -35,12 +35,12 @@ export function startSimulator() {
   return start('TOLLGATE_SIMULATOR_BIN', ['--listen', '127.0.0.1:0', '--time-scale', '1000', '--bill-ready-at-once']);
 }
 
-/** The gateway on an empty database, with the real components, and a client for its API. */
-export async function startGateway() {
+/** The gateway on an empty database, with the real components and `more` flags, and a client for its API. */
+export async function startGateway(...more) {
   const data = await mkdtemp(join(tmpdir(), 'tollgate-interop-'));
   const gateway = await start('TOLLGATE_BIN', [
     'serve', '--listen', '127.0.0.1:0', '--data', data, '--plugins', process.env.TOLLGATE_PLUGINS,
-    '--simulators', '--bills-at-once',
+    '--simulators', '--bills-at-once', ...more,
   ]);
   const { url, api_key: key } = gateway.ready;
   const call = async (method, path, body) => {

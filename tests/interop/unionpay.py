@@ -2,6 +2,7 @@
 
     unionpay.py verify CERTIFICATE.pem < FORM     checks a form: prints ok, or why not, and fails
     unionpay.py sign KEY.pem < FORM               prints the form with its signature
+    unionpay.py open KEY.pem < FORM               prints, as a form, the card that was sealed to that key
 
 A form is `name=value&...`, url-encoded, on standard input.
 """
@@ -45,6 +46,21 @@ def sign(fields, key):
     return [*signed, ("signature", base64.b64encode(done.stdout).decode())]
 
 
+def opened(sealed, key):
+    done = openssl(["pkeyutl", "-decrypt", "-inkey", key, "-pkeyopt", "rsa_padding_mode:pkcs1"], base64.b64decode(sealed))
+    if done.returncode != 0:
+        sys.exit(done.stderr.decode())
+    return done.stdout.decode()
+
+
+def card(fields, key):
+    """The number by itself, and what stands in `encryptedInfo` within `customerInfo`."""
+    given = dict(fields)
+    info = base64.b64decode(given["customerInfo"]).decode()
+    inner = info.removeprefix("{encryptedInfo=").removesuffix("}")
+    return [("accNo", opened(given["accNo"], key)), *urllib.parse.parse_qsl(opened(inner, key))]
+
+
 def main():
     verb, path = sys.argv[1:]
     fields = urllib.parse.parse_qsl(sys.stdin.read(), keep_blank_values=True)
@@ -54,8 +70,10 @@ def main():
         print("ok")
     elif verb == "sign":
         print(urllib.parse.urlencode(sign(fields, path)))
+    elif verb == "open":
+        print(urllib.parse.urlencode(card(fields, path)))
     else:
-        sys.exit("verify or sign")
+        sys.exit("verify, sign or open")
 
 
 main()

@@ -35,6 +35,7 @@ async function issue() {
   };
   leaf('middle', 'middle', 'root', '-extfile', 'ca.ext');
   leaf('merchant', `041@Z2014-11-11@${MER_ID}:SIGN@00000003`, 'middle');
+  leaf('sealing', '041@8310000000083040@中国银联股份有限公司@00016496', 'middle');
   leaf('unionpay', '041@8310000000083040@中国银联股份有限公司@00016495', 'middle');
 }
 
@@ -66,12 +67,13 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tollgate-unionpay-'));
   await issue();
   provider = await startProvider(answer);
-  gateway = await startGateway();
+  gateway = await startGateway('--private-fields', 'pci-dss-saq-d');
   account = await gateway.post('/v1/accounts', {
     plugin: 'unionpay', name: 'witness', live: false, simulator: true, settings: { mer_id: MER_ID },
     secrets: {
       'merchant-private-key': await read('merchant.key'), 'merchant-certificate': await read('merchant.pem'),
       'unionpay-root': (await read('root.pem')) + (await read('middle.pem')),
+      'unionpay-encryption': await read('sealing.pem'),
     },
     origins: { gateway: provider.url, file: provider.url },
   });
@@ -109,4 +111,17 @@ test('the witness accepts our form and our query, and what it signs is believed'
   assert.equal(await post(notice), 200);
   await until('paid', () => gateway.get(`/v1/payments/${payment.id}`), ({ state }) => state === 'succeeded');
   assert.ok(provider.requests.length >= 1, 'it was asked about');
+});
+
+test('the witness opens the card that was sealed to it, and nobody else reads it', async () => {
+  const card = { accNo: '6212142600000000173', phoneNo: '13955550123', cvn2: '739', expired: '3311' };
+  const payment = await startPayment(gateway, account, 'page', 'desktop', 'CNY', { private_fields: card });
+  const { fields } = payment.action;
+  assert.equal(witness('verify', 'merchant.pem', form(fields)).stdout.trim(), 'ok');
+  const opened = witness('open', 'sealing.key', form(fields));
+  assert.equal(opened.status, 0, opened.stderr);
+  assert.deepEqual(Object.fromEntries(new URLSearchParams(opened.stdout.trim())), card);
+  const serial = openssl('x509', '-in', 'sealing.pem', '-serial', '-noout').toString().trim().split('=')[1];
+  assert.equal(Object.fromEntries(fields).encryptCertId, BigInt(`0x${serial}`).toString(10));
+  assert.notEqual(witness('open', 'merchant.key', form(fields)).stdout.trim(), opened.stdout.trim());
 });

@@ -12,6 +12,7 @@ mod loading;
 mod logs;
 mod mirror;
 mod needles;
+mod private_fields;
 mod routes;
 mod schema;
 mod sealing;

@@ -13,7 +13,7 @@ use tollgate_plugin::{Limits, Registry, RegistryConfig};
 use tollgate_tests::world::{Setup, World};
 use tollgate_tests::{place, reply};
 
-/// A world whose gateway has these plugins: `alipay`, or one of the components that misbehave.
+/// A world whose gateway has these plugins: a provider's own, or one of the components that misbehave.
 pub async fn world(plugins: &[&str]) -> (World, TempDir) {
     let folder = folder(plugins);
     let setup = Setup { plugins: Some(folder.path().to_owned()), ..Setup::default() };
@@ -33,7 +33,7 @@ pub fn folder(plugins: &[&str]) -> TempDir {
 /// A component as it was built.
 pub fn built(id: &str) -> PathBuf {
     let folder = match id {
-        "alipay" => place::plugins(),
+        "alipay" | "unionpay" => place::plugins(),
         _ => place::test_plugins(),
     };
     folder.join(format!("{id}.wasm"))

@@ -15,7 +15,7 @@ use tollgate::flows::{FlowError, merchants};
 use tollgate::gateway::{Gateway, Settings};
 use tollgate::net::Way;
 use tollgate::net::merchant::Courier;
-use tollgate::sealing::Sealer;
+use tollgate::sealing::{Marks, Sealer};
 use tollgate::store::Store;
 use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
@@ -188,6 +188,7 @@ fn gateway(
         courier,
         chance: Chance::seeded(chance),
         sealer: Sealer::new(&[7; 32]).unwrap(),
+        marks: Marks::new(&[7; 32]),
         settings: Settings {
             public_url: "https://gateway.invalid".to_owned(),
             bills: folder.join("bills"),
@@ -197,6 +198,7 @@ fn gateway(
             simulators: true,
             bills_at_once: false,
             private_webhooks: false,
+            private_fields: false,
             jobs: Default::default(),
         },
         accounts: Default::default(),

@@ -15,6 +15,7 @@ use tollgate::gateway::Gateway;
 use tollgate::store::StoreError;
 use tollgate::store::jobs::{JobRow, Lane};
 use tollgate_domain::ids::{OrderId, PaymentId};
+use tollgate_plugin::PrivateFields;
 
 use crate::gate::{Seat, Stand, poll_seated};
 use crate::ground::Owner;
@@ -129,6 +130,7 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
         }
         What::Pay(order, method) => {
             let new = NewPayment {
+                private_fields: PrivateFields::default(),
                 account_id: None,
                 method: method.to_owned(),
                 surface: None,

@@ -38,19 +38,26 @@ pub struct Puppet {
 impl Puppet {
     /// Starts both, and signs the merchant up. The provider knows of no payment yet.
     pub async fn start() -> Puppet {
+        Puppet::with(Setup::default(), json!({})).await
+    }
+
+    /// The same in a gateway that differs, and with more keys.
+    pub async fn with(setup: Setup, keys: Value) -> Puppet {
         let plugins = tempfile::tempdir().unwrap();
         let built = place::test_plugins().join("puppet.wasm");
         std::fs::copy(built, plugins.path().join("puppet.wasm")).unwrap();
-        let setup = Setup { plugins: Some(plugins.path().to_owned()), ..Setup::default() };
+        let setup = Setup { plugins: Some(plugins.path().to_owned()), ..setup };
         let world = World::with(setup).await;
         let script = Arc::<Mutex<Script>>::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let routes = Router::new().fallback(answer).with_state(script.clone());
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let mut keys = keys;
+        keys["word"] = json!(WORD);
         let body = json!({
             "plugin": "puppet", "name": "puppet", "live": false, "simulator": true,
-            "secrets": { "word": WORD }, "origins": { "gateway": url },
+            "secrets": keys, "origins": { "gateway": url },
         });
         let account = world.post("/v1/accounts", body).await.ok();
         let puppet = Puppet { world, account, script, server, _plugins: plugins };

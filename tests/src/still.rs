@@ -12,7 +12,7 @@ use tollgate::flows::due::{self, Claimed, Running, Wanted};
 use tollgate::gateway::{Gateway, Settings};
 use tollgate::net::Net;
 use tollgate::net::merchant::Http;
-use tollgate::sealing::Sealer;
+use tollgate::sealing::{Marks, Sealer};
 use tollgate::store::jobs::Lane;
 use tollgate::store::{Clock, Pace, Store, StoreError, SystemClock};
 use tollgate_domain::time::Moment;
@@ -79,6 +79,7 @@ impl Still {
             net: Box::new(Net::new().unwrap()),
             courier: Box::new(Http::new(false, Duration::from_secs(1)).unwrap()),
             sealer: Sealer::from_file(&data.join("sealing.key"), &chance).unwrap(),
+            marks: Marks::new(&[7; 32]),
             settings: Settings {
                 public_url: world.url.clone(),
                 bills: data.join("bills"),
@@ -88,6 +89,7 @@ impl Still {
                 simulators: true,
                 bills_at_once: true,
                 private_webhooks: false,
+                private_fields: false,
                 jobs: Default::default(),
             },
             chance,

@@ -6,7 +6,9 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use tollgate::config::{Config, Given, GivenDatabase, GivenLimits, GivenWebhooks, KeySource};
+use tollgate::config::{
+    Config, Given, GivenDatabase, GivenLimits, GivenWebhooks, KeySource, PCI_DSS_SCOPE,
+};
 use tollgate::server::{self, Running};
 use tollgate_plugin::{Limits, Registry, RegistryConfig, Witness};
 use tollgate_simulator::{Config as SimulatorConfig, Simulator};
@@ -33,6 +35,8 @@ pub struct Setup {
     pub bills_at_once: bool,
     /// Who sees the memory of each plugin's instance when it ends.
     pub witness: Option<Witness>,
+    /// Whether payers' private fields are taken.
+    pub private_fields: bool,
     /// The provider that the world's verbs are about; all are there.
     pub provider: &'static str,
 }
@@ -47,6 +51,7 @@ impl Default for Setup {
             time_scale: 1,
             bills_at_once: true,
             witness: None,
+            private_fields: false,
         }
     }
 }
@@ -247,6 +252,7 @@ fn configured(
         plugins: Some(setup.plugins.clone().unwrap_or_else(place::plugins)),
         simulators: Some(true),
         bills_at_once: Some(setup.bills_at_once),
+        private_fields: setup.private_fields.then(|| PCI_DSS_SCOPE.to_owned()),
         webhooks: Some(GivenWebhooks { allow_private: Some(true), timeout_ms: Some(30_000) }),
         limits: Some(GivenLimits {
             call_ms: Some(setup.call_ms),

@@ -36,7 +36,7 @@ pub use egress::{Grant, Outgoing, Refusal, admit, admit_action, origins_of, secr
 pub use exchange::{Exchange, clean_lines};
 pub use health::{Health, Lane, Quarantine};
 pub use keys::token::token_of;
-pub use keys::{KeyError, KeyUse, Keys, MissingKey};
+pub use keys::{KeyError, KeyUse, Keys, MissingKey, PrivateFields};
 pub use limits::Limits;
 pub use permissions::permissions;
 pub use plugin::Plugin;

@@ -25,7 +25,9 @@ const OPERATIONS: [&str; 10] = [
 ];
 const HTTP_METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const SURFACES: [&str; 4] = ["desktop", "phone", "app", "in-app-browser"];
-const INPUT_KINDS: [&str; 3] = ["text", "flag", "private"];
+/// An input that is a payer's private field: a card number, say.
+pub const PRIVATE: &str = "private";
+const INPUT_KINDS: [&str; 3] = ["text", "flag", PRIVATE];
 const ACCEPTS: [&str; 4] = ["partial", "several", "unpaid", "authorized"];
 const PERIODS: [&str; 3] = ["day", "month", "batch"];
 const ARRIVALS: [&str; 3] = ["pull", "notice", "upload"];
@@ -46,6 +48,10 @@ pub fn check(manifest: &Manifest) -> Result<(), Vec<String>> {
     check_names(manifest, &mut problems);
     for input in &manifest.settings {
         check_input("setting", input, &mut problems);
+        if input.kind == PRIVATE {
+            problems
+                .push(format!("setting {} is private, as only a method's input is", input.name));
+        }
     }
     for origin in &manifest.origins {
         check_origin(manifest, origin, &mut problems);
@@ -55,6 +61,7 @@ pub fn check(manifest: &Manifest) -> Result<(), Vec<String>> {
     }
     for method in &manifest.methods {
         check_method(method, &mut problems);
+        check_private(manifest, method, &mut problems);
     }
     for ability in &manifest.operations {
         check_ability(manifest, ability, &mut problems);
@@ -276,6 +283,16 @@ fn check_method(method: &Method, problems: &mut Problems) {
         if currency.step_minor < 1 || !range {
             problems.push(format!("method {id} has impossible amounts of {code}"));
         }
+    }
+}
+
+/// A private field goes under a provider's public key and nowhere else: without one it would be asked for in vain.
+fn check_private(manifest: &Manifest, method: &Method, problems: &mut Problems) {
+    let seals = |text: &String| text.starts_with("seal rsa-");
+    let sealed = manifest.slots.iter().any(|slot| slot.uses.iter().any(seals));
+    if method.inputs.iter().any(|input| input.kind == PRIVATE) && !sealed {
+        let id = &method.id;
+        problems.push(format!("method {id} takes private fields, and no slot seals them"));
     }
 }
 

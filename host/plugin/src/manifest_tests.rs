@@ -123,6 +123,21 @@ fn a_token_needs_its_places_and_an_operation_that_fetches_it() {
 }
 
 #[test]
+fn a_private_field_is_a_methods_and_has_a_key_to_be_sealed_to() {
+    let told = |uses: &[&str]| {
+        let mut whole = manifest();
+        whole.methods[0].inputs.push(input("card", PRIVATE));
+        whole.slots.push(slot("theirs", "certificates", uses));
+        check(&whole)
+    };
+    assert_eq!(told(&["seal rsa-oaep-sha1"]), Ok(()));
+    assert!(told(&["verify rsa-pkcs1-sha256"]).unwrap_err()[0].contains("no slot seals them"));
+    let mut setting = manifest();
+    setting.settings[0].kind = PRIVATE.into();
+    assert!(check(&setting).unwrap_err()[0].contains("setting shop is private"));
+}
+
+#[test]
 fn each_broken_part_is_named() {
     let rows: Vec<(&str, Break)> = vec![
         ("id ", |m| m.id = "Sample".into()),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::contract::{Call, Manifest, Slot};
+use crate::manifest::PRIVATE;
 
 /// Every power that the manifest asks for, as lines for people that compare as text. A version that asks for no line
 /// more than was granted needs nobody's word.
@@ -21,6 +22,10 @@ pub fn permissions(manifest: &Manifest) -> BTreeSet<String> {
     }
     for ability in &manifest.operations {
         lines.extend(ability.calls.iter().map(|call| line_of(&ability.operation, call)));
+    }
+    for method in &manifest.methods {
+        let private = method.inputs.iter().filter(|input| input.kind == PRIVATE);
+        lines.extend(private.map(|input| format!("method {} asks for {}", method.id, input.name)));
     }
     for slot in &manifest.slots {
         lines.extend(slot.uses.iter().map(|used| format!("key {} may {used}", slot.input.name)));

@@ -19,6 +19,8 @@ use axum::extract::{ConnectInfo, Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tollgate_plugin::PrivateFields;
+use tollgate_plugin::manifest::PRIVATE;
 use utoipa::ToSchema;
 
 use crate::api::body::unread;
@@ -107,6 +109,7 @@ pub async fn choose(
                     payer_ip,
                     payer_id: None,
                     inputs,
+                    private_fields: PrivateFields::default(),
                 };
                 pay(&gateway, &view, new, surface).await
             }
@@ -211,7 +214,7 @@ async fn page(
 
 /// Private fields (a card's number) are for pages that this gateway does not have.
 fn may_be_offered(offer: &Offer) -> bool {
-    offer.inputs.iter().all(|input| input.kind != "private" || !input.required)
+    offer.inputs.iter().all(|input| input.kind != PRIVATE || !input.required)
 }
 
 fn action_of(row: &PaymentRow) -> Flow<Action> {

@@ -56,6 +56,8 @@ pub struct Config {
     pub simulators: bool,
     /// Whether a day's bill may be fetched before its time, from a simulator.
     pub bills_at_once: bool,
+    /// Whether payers' private fields are taken; see [`PCI_DSS_SCOPE`].
+    pub private_fields: bool,
     /// The program that compiles plugins, started as `PROGRAM compile-plugin IN OUT`; none compiles in this process.
     pub compiler: Option<PathBuf>,
 }
@@ -126,6 +128,10 @@ pub struct Webhooks {
 const LISTEN: &str = "127.0.0.1:8080";
 const DATA: &str = "data";
 
+/// What `private_fields` must say to switch them on: with the first card number that passes through it, this gateway and all
+/// that it is connected to are in the scope of PCI DSS, and the merchant assesses himself by SAQ D.
+pub const PCI_DSS_SCOPE: &str = "pci-dss-saq-d";
+
 impl Config {
     /// Checks what was given, and fills in what was not.
     ///
@@ -148,6 +154,10 @@ impl Config {
         if bills_at_once && !simulators {
             errors.push(ConfigError::new("bills_at_once", "is for simulators: set simulators too"));
         }
+        let private_fields = given.private_fields.is_some();
+        if given.private_fields.is_some_and(|scope| scope != PCI_DSS_SCOPE) {
+            errors.push(ConfigError::new("private_fields", NAME_THE_SCOPE));
+        }
         if errors.is_empty() {
             Ok(Config {
                 listen,
@@ -160,6 +170,7 @@ impl Config {
                 webhooks,
                 simulators,
                 bills_at_once,
+                private_fields,
                 compiler: None,
             })
         } else {
@@ -167,6 +178,9 @@ impl Config {
         }
     }
 }
+
+const NAME_THE_SCOPE: &str = "takes payers' card data, which brings this gateway and all that it is connected to into the \
+    scope of PCI DSS: name it, \"pci-dss-saq-d\", or leave the setting out";
 
 fn listen(given: Option<&str>, errors: &mut Vec<ConfigError>) -> SocketAddr {
     given.unwrap_or(LISTEN).parse().unwrap_or_else(|_| {

@@ -27,6 +27,7 @@ pub mod operation;
 pub mod orders;
 pub mod pauses;
 pub mod payments;
+pub mod private_fields;
 pub mod pursuit;
 pub mod query;
 pub mod reconcile;

@@ -16,7 +16,7 @@ use crate::flows::account::Account;
 use crate::flows::notices::strangers::Strangers;
 use crate::net::Way;
 use crate::net::merchant::Courier;
-use crate::sealing::Sealer;
+use crate::sealing::{Marks, Sealer};
 use crate::store::{Clock, Store};
 
 /// Limits and addresses that flows go by.
@@ -40,6 +40,8 @@ pub struct Settings {
     pub bills_at_once: bool,
     /// Whether merchants' endpoints may be on this network, and be called in the clear there.
     pub private_webhooks: bool,
+    /// Whether payers' private fields are taken: then this gateway is in the scope of PCI DSS SAQ D.
+    pub private_fields: bool,
 }
 
 /// How many jobs run at once, bills apart.
@@ -71,6 +73,8 @@ pub struct Gateway {
     pub chance: Chance,
     /// What seals secrets.
     pub sealer: Sealer,
+    /// What requests under idempotency keys are known by.
+    pub marks: Marks,
     /// Limits and addresses.
     pub settings: Settings,
     /// Accounts whose keys are open, so that a call does not parse them anew.

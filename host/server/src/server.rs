@@ -32,7 +32,7 @@ use crate::api::once::once;
 use crate::api::problem::Problem;
 use crate::cashier::assets;
 use crate::chance::Chance;
-use crate::config::{Config, Database, Limits as ConfigLimits, Webhooks};
+use crate::config::{Config, Database, Limits as ConfigLimits, PCI_DSS_SCOPE, Webhooks};
 use crate::flows::{FlowError, installation, merchants};
 use crate::gateway::{Gateway, Settings};
 use crate::jobs;
@@ -82,6 +82,13 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
     let store = open_store(&config.database).await?;
     let sealed = accounts::all(&mut *store.read().await?).await?;
     let sealer = key::sealer(&config.key, config.also.as_ref(), &sealed, &chance)?;
+    let marks = match installation::agree_on_key(&store, &sealer, &chance).await {
+        Err(FlowError::Seal(error)) => {
+            let rule = "sealing key: it is not the one that the database was first used with";
+            return Err(error).context(rule);
+        }
+        agreed => agreed?,
+    };
     let plugins = match loaded {
         Some(plugins) => plugins,
         None => open_plugins(&config).await?,
@@ -99,6 +106,7 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
         simulators: config.simulators,
         bills_at_once: config.bills_at_once,
         private_webhooks: config.webhooks.allow_private,
+        private_fields: config.private_fields,
         jobs: config.limits.jobs,
     };
     let net = Box::new(Net::new().context("the HTTP client")?);
@@ -111,6 +119,7 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
         courier: Box::new(courier),
         chance,
         sealer,
+        marks,
         settings,
         accounts: Default::default(),
         asking: Default::default(),
@@ -118,13 +127,6 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
         breakers: Default::default(),
         bell: Default::default(),
     });
-    match installation::agree_on_key(&gateway).await {
-        Err(FlowError::Seal(error)) => {
-            let rule = "sealing key: it is not the one that the database was first used with";
-            return Err(error).context(rule);
-        }
-        agreed => agreed?,
-    }
     let (merchant_id, api_key) = first_merchant(&gateway).await?;
     Ok(serve(gateway, listener, (url, merchant_id, api_key), config.limits))
 }
@@ -141,6 +143,12 @@ fn serve(
     let served = tokio::spawn(listening::serve(listener, faces, caps, stopping.clone()));
     tokio::spawn(jobs::sweep::run(gateway.clone(), stopping.clone()));
     let worker = tokio::spawn(jobs::run(gateway.clone(), stopping));
+    if gateway.settings.private_fields {
+        tracing::warn!(
+            scope = PCI_DSS_SCOPE,
+            "payers' card data is taken: this gateway is in the scope of PCI DSS"
+        );
+    }
     tracing::info!(url, public_url = gateway.settings.public_url, "ready");
     Running { url, api_key, merchant_id, gateway, stop, served, worker }
 }

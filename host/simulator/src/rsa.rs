@@ -4,7 +4,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::rsa::{KeySize, Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{self, KeyPair as _, RsaKeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,6 +52,15 @@ impl SigningKey {
             // Signing fails only without memory; an empty signature is refused by every reader.
             Err(_) => String::new(),
         }
+    }
+
+    /// Opens base64 of what was encrypted under PKCS#1 v1.5; none if it was not, or for another key.
+    pub fn open(&self, sealed: &str) -> Option<Vec<u8>> {
+        let key = PrivateDecryptingKey::from_pkcs8(&self.pkcs8).ok()?;
+        let key = Pkcs1PrivateDecryptingKey::new(key).ok()?;
+        let sealed = STANDARD.decode(sealed).ok()?;
+        let mut plain = vec![0; key.min_output_size()];
+        Some(key.decrypt(&sealed, &mut plain).ok()?.to_vec())
     }
 
     /// The private half, PKCS#8 DER.

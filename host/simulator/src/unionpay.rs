@@ -20,6 +20,7 @@ use crate::order::Order;
 use crate::provider::{Book, Denied, Provider, Setup, Till, WayBack, currency};
 
 mod bill;
+mod card;
 mod draft;
 mod fields;
 mod keys;
@@ -133,6 +134,7 @@ impl Provider for UnionPay {
                 "secrets": {
                     "merchant-private-key": STANDARD.encode(own.merchant.pkcs8()),
                     "merchant-certificate": own.merchant_pem,
+                    "unionpay-encryption": own.sealing_pem,
                     "unionpay-root": format!("{}{}", own.root_pem, own.middle_pem),
                 },
                 "origins": { "gateway": self.base, "file": self.base },

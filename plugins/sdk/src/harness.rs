@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::rsa::{
+    KeyPair, OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
+    PublicEncryptingKey,
+};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
 
 use crate::bills::{BillSink, BillSource};
 use crate::contract::bill_io::BillRow;
-use crate::contract::signing::Piece;
+use crate::contract::signing::{Part, Piece};
 use crate::contract::types::{Context, Fault};
 use crate::fault;
 use crate::keys::{self, Keyring, Pick};
@@ -43,11 +46,21 @@ struct Slot {
 
 /// Keys in memory, by slot: what the host does behind its handles, for native code.
 #[derive(Default)]
-pub struct MemoryKeys(BTreeMap<String, Slot>);
+pub struct MemoryKeys {
+    slots: BTreeMap<String, Slot>,
+    fields: BTreeMap<String, String>,
+}
 
 impl MemoryKeys {
     fn slot(&mut self, name: &str) -> &mut Slot {
-        self.0.entry(name.to_owned()).or_default()
+        self.slots.entry(name.to_owned()).or_default()
+    }
+
+    /// A private field of the payer's that came with the call.
+    #[must_use]
+    pub fn field(mut self, name: &str, text: &str) -> Self {
+        self.fields.insert(name.to_owned(), text.to_owned());
+        self
     }
 
     /// Puts a private key (DER, PKCS#8 or PKCS#1) into a slot.
@@ -85,7 +98,7 @@ impl MemoryKeys {
     }
 
     fn get(&self, name: &str) -> Result<&Slot, Fault> {
-        self.0.get(name).ok_or_else(|| fault::config(format!("key `{name}`: empty")))
+        self.slots.get(name).ok_or_else(|| fault::config(format!("key `{name}`: empty")))
     }
 }
 
@@ -106,11 +119,11 @@ fn text(data: &[Piece], algorithm: &str) -> Result<Vec<u8>, Fault> {
 
 impl Keyring for MemoryKeys {
     fn attribute(&self, slot: &str, name: &str) -> Vec<String> {
-        self.0.get(slot).and_then(|slot| slot.attributes.get(name)).cloned().unwrap_or_default()
+        self.slots.get(slot).and_then(|slot| slot.attributes.get(name)).cloned().unwrap_or_default()
     }
 
     fn is_filled(&self, slot: &str) -> bool {
-        self.0.contains_key(slot)
+        self.slots.contains_key(slot)
     }
 
     fn sign(&self, key: Pick<'_>, algorithm: &str, data: &[Piece]) -> Result<Vec<u8>, Fault> {
@@ -190,6 +203,40 @@ impl Keyring for MemoryKeys {
         });
         Ok(opened)
     }
+
+    fn seal(&self, slot: &str, algorithm: &str, parts: &[Part]) -> Result<Vec<u8>, Fault> {
+        let mut plain = Vec::new();
+        for part in parts {
+            match part {
+                Part::Text(text) => plain.extend_from_slice(text),
+                Part::Private(name) => {
+                    let field = self.fields.get(name);
+                    let absent = || fault::config(format!("no private field {name}"));
+                    plain.extend_from_slice(field.ok_or_else(absent)?.as_bytes());
+                }
+            }
+        }
+        let held = self.get(slot)?.public.first();
+        let sealed = held.and_then(|(_, spki)| sealed(spki, algorithm, &plain));
+        sealed.ok_or_else(|| fault::config(format!("key `{slot}` cannot seal by {algorithm}")))
+    }
+}
+
+fn sealed(spki: &[u8], algorithm: &str, plain: &[u8]) -> Option<Vec<u8>> {
+    let key = PublicEncryptingKey::from_der(spki).ok()?;
+    let mut bytes = vec![0; key.key_size_bytes()];
+    let length = match algorithm {
+        keys::RSA_PKCS1 => {
+            Pkcs1PublicEncryptingKey::new(key).ok()?.encrypt(plain, &mut bytes).ok()?.len()
+        }
+        keys::RSA_OAEP_SHA1 => {
+            let key = OaepPublicEncryptingKey::new(key).ok()?;
+            key.encrypt(&OAEP_SHA1_MGF1SHA1, plain, &mut bytes, None).ok()?.len()
+        }
+        _ => return None,
+    };
+    bytes.truncate(length);
+    Some(bytes)
 }
 
 /// A bill in memory that comes in pieces of a given size.

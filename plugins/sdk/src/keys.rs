@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::contract::signing::{self, Piece, SigningError};
+use crate::contract::signing::{self, Part, Piece, SigningError};
 use crate::contract::types::Fault;
 use crate::fault;
 
@@ -12,6 +12,10 @@ use crate::fault;
 pub const RSA_PKCS1_SHA256: &str = "rsa-pkcs1-sha256";
 /// AES with a key of 32 bytes in Galois/Counter Mode (NIST SP 800-38D), the tag behind the ciphertext.
 pub const AES_256_GCM: &str = "aes-256-gcm";
+/// RSA encryption with the padding of PKCS#1 v1.5 (RFC 8017 7.2).
+pub const RSA_PKCS1: &str = "rsa-pkcs1";
+/// RSA encryption with OAEP, SHA-1 and MGF1 over SHA-1 (RFC 8017 7.1).
+pub const RSA_OAEP_SHA1: &str = "rsa-oaep-sha1";
 /// HMAC over SHA-256 (RFC 2104).
 pub const HMAC_SHA256: &str = "hmac-sha256";
 
@@ -76,6 +80,13 @@ pub trait Keyring {
         aad: &[u8],
         sealed: &[u8],
     ) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Seals `parts` in a row under the current key of a slot. A part may be a private field of the payer's, which the host
+    /// puts in by its name: the plugin never has it.
+    ///
+    /// # Errors
+    /// A `config` fault where the slot is empty, may not seal in this way, or the call came without that field.
+    fn seal(&self, slot: &str, algorithm: &str, parts: &[Part]) -> Result<Vec<u8>, Fault>;
 }
 
 /// Signs text and gives the signature in base64, as most form protocols carry it.
@@ -174,5 +185,10 @@ impl Keyring for signing::Keyring {
             Err(error) if error.code == "failed" => Ok(None),
             Err(error) => Err(refused(slot, error)),
         }
+    }
+
+    fn seal(&self, slot: &str, algorithm: &str, parts: &[Part]) -> Result<Vec<u8>, Fault> {
+        let key = pick(self, Pick::Slot(slot))?;
+        key.seal(algorithm, &[], &[], parts).map_err(|error| refused(slot, error))
     }
 }

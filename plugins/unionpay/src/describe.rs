@@ -8,7 +8,7 @@ use crate::bill_request::{self, SETTLEMENT};
 use crate::gateway::{MERCHANT_CERTIFICATE, MERCHANT_KEY};
 use crate::money::MAX_MINOR;
 use crate::reply::{CERTIFICATE, ROOTS};
-use crate::{pay, query, refund};
+use crate::{card, pay, query, refund};
 
 const HOUR_MS: u64 = 3_600_000;
 /// Asking changes nothing, however long ago the first question was.
@@ -69,6 +69,7 @@ fn slots() -> Vec<Slot> {
     let own = "From the same .pfx: requests name its serial number";
     let roots = "acp_prod_root.cer and acp_prod_middle.cer, one behind the other";
     let messages = "Nothing to fill in: UnionPay sends its certificate with each message";
+    let sealing = "acp_prod_enc.cer, where the shop brings the payer's card: it is sealed to it";
     // Merchants' certificates come from the same authority: the chain alone says nothing. The second name is the test system's.
     let names = ["041@*@中国银联股份有限公司@*", "041@*@00040000:SIGN@*"];
     let trust =
@@ -90,6 +91,11 @@ fn slots() -> Vec<Slot> {
             &["verify rsa-pkcs1-sha256"],
             Some(trust),
         ),
+        slot(
+            input(card::SEALING, "UnionPay encryption certificate", "certificates", false, sealing),
+            &["seal rsa-pkcs1"],
+            None,
+        ),
     ]
 }
 
@@ -108,7 +114,7 @@ fn origins() -> Vec<Origin> {
 }
 
 fn methods() -> Vec<Method> {
-    let method = |id: &str, name: &str, surface: &str| Method {
+    let method = |id: &str, name: &str, surface: &str, inputs: Vec<Input>| Method {
         id: id.to_owned(),
         name: name.to_owned(),
         surfaces: vec![surface.to_owned()],
@@ -118,13 +124,13 @@ fn methods() -> Vec<Method> {
             max_minor: Some(MAX_MINOR),
             step_minor: 1,
         }],
-        inputs: Vec::new(),
+        inputs,
         extra: Vec::new(),
     };
     vec![
-        method("page", "UnionPay", "desktop"),
-        method("wap", "UnionPay", "phone"),
-        method("app", "UnionPay app", "app"),
+        method("page", "UnionPay", "desktop", card::inputs()),
+        method("wap", "UnionPay", "phone", card::inputs()),
+        method("app", "UnionPay app", "app", Vec::new()),
     ]
 }
 

@@ -7,6 +7,7 @@
 pub mod acknowledge;
 pub mod bill_parse;
 pub mod bill_request;
+pub mod card;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod describe;

@@ -6,7 +6,7 @@ use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus}
 use tollgate_sdk::{Keyring, fault};
 
 use crate::status::{self, Verdict, verdict};
-use crate::{gateway, money, reply, times};
+use crate::{card, gateway, money, reply, times};
 
 /// Where the payer's browser posts.
 pub const FRONT: &str = "/gateway/api/frontTransReq.do";
@@ -16,7 +16,8 @@ pub const APP: &str = "/gateway/api/appTransReq.do";
 /// Builds the form or the call.
 ///
 /// # Errors
-/// `invalid-request` for an amount or currency that UnionPay does not take, or a method that is not one of its own.
+/// `invalid-request` for an amount or currency that UnionPay does not take, or a method that is not one of its own; `config`
+/// for a card without a certificate to seal it to.
 pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> Result<Step, Fault> {
     if request.manual_capture {
         return Err(fault::unsupported("pre-authorisation is not offered"));
@@ -40,6 +41,7 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
     ] {
         fields.put(name, value);
     }
+    card::add(&mut fields, keys, &request.private_fields)?;
     if payment.method == "app" {
         return gateway::send(context, keys, "gateway", APP, fields);
     }

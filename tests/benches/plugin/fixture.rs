@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use tollgate_plugin::{Keys, Limits, Plugin, Registry, RegistryConfig};
 use tollgate_sdk::Keyring;
-use tollgate_sdk::contract::signing::Piece;
+use tollgate_sdk::contract::signing::{Part, Piece};
 use tollgate_sdk::contract::types::Fault;
 use tollgate_sdk::harness::MemoryKeys;
 use tollgate_sdk::keys::Pick;
@@ -100,6 +100,10 @@ impl Keyring for TimedKeys {
         sealed: &[u8],
     ) -> Result<Option<Vec<u8>>, Fault> {
         self.timed(|| self.keys.open(slot, algorithm, nonce, aad, sealed))
+    }
+
+    fn seal(&self, slot: &str, algorithm: &str, parts: &[Part]) -> Result<Vec<u8>, Fault> {
+        self.timed(|| self.keys.seal(slot, algorithm, parts))
     }
 }
 

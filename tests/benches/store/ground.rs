@@ -13,7 +13,7 @@ use tollgate::flows::merchants;
 use tollgate::gateway::{Gateway, Settings};
 use tollgate::net::Net;
 use tollgate::net::merchant::Http;
-use tollgate::sealing::Sealer;
+use tollgate::sealing::{Marks, Sealer};
 use tollgate::store::{self, Store, SystemClock};
 use tollgate_domain::ids::MerchantId;
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
@@ -99,6 +99,7 @@ impl Ground {
             net: Box::new(Net::new().unwrap()),
             courier: Box::new(Http::new(false, Duration::from_secs(1)).unwrap()),
             sealer: Sealer::from_file(&folder.path().join("sealing.key"), &chance).unwrap(),
+            marks: Marks::new(&[7; 32]),
             settings: Settings {
                 public_url: "https://gate.test".to_owned(),
                 bills: folder.path().join("bills"),
@@ -108,6 +109,7 @@ impl Ground {
                 simulators: true,
                 bills_at_once: true,
                 private_webhooks: false,
+                private_fields: false,
                 jobs: Default::default(),
             },
             chance,

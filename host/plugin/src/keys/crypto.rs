@@ -8,7 +8,8 @@ use aws_lc_rs::digest;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
-    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey,
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey,
+    Pkcs1PublicEncryptingKey, PublicEncryptingKey,
 };
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use md5::{Digest as _, Md5};
@@ -150,7 +151,8 @@ pub(crate) fn open(member: &Member, nonce: &[u8], aad: &[u8], sealed: &[u8]) -> 
     Some(buffer)
 }
 
-/// Seals under the slot's current key: RSA-OAEP to a provider's public key, or AES-256-GCM.
+/// Seals under the slot's current key: RSA to a provider's public key (OAEP, or PKCS#1 v1.5 where the provider wants that:
+/// RFC 8017 7.1 and 7.2), or AES-256-GCM.
 pub(crate) fn seal(
     use_: &Use,
     member: &Member,
@@ -166,22 +168,35 @@ pub(crate) fn seal(
         key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut buffer).map_err(|_| invalid())?;
         return Ok(buffer);
     }
-    let algorithm = match use_.algorithm {
-        Algorithm::RsaOaepSha1 => &OAEP_SHA1_MGF1SHA1,
-        Algorithm::RsaOaepSha256 => &OAEP_SHA256_MGF1SHA256,
+    let public = member.public_key().ok_or_else(invalid)?;
+    let key = PublicEncryptingKey::from_der(&public.spki).map_err(|_| invalid())?;
+    let sealed = match use_.algorithm {
+        Algorithm::RsaOaepSha1 => seal_oaep(key, &OAEP_SHA1_MGF1SHA1, plain),
+        Algorithm::RsaOaepSha256 => seal_oaep(key, &OAEP_SHA256_MGF1SHA256, plain),
+        Algorithm::RsaPkcs1 => seal_pkcs1(key, plain),
         _ => return Err(invalid()),
     };
-    let public = member.public_key().ok_or_else(invalid)?;
-    let key = PublicEncryptingKey::from_der(&public.spki)
-        .and_then(|key| OaepPublicEncryptingKey::new(key).map_err(Into::into))
-        .map_err(|_| invalid())?;
+    sealed.ok_or_else(|| refusal("invalid", "too long for this key"))
+}
+
+fn seal_oaep(
+    key: PublicEncryptingKey,
+    algorithm: &'static OaepAlgorithm,
+    plain: &[u8],
+) -> Option<Vec<u8>> {
+    let key = OaepPublicEncryptingKey::new(key).ok()?;
     let mut sealed = vec![0; key.ciphertext_size()];
-    let length = key
-        .encrypt(algorithm, plain, &mut sealed, None)
-        .map_err(|_| refusal("invalid", "too long for this key"))?
-        .len();
+    let length = key.encrypt(algorithm, plain, &mut sealed, None).ok()?.len();
     sealed.truncate(length);
-    Ok(sealed)
+    Some(sealed)
+}
+
+fn seal_pkcs1(key: PublicEncryptingKey, plain: &[u8]) -> Option<Vec<u8>> {
+    let key = Pkcs1PublicEncryptingKey::new(key).ok()?;
+    let mut sealed = vec![0; key.ciphertext_size()];
+    let length = key.encrypt(plain, &mut sealed).ok()?.len();
+    sealed.truncate(length);
+    Some(sealed)
 }
 
 /// A key made from a slot's secret: lowercase hexadecimal of its MD5, the one derivation that providers use.

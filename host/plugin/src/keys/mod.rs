@@ -17,6 +17,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::contract::{FetchedKey, Manifest};
 use slot::{Material, SlotKeys, SlotKind};
@@ -27,6 +28,34 @@ use trust::Vouched;
 pub struct Keys {
     slots: BTreeMap<String, Arc<SlotKeys>>,
     private: Arc<BTreeMap<String, SecretString>>,
+}
+
+/// What a payer's card or person is known by, by the names that the method declares: held for one call, sealed to the
+/// provider, and nowhere else.
+#[derive(Clone, Debug, Default)]
+pub struct PrivateFields(Arc<BTreeMap<String, SecretString>>);
+
+impl PrivateFields {
+    /// Their names: all of them that anybody else may know.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// One of them.
+    pub fn get(&self, name: &str) -> Option<&SecretString> {
+        self.0.get(name)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<BTreeMap<String, SecretString>> for PrivateFields {
+    fn from(fields: BTreeMap<String, SecretString>) -> Self {
+        Self(Arc::new(fields))
+    }
 }
 
 /// Why keys were refused: the slot and the rule, never a byte of the value.
@@ -112,8 +141,8 @@ impl Keys {
 
     /// These keys with a payer's private fields, for the one call that seals them.
     #[must_use]
-    pub fn with_private(&self, fields: BTreeMap<String, SecretString>) -> Keys {
-        Keys { slots: self.slots.clone(), private: Arc::new(fields) }
+    pub fn with_private(&self, fields: &PrivateFields) -> Keys {
+        Keys { slots: self.slots.clone(), private: Arc::clone(&fields.0) }
     }
 
     /// These keys with a token that the host fetched.
@@ -131,7 +160,7 @@ impl Keys {
         }
         let member = slot::Member {
             material: Material::Secret {
-                bytes: zeroize::Zeroizing::new(token.expose_secret().as_bytes().to_vec()),
+                bytes: Zeroizing::new(token.expose_secret().as_bytes().to_vec()),
                 text: token,
             },
             facts: certificate::Facts::default(),
@@ -255,8 +284,12 @@ impl Keys {
                 Material::Public(_) | Material::Certificate { .. } => {}
             }
         }
-        for field in self.private.values() {
-            see(field.expose_secret().as_bytes());
+        for (name, field) in self.private.iter() {
+            let text = field.expose_secret();
+            see(text.as_bytes());
+            // Three digits alone are part of any message: behind their name they are the payer's.
+            see(Zeroizing::new(format!("{name}={text}")).as_bytes());
+            see(Zeroizing::new(format!("\"{name}\":\"{text}\"")).as_bytes());
         }
     }
 }

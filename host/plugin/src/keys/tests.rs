@@ -326,10 +326,10 @@ fn a_secret_that_signs_proves_nothing_when_it_verifies() {
 
 #[test]
 fn a_private_field_is_sealed_to_a_public_key() {
-    let uses: &[&str] = &["seal rsa-oaep-sha1", "seal rsa-oaep-sha256"];
+    let uses: &[&str] = &["seal rsa-oaep-sha1", "seal rsa-oaep-sha256", "seal rsa-pkcs1"];
     let keys = keys(&[("enc", "certificates", uses, &[PROVIDER])]).unwrap();
     let slot = keys.slot("enc").unwrap();
-    for algorithm in ["rsa-oaep-sha1", "rsa-oaep-sha256"] {
+    for algorithm in ["rsa-oaep-sha1", "rsa-oaep-sha256", "rsa-pkcs1"] {
         let use_ = permitted(slot, Verb::Seal, algorithm, None).unwrap();
         let seal = |plain: &[u8]| super::crypto::seal(use_, &slot.members[0], b"", b"", plain);
         let (one, two) = (seal(b"4111").unwrap(), seal(b"4111").unwrap());

@@ -41,10 +41,11 @@ pub(crate) enum Algorithm {
     Aes256Gcm,
     RsaOaepSha1,
     RsaOaepSha256,
+    RsaPkcs1,
     Md5Hex,
 }
 
-const NAMES: [(Algorithm, &str); 11] = [
+const NAMES: [(Algorithm, &str); 12] = [
     (Algorithm::RsaPkcs1Sha256, "rsa-pkcs1-sha256"),
     (Algorithm::RsaPkcs1Sha1, "rsa-pkcs1-sha1"),
     (Algorithm::HmacSha256, "hmac-sha256"),
@@ -55,6 +56,7 @@ const NAMES: [(Algorithm, &str); 11] = [
     (Algorithm::Aes256Gcm, "aes-256-gcm"),
     (Algorithm::RsaOaepSha1, "rsa-oaep-sha1"),
     (Algorithm::RsaOaepSha256, "rsa-oaep-sha256"),
+    (Algorithm::RsaPkcs1, "rsa-pkcs1"),
     (Algorithm::Md5Hex, "md5-hex"),
 ];
 
@@ -73,7 +75,9 @@ impl Algorithm {
             | Algorithm::Sha256 => matches!(verb, Verb::Sign | Verb::Verify),
             Algorithm::RsaPkcs1Sha1 | Algorithm::Equal => verb == Verb::Verify,
             Algorithm::Aes256Gcm => matches!(verb, Verb::Open | Verb::Seal),
-            Algorithm::RsaOaepSha1 | Algorithm::RsaOaepSha256 => verb == Verb::Seal,
+            Algorithm::RsaOaepSha1 | Algorithm::RsaOaepSha256 | Algorithm::RsaPkcs1 => {
+                verb == Verb::Seal
+            }
             Algorithm::Md5Hex => verb == Verb::Derive,
         }
     }
@@ -86,6 +90,7 @@ impl Algorithm {
                 | Algorithm::RsaPkcs1Sha1
                 | Algorithm::RsaOaepSha1
                 | Algorithm::RsaOaepSha256
+                | Algorithm::RsaPkcs1
         )
     }
 }
@@ -221,6 +226,7 @@ mod tests {
             "sign sha256 {secret}&*",
             "open aes-256-gcm",
             "seal rsa-oaep-sha1",
+            "seal rsa-pkcs1",
             "derive md5-hex",
         ];
         for use_ in good {
@@ -238,6 +244,7 @@ mod tests {
             "sign md5 *&key=",
             "sign rsa-pkcs1-sha256 *{secret}",
             "open hmac-sha256",
+            "open rsa-pkcs1",
             "sign none",
         ];
         for use_ in bad {

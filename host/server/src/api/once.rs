@@ -83,7 +83,7 @@ async fn keyed(
     // Reading it as the handler would keeps to the limit on bodies.
     let whole = Request::from_parts(parts.clone(), body);
     let bytes = Bytes::from_request(whole, &()).await.map_err(unread)?;
-    let fingerprint = fingerprint(&address, &bytes);
+    let fingerprint = fingerprint(&gateway.marks, &address, &bytes);
     let asked = Asked { merchant: holder.merchant_id, route, key, fingerprint };
     // A client that hangs up takes neither the work nor its answer with it.
     let outcome = finish(async move {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::kind;
 use tollgate_domain::payment::PaymentState;
@@ -40,6 +41,22 @@ pub struct NewPayment {
     /// What the method declares it needs, by name.
     #[serde(default)]
     inputs: BTreeMap<String, String>,
+    /// What of that is private, by name: a card's number, say. It is sealed to the provider and kept nowhere. Switched off
+    /// unless the operator's configuration says otherwise.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    private_fields: BTreeMap<String, Private>,
+}
+
+/// A text that is not to be read by anybody.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Private(SecretString);
+
+impl From<String> for Private {
+    fn from(text: String) -> Private {
+        Private(SecretString::from(text))
+    }
 }
 
 /// What an app's client library handed over.
@@ -268,6 +285,7 @@ pub async fn start(
     Body(new): Body<NewPayment>,
 ) -> Result<(StatusCode, Json<Payment>), Problem> {
     let account_id = new.account_id.map(|id| id.parse()).transpose();
+    let private = new.private_fields.into_iter().map(|(name, text)| (name, text.0));
     let new = payments::NewPayment {
         account_id: account_id
             .map_err(|_| Problem::field("account_id", "is no account of yours"))?,
@@ -276,6 +294,7 @@ pub async fn start(
         payer_ip: new.payer_ip,
         payer_id: new.payer_id,
         inputs: new.inputs,
+        private_fields: private.collect::<BTreeMap<_, _>>().into(),
     };
     finish(async move {
         let row = payments::start(&gateway, merchant, order, new, turn.as_ref()).await?;

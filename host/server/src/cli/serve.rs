@@ -47,6 +47,9 @@ pub struct Serve {
     /// Fetch a simulator's bills before their time.
     #[arg(long, env = "TOLLGATE_BILLS_AT_ONCE")]
     bills_at_once: bool,
+    /// Take payers' private fields (card numbers), under the PCI DSS scope that you name: pci-dss-saq-d.
+    #[arg(long, env = "TOLLGATE_PRIVATE_FIELDS", value_name = "SCOPE")]
+    private_fields: Option<String>,
 }
 
 impl Serve {
@@ -68,6 +71,7 @@ impl Serve {
             webhooks: None,
             simulators: self.simulators.then_some(true),
             bills_at_once: self.bills_at_once.then_some(true),
+            private_fields: self.private_fields,
         };
         Ok(above.over(below))
     }

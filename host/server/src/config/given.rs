@@ -31,6 +31,8 @@ pub struct Given {
     pub simulators: Option<bool>,
     /// Whether a simulator's bill may be fetched before its time.
     pub bills_at_once: Option<bool>,
+    /// The PCI DSS scope that the operator takes on with payers' private fields.
+    pub private_fields: Option<String>,
 }
 
 /// Which database, if not a file in the data folder.
@@ -141,6 +143,7 @@ impl Given {
             webhooks: self.webhooks.or(below.webhooks),
             simulators: self.simulators.or(below.simulators),
             bills_at_once: self.bills_at_once.or(below.bills_at_once),
+            private_fields: self.private_fields.or(below.private_fields),
         }
     }
 }

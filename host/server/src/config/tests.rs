@@ -19,7 +19,12 @@ fn nothing_given_is_a_gateway_on_this_machine() {
     );
     assert_eq!(config.limits.confirm, Duration::from_millis(3_000));
     assert_eq!(config.limits.body_bytes, 1 << 20);
-    assert!(!config.simulators && !config.bills_at_once && !config.webhooks.allow_private);
+    assert!(
+        !config.simulators
+            && !config.bills_at_once
+            && !config.private_fields
+            && !config.webhooks.allow_private
+    );
     assert_eq!(config.webhooks.timeout, Duration::from_secs(15));
     assert_eq!(config.limits.in_flight, 1_024);
     let Rates { per_second, wrong_a_minute } = config.limits.rates;
@@ -40,6 +45,8 @@ fn what_breaks_a_rule_is_refused_by_its_key() {
         ("data = ''", "data"),
         ("plugins = 'no-such-folder'", "plugins"),
         ("bills_at_once = true", "bills_at_once"),
+        ("private_fields = true", "private_fields"),
+        ("private_fields = 'yes'", "private_fields"),
         ("[limits]\ncall_ms = 1", "limits.call_ms"),
         ("[limits]\nconfirm_ms = 60000", "limits.confirm_ms"),
         ("[limits]\nbody_bytes = 0", "limits.body_bytes"),

@@ -155,7 +155,8 @@ fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldE
     if new.fee.is_some_and(|fee| fee.fixed < 0) {
         errors.push(FieldError::new("fee.fixed", "must not be negative"));
     }
-    check_inputs("settings", &manifest.settings, &new.settings, &mut errors);
+    let settings = new.settings.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    check_inputs("settings", manifest.settings.iter(), &settings, &mut errors);
     for name in new.secrets.keys() {
         if !manifest.slots.iter().any(|slot| slot.input.name == *name) {
             errors.push(FieldError::new(format!("secrets.{name}"), "the plugin has no such slot"));
@@ -169,22 +170,22 @@ fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldE
     errors
 }
 
-/// Checks texts against what a manifest declares: known names, required ones, patterns.
-pub(super) fn check_inputs(
+/// Checks texts against what a manifest declares: known names, required ones, patterns. No text is repeated.
+pub(super) fn check_inputs<'m>(
     place: &str,
-    declared: &[Input],
-    given: &BTreeMap<String, String>,
+    declared: impl Iterator<Item = &'m Input> + Clone,
+    given: &BTreeMap<&str, &str>,
     errors: &mut Vec<FieldError>,
 ) {
     for name in given.keys() {
-        if !declared.iter().any(|input| input.name == *name) {
+        if !declared.clone().any(|input| input.name == *name) {
             errors
                 .push(FieldError::new(format!("{place}.{name}"), "is not declared by the plugin"));
         }
     }
     for input in declared {
         let field = || format!("{place}.{}", input.name);
-        match given.get(&input.name) {
+        match given.get(input.name.as_str()).copied() {
             None if input.required => errors.push(FieldError::new(field(), "is required")),
             None => {}
             Some(value) => {

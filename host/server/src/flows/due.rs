@@ -7,6 +7,7 @@ use tollgate_domain::breaker::Room;
 use tollgate_domain::ids::{NotificationId, OrderId, PaymentId, RefundId};
 use tollgate_domain::payment::{PaymentState, Told};
 use tollgate_domain::time::Moment;
+use tollgate_plugin::PrivateFields;
 
 pub use self::claim::{Claimed, Running, Wanted, claim, keep};
 pub use self::end::{MOST_FAILURES, Next, put_off, sweep};
@@ -92,7 +93,7 @@ async fn query_payment(gateway: &Gateway, job: &JobRow, id: PaymentId) -> Flow<N
     let reason = match asked {
         Asked::Answered(row) if settled(&row) => return Ok(Next::Done),
         Asked::Answered(row) => {
-            payments::resume(gateway, &row).await?;
+            payments::resume(gateway, &row, &PrivateFields::default()).await?;
             if row.state.is_alive() && is_past(&row) {
                 // Its order may have ended by another payment, so that nothing else ends this one.
                 query::close_payment(gateway, job.merchant_id, id).await?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tollgate_plugin::contract::{Context, HttpRequest, HttpResponse, Level};
 use tollgate_plugin::egress::Running;
-use tollgate_plugin::{Exchange, Keys, LogLine, Outgoing, Redactor, admit, clean_lines};
+use tollgate_plugin::{
+    Exchange, Keys, LogLine, Outgoing, PrivateFields, Redactor, admit, clean_lines,
+};
 
 use super::account::Account;
 use super::pauses::Pause;
@@ -30,6 +32,8 @@ pub struct Sending<'a> {
     pub context: &'a Context,
     /// How long it may take.
     pub limit: Duration,
+    /// What of the payer's is sealed in it: nobody may read that in an answer either.
+    pub private: Option<&'a PrivateFields>,
 }
 
 /// Something that was sent, or whose sending failed.
@@ -126,12 +130,13 @@ pub async fn send(
 }
 
 async fn once(gateway: &Gateway, sending: &Sending<'_>, keys: &Keys) -> Result<Sent, Failure> {
-    let Sending { account, running, request, context, limit } = *sending;
+    let Sending { account, running, request, context, limit, private } = *sending;
     let outgoing = admitted(account, running, request, keys)?;
-    let redactor = outgoing.redactor(keys);
+    let sealing = private.map(|private| keys.with_private(private));
+    let redactor = outgoing.redactor(sealing.as_ref().unwrap_or(keys));
     let mut exchange =
         Exchange::begin(&account.plugin, running.name, context, &outgoing, &redactor);
-    let carries_secret = outgoing.carries_secret();
+    let carries_secret = outgoing.carries_secret() || private.is_some();
     let (answer, took) = gateway.net.send(outgoing, limit).await;
     let answer = match answer {
         Ok(response) => {

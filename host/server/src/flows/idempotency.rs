@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::MerchantId;
+use zeroize::Zeroizing;
 
 use super::{Flow, FlowError};
 use crate::gateway::Gateway;
+use crate::sealing::Marks;
 use crate::store::Tx;
 use crate::store::idempotency::{self, Place, RequestRow, Times};
 
@@ -33,14 +34,15 @@ pub struct Asked {
     pub fingerprint: String,
 }
 
-/// What tells a request from another one under the same key: the address and every byte of the body.
-pub fn fingerprint(address: &str, body: &[u8]) -> String {
-    let mut text = Vec::with_capacity(address.len() + 1 + body.len());
+/// What tells a request from another one under the same key: the address and every byte of the body, none of which can be
+/// found from it.
+pub fn fingerprint(marks: &Marks, address: &str, body: &[u8]) -> String {
+    let mut text = Zeroizing::new(Vec::with_capacity(address.len() + 1 + body.len()));
     text.extend_from_slice(address.as_bytes());
     // No address has one.
     text.push(0);
     text.extend_from_slice(body);
-    hex::encode(digest(&SHA256, &text))
+    marks.of(&text)
 }
 
 /// Conflicts that go away by themselves: a payment that may not be ended right now.
@@ -207,7 +209,7 @@ async fn claim(gateway: &Gateway, asked: &Asked) -> Flow<Claimed> {
 
 /// Keeps the answer, sealed: it may hold a secret that is told once. False: the turn is somebody else's by now.
 async fn keep(gateway: &Gateway, turn: &Turn, answer: &Answer) -> Flow<bool> {
-    let plain = zeroize::Zeroizing::new(serde_json::to_vec(answer)?);
+    let plain = Zeroizing::new(serde_json::to_vec(answer)?);
     let sealed = gateway.sealer.seal(&owner(turn.asked.place()), &plain, &gateway.chance)?;
     let sealed = sealed.as_slice();
     gateway

@@ -188,7 +188,8 @@ fn fetch<'a>(
             Cause::Answer | Cause::Refresh | Cause::Token => gateway.settings.call_limit,
         };
         let (subject, operation) = (&subject, &operation);
-        let task = Task { account, subject, key: &key, operation, state: Vec::new(), limit };
+        let (key, state, private) = (&key, Vec::new(), None);
+        let task = Task { account, subject, key, operation, state, limit, private };
         let ran = operation::run(gateway, &task).await?;
         let now = gateway.store.now();
         let (rows, answered) = believed(gateway, account, slot, &ran, now)?;

@@ -7,7 +7,7 @@ use tollgate_plugin::contract::{Input, Method};
 
 use super::account::{self, Account};
 use super::payments::NewPayment;
-use super::{FieldError, Flow, FlowError, accounts};
+use super::{FieldError, Flow, FlowError, private_fields};
 use crate::gateway::Gateway;
 use crate::store::accounts as account_rows;
 use crate::store::orders::OrderRow;
@@ -42,7 +42,7 @@ pub(super) async fn choose(
             FlowError::NotFound(_) => FlowError::invalid("account_id", "is no account of yours"),
             other => other,
         })?;
-        check_method(&account, order, new, surface)?;
+        check_method(gateway, &account, order, new, surface)?;
         return Ok(account);
     }
     let offers = offers(gateway, order, surface).await?;
@@ -50,7 +50,7 @@ pub(super) async fn choose(
     match (fitting.next(), fitting.next()) {
         (Some(offer), None) => {
             let account = account::open(gateway, order.merchant_id, offer.account_id).await?;
-            check_method(&account, order, new, surface)?;
+            check_method(gateway, &account, order, new, surface)?;
             Ok(account)
         }
         (Some(_), Some(_)) => {
@@ -62,7 +62,13 @@ pub(super) async fn choose(
     }
 }
 
-fn check_method(account: &Account, order: &OrderRow, new: &NewPayment, surface: &str) -> Flow<()> {
+fn check_method(
+    gateway: &Gateway,
+    account: &Account,
+    order: &OrderRow,
+    new: &NewPayment,
+    surface: &str,
+) -> Flow<()> {
     let methods = &account.plugin.manifest().methods;
     let method = methods
         .iter()
@@ -76,7 +82,7 @@ fn check_method(account: &Account, order: &OrderRow, new: &NewPayment, surface: 
     if let Err(rule) = takes(method, order) {
         errors.push(FieldError::new("method", rule));
     }
-    accounts::check_inputs("inputs", &method.inputs, &new.inputs, &mut errors);
+    private_fields::check(&gateway.settings, method, new, &mut errors);
     if let Some(ip) = new.payer_ip.as_deref().filter(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
         errors.push(FieldError::new("payer_ip", format!("{ip:?} is no IP address")));
     }

@@ -1,11 +1,12 @@
 //! One operation at a provider: the plugin builds a request, the host checks and sends it, the plugin reads the
 //! answer, and so on until it is done. No transaction is open meanwhile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_plugin::contract::{Context, Fault, HttpResponse, Operation, Outcome, Progress, Step};
 use tollgate_plugin::egress::Running;
-use tollgate_plugin::{CallError, Called, Exchange, KeyUse, Redactor};
+use tollgate_plugin::{CallError, Called, Exchange, KeyUse, Keys, PrivateFields, Redactor};
 
 use super::account::Account;
 use super::exchange::{self, Records, Sending, Sent, failure, of_silence};
@@ -32,6 +33,8 @@ pub struct Task<'a> {
     pub state: Vec<u8>,
     /// How long each sending may take.
     pub limit: Duration,
+    /// What the payer brought that is private: with the start of a payment, and with nothing else.
+    pub private: Option<&'a PrivateFields>,
 }
 
 /// How an operation ended.
@@ -149,7 +152,7 @@ impl Run<'_> {
                 if !built.audit.is_empty() {
                     // Nothing is sent from here: what was signed goes with the payer, and the signing is on record.
                     let mut exchange = Exchange::unsent(&account.plugin, running.name, &context);
-                    note_build(&mut exchange, built, &Redactor::new(&account.keys(), &[]));
+                    note_build(&mut exchange, built, &Redactor::new(&self.keys(), &[]));
                     self.records.add(&exchange)?;
                 }
                 return Ok(Next::End(Ending::Done(outcome)));
@@ -158,7 +161,8 @@ impl Run<'_> {
             Err(fault) => return Ok(Next::End(faulted(fault, self.sent))),
         };
         let limit = self.task.limit;
-        let sending = Sending { account, running, request: &request, context: &context, limit };
+        let (request, context, private) = (&request, &context, self.task.private);
+        let sending = Sending { account, running, request, context, limit, private };
         let sent = exchange::send(self.gateway, &sending, &mut self.records).await?;
         let Sent { answer, mut exchange, redactor } = match sent {
             Ok(sent) => sent,
@@ -183,6 +187,13 @@ impl Run<'_> {
         Ok(next)
     }
 
+    /// The account's keys as they are now, which seal what the payer brought.
+    fn keys(&self) -> Arc<Keys> {
+        let Task { account, private, .. } = self.task;
+        let keys = account.keys();
+        private.map_or(keys.clone(), |private| keys.with_private(private).into())
+    }
+
     async fn build(
         &self,
         context: &Context,
@@ -190,7 +201,7 @@ impl Run<'_> {
     ) -> Flow<Result<Called<Result<Step, Fault>>, CallError>> {
         let Task { account, operation, .. } = self.task;
         let call = || {
-            let (context, keys) = (context.clone(), account.keys());
+            let (context, keys) = (context.clone(), self.keys());
             async move { account.plugin.build(context, &keys, operation, state.to_vec()).await }
         };
         let mut built = call().await;
@@ -213,7 +224,7 @@ impl Run<'_> {
         let Task { account, operation, key, .. } = *self.task;
         let again = (!self.fetches && account.fetches_keys()).then(|| response.clone());
         let call = |state, response| {
-            let (context, keys) = (account.context(self.gateway, key), account.keys());
+            let (context, keys) = (account.context(self.gateway, key), self.keys());
             async move { account.plugin.interpret(context, &keys, operation, state, response).await }
         };
         let mut read = call(state.clone(), response).await;

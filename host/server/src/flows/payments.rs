@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId};
 use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::{PaymentCommand, PaymentState};
+use tollgate_plugin::PrivateFields;
 use tollgate_plugin::contract::{self, Item, Operation, PayRequest};
 
 pub use self::outcome::Action;
@@ -25,26 +26,22 @@ use crate::store::pauses;
 use crate::store::payments::{self, PaymentRow};
 
 /// A payment as the shop or the cashier asks for it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct NewPayment {
     /// Through which account; may be left out where only one offers the method.
-    #[serde(default)]
     pub account_id: Option<AccountId>,
     /// The method, in the plugin's words.
     pub method: String,
     /// Where the payer is: desktop, phone, app or in-app-browser.
-    #[serde(default)]
     pub surface: Option<String>,
     /// The payer's address.
-    #[serde(default)]
     pub payer_ip: Option<String>,
     /// Who the payer is at the provider.
-    #[serde(default)]
     pub payer_id: Option<String>,
     /// What the method declares it needs.
-    #[serde(default)]
     pub inputs: BTreeMap<String, String>,
+    /// What of that is private.
+    pub private_fields: PrivateFields,
 }
 
 /// What a payment was started with, kept so that a step that was cut off can be built again.
@@ -58,6 +55,21 @@ pub struct Choice {
     pub payer_id: Option<String>,
     /// What the method declares it needs.
     pub inputs: BTreeMap<String, String>,
+    /// The names of what came with it that is private, and is not kept.
+    #[serde(default)]
+    pub private_fields: Vec<String>,
+}
+
+impl Choice {
+    fn of(new: NewPayment) -> Choice {
+        Choice {
+            surface: new.surface.unwrap_or_else(|| "desktop".to_owned()),
+            payer_ip: new.payer_ip,
+            payer_id: new.payer_id,
+            inputs: new.inputs,
+            private_fields: new.private_fields.names().map(str::to_owned).collect(),
+        }
+    }
 }
 
 /// Starts a payment of an order and hands back what the payer does next. A request that was cut off after it made its
@@ -70,34 +82,43 @@ pub async fn start(
     turn: Option<&Turn>,
 ) -> Flow<PaymentRow> {
     if let Some(made) = turn.and_then(|turn| turn.made.as_deref()) {
-        return go_on(gateway, merchant, made).await;
+        return go_on(gateway, merchant, made, &new.private_fields).await;
     }
     let mut sql = gateway.store.read().await?;
     let order =
         orders::get(&mut sql, merchant, order).await?.ok_or(FlowError::NotFound("order"))?;
     drop(sql);
     let account = offers::choose(gateway, &order, &new).await?;
+    let private = new.private_fields.clone();
     let row = intend(gateway, &account, &order, new, turn).await?;
-    let ran = offer(gateway, &account, &order, &row).await?;
+    let ran = offer(gateway, &account, &order, &row, &private).await?;
     conclude(gateway, &account, &row, &ran).await
 }
 
 /// Goes on with what a request made before it was cut off.
-async fn go_on(gateway: &Gateway, merchant: MerchantId, made: &str) -> Flow<PaymentRow> {
+async fn go_on(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    made: &str,
+    private: &PrivateFields,
+) -> Flow<PaymentRow> {
     let id = made.parse().map_err(|_| FlowError::NotFound("payment"))?;
-    resume(gateway, &get(gateway, merchant, id).await?).await?;
+    resume(gateway, &get(gateway, merchant, id).await?, private).await?;
     get(gateway, merchant, id).await
 }
 
 /// Takes a start up again that was cut off, by a crash or a lost answer: with the same reference, where the provider
-/// says that a repeat does no harm. The row is as the provider's answer to a question has just left it.
-pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
+/// says that a repeat does no harm. The row is as the provider's answer to a question has just left it. What needs
+/// private fields is taken up by who brings them again, and by nobody else.
+pub async fn resume(gateway: &Gateway, row: &PaymentRow, private: &PrivateFields) -> Flow<()> {
     // One that the provider has and that nobody was told how to pay: the answer that said so was lost.
     let cut_off =
         matches!(row.state, PaymentState::Created | PaymentState::Unknown | PaymentState::Pending)
             && row.action.is_none();
     let now = gateway.store.now();
-    if !cut_off || now >= row.expires_at {
+    let choice: Choice = serde_json::from_str(&row.request)?;
+    let whole = private.names().eq(choice.private_fields.iter().map(String::as_str));
+    if !cut_off || !whole || now >= row.expires_at {
         return Ok(());
     }
     let account = account::open(gateway, row.merchant_id, row.account_id).await?;
@@ -116,7 +137,7 @@ pub async fn resume(gateway: &Gateway, row: &PaymentRow) -> Flow<()> {
     if !doubt(gateway, &account, row).await? {
         return Ok(());
     }
-    let ran = offer(gateway, &account, &order, row).await?;
+    let ran = offer(gateway, &account, &order, row, private).await?;
     conclude(gateway, &account, row, &ran).await?;
     Ok(())
 }
@@ -131,7 +152,7 @@ pub(super) async fn after_wait(gateway: &Gateway, merchant: MerchantId, id: Paym
     let order = orders::must(&mut sql, merchant, row.order_id).await?;
     drop(sql);
     let account = account::open(gateway, merchant, row.account_id).await?;
-    let ran = offer(gateway, &account, &order, &row).await?;
+    let ran = offer(gateway, &account, &order, &row, &PrivateFields::default()).await?;
     conclude(gateway, &account, &row, &ran).await?;
     Ok(())
 }
@@ -162,8 +183,9 @@ async fn offer(
     account: &Account,
     order: &OrderRow,
     row: &PaymentRow,
+    private: &PrivateFields,
 ) -> Flow<Ran> {
-    let operation = Operation::Pay(request(gateway, account, order, row)?);
+    let operation = Operation::Pay(request(gateway, account, order, row, private)?);
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let task = Task {
         account,
@@ -172,6 +194,7 @@ async fn offer(
         operation: &operation,
         state: Vec::new(),
         limit: gateway.settings.call_limit,
+        private: Some(private).filter(|private| !private.is_empty()),
     };
     operation::run(gateway, &task).await
 }
@@ -187,19 +210,15 @@ async fn intend(
 ) -> Flow<PaymentRow> {
     let now = gateway.store.now();
     let id: PaymentId = gateway.chance.id(now);
-    let choice = Choice {
-        surface: new.surface.unwrap_or_else(|| "desktop".to_owned()),
-        payer_ip: new.payer_ip,
-        payer_id: new.payer_id,
-        inputs: new.inputs,
-    };
+    let method = new.method.clone();
+    let choice = Choice::of(new);
     let row = PaymentRow {
         merchant_id: order.merchant_id,
         id,
         order_id: order.id,
         account_id: account.row.id,
         plugin: account.row.plugin.clone(),
-        method: new.method,
+        method,
         state: PaymentState::Created,
         amount: order.amount,
         currency: order.currency,
@@ -259,6 +278,7 @@ fn request(
     account: &Account,
     order: &OrderRow,
     row: &PaymentRow,
+    private: &PrivateFields,
 ) -> Flow<PayRequest> {
     let details: Details = serde_json::from_str(&order.details)?;
     let choice: Choice = serde_json::from_str(&row.request)?;
@@ -298,7 +318,7 @@ fn request(
         locale: details.locale,
         expires_ms: row.expires_at.millis(),
         manual_capture: false,
-        private_fields: Vec::new(),
+        private_fields: private.names().map(str::to_owned).collect(),
         extra: choice.inputs.into_iter().collect(),
     })
 }

@@ -145,7 +145,8 @@ async fn ask(
     ends: bool,
 ) -> Flow<(Asked<PaymentRow>, Option<Told>)> {
     let (subject, key) = (row.id.to_string(), row.reference.clone());
-    let task = Task { account, subject: &subject, key: &key, operation, state: Vec::new(), limit };
+    let (subject, key, state, private) = (&subject, &key, Vec::new(), None);
+    let task = Task { account, subject, key, operation, state, limit, private };
     let ran = operation::run(gateway, &task).await?;
     let read = match &ran.ending {
         Ending::Done(Outcome::Report(report)) => {
@@ -248,6 +249,7 @@ pub(super) async fn question_refund(
         operation: &operation,
         state: Vec::new(),
         limit,
+        private: None,
     };
     let ran = operation::run(gateway, &task).await?;
     let read = refunds::judge(&account, &payment, row, &ran);

@@ -203,6 +203,7 @@ pub(super) async fn send(
         operation: &operation,
         state: Vec::new(),
         limit: gateway.settings.call_limit,
+        private: None,
     };
     let ran = operation::run(gateway, &task).await?;
     let sent = match (judge(account, payment, row, &ran), &ran.ending) {

@@ -11,6 +11,7 @@ use rcgen::{
 use crate::rsa::{SigningKey, key};
 
 const MERCHANT_SERIAL: u64 = 69_903_319_369;
+const SEALING_SERIAL: u64 = 68_759_622_183;
 
 /// Keys and certificates of both sides.
 #[derive(Debug)]
@@ -27,6 +28,12 @@ pub struct Credentials {
     pub provider: SigningKey,
     /// UnionPay's certificate, PEM.
     pub provider_pem: String,
+    /// Opens what payers' cards are sealed under.
+    pub sealing: SigningKey,
+    /// The certificate that merchants seal them to, PEM.
+    pub sealing_pem: String,
+    /// Its serial number, decimal.
+    pub sealing_serial: String,
     /// The root, PEM.
     pub root_pem: String,
     /// The middle authority, PEM.
@@ -41,6 +48,7 @@ impl Credentials {
         let middle = pair(&key(folder, "unionpay-middle.key")?)?;
         let merchant = key(folder, "unionpay-merchant.key")?;
         let provider = key(folder, "unionpay-provider.key")?;
+        let sealing = key(folder, "unionpay-sealing.key")?;
         let root_params = authority("Tollgate Simulator UnionPay root", 1)?;
         let root_pem = root_params.self_signed(&root).context("root certificate")?.pem();
         let middle_params = authority("Tollgate Simulator UnionPay OCA", 2)?;
@@ -64,6 +72,13 @@ impl Credentials {
                 69_678_957_876,
                 &provider,
             )?,
+            sealing_pem: leaf(
+                "041@8310000000083040@中国银联股份有限公司@00016496",
+                SEALING_SERIAL,
+                &sealing,
+            )?,
+            sealing_serial: SEALING_SERIAL.to_string(),
+            sealing,
             mer_id,
             merchant,
             merchant_serial: MERCHANT_SERIAL.to_string(),

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::fields::{Fields, query_id, trace_time};
 use super::wire::Refused;
-use super::{UnionPay, fields};
+use super::{UnionPay, card, fields};
 use crate::clock::{china, later};
 use crate::ledger::{Opening, Trade};
 use crate::money::Amount;
@@ -44,13 +44,19 @@ pub fn prepare(unionpay: &UnionPay, fields: &Fields, product: &str) -> Result<St
         }
         None => later(now, DEFAULT_LIFE),
     };
+    let time = need(fields, "txnTime")?.to_owned();
+    let mut echoed = BTreeMap::from([("txnTime".to_owned(), time)]);
+    // Of a card that came along, what anybody may see.
+    if let Some(card) = card::read(&unionpay.credentials, fields)? {
+        echoed.insert("accNo".to_owned(), card);
+    }
     let opening = Opening {
         reference: reference.clone(),
         amount: Amount(amount),
         currency: currency::<UnionPay>(),
         subject: fields.get("orderDesc").cloned().unwrap_or_else(|| "Order".to_owned()),
         product: product.to_owned(),
-        echoed: BTreeMap::from([("txnTime".to_owned(), need(fields, "txnTime")?.to_owned())]),
+        echoed,
         notify_url: Some(need(fields, "backUrl")?.to_owned()),
         return_url: fields.get("frontUrl").cloned(),
         quit_url: None,
@@ -89,7 +95,7 @@ pub fn told(trade: &Trade) -> Fields {
         ("settleDate", trace_time(at)[..4].to_owned()),
         ("traceNo", trade.provider_reference[15..].to_owned()),
         ("traceTime", trace_time(at)),
-        ("accNo", "6226****0048".to_owned()),
+        ("accNo", opening.echo("accNo").unwrap_or("6226****0048").to_owned()),
     ] {
         fields.insert(name.to_owned(), value);
     }

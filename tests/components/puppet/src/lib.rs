@@ -12,13 +12,14 @@ use tollgate_sdk::contract::notices::{Authority, Event, Reading};
 use tollgate_sdk::contract::requests::{
     BillContent, BillFile, BillReport, NextAction, Operation, Outcome, Progress, Step,
 };
-use tollgate_sdk::contract::signing::{Keyring, Piece};
+use tollgate_sdk::contract::signing::{Keyring, Part, Piece};
 use tollgate_sdk::contract::types::{
     BillRequest, Body, Context, Fault, Fields, HttpResponse, Inbound, Payment, Subject, Value,
 };
 use tollgate_sdk::contract::{bills, notices, provider, requests};
 use tollgate_sdk::fault;
 use tollgate_sdk::form::Form;
+use tollgate_sdk::keys::{Keyring as KeyringTrait, RSA_OAEP_SHA1};
 use tollgate_sdk::lines::{Line, Lines};
 use tollgate_test_base::{report, request};
 
@@ -33,12 +34,20 @@ impl provider::Guest for Puppet {
 impl requests::Guest for Puppet {
     fn build(
         context: Context,
-        _keys: &Keyring,
+        keys: &Keyring,
         operation: Operation,
         _state: Vec<u8>,
     ) -> Result<Step, Fault> {
-        let (path, fields) = asked(&operation)?;
+        let (path, mut fields) = asked(&operation)?;
         let mut request = request(&context, path)?;
+        if let Operation::Pay(asked) = &operation
+            && !asked.private_fields.is_empty()
+        {
+            fields.push(("card", sealed(keys, &asked.private_fields)?));
+            let serial = keys.attribute(manifest::SEALING, "id").into_iter().next();
+            let serial = Value::Text(serial.unwrap_or_default());
+            request.headers.push(("x-key-serial".to_owned(), serial));
+        }
         let fields = fields.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text)));
         request.body = Body::Form(fields.collect());
         Ok(Step::Send((request, vec![1])))
@@ -64,6 +73,13 @@ impl requests::Guest for Puppet {
         };
         Ok(Progress::Done(report(fact, action)))
     }
+}
+
+/// A payer's private fields, sealed in a row to the provider's key.
+fn sealed(keys: &Keyring, names: &[String]) -> Result<String, Fault> {
+    let parts: Vec<Part> = names.iter().map(|name| Part::Private(name.clone())).collect();
+    let sealed = KeyringTrait::seal(keys, manifest::SEALING, RSA_OAEP_SHA1, &parts)?;
+    Ok(sealed.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Where an operation goes, and what it says.

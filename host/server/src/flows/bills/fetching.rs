@@ -89,7 +89,8 @@ async fn ask(
     let operation = Operation::Bill(request(bill));
     let limit = gateway.settings.call_limit;
     let operation = &operation;
-    let task = Task { account, subject: &subject, key: &key, operation, state, limit };
+    let (subject, key, private) = (&subject, &key, None);
+    let task = Task { account, subject, key, operation, state, limit, private };
     let ran = operation::run(gateway, &task).await?;
     let (records, subject) = (&ran.records, &subject);
     let write = gateway.store.write::<(), FlowError, _>(move |tx| {

@@ -59,7 +59,7 @@ impl Desk {
             merchant: self.merchants[0],
             route: "POST /v1/things".to_owned(),
             key: "K-1".to_owned(),
-            fingerprint: fingerprint("/v1/things", body.as_bytes()),
+            fingerprint: fingerprint(&self.gateway().marks, "/v1/things", body.as_bytes()),
         }
     }
 
@@ -117,7 +117,8 @@ async fn another_merchant_or_route_or_key_is_another_request() {
         Asked { key: "k-1".to_owned(), ..asked.clone() },
     ] {
         // Of another body, so that a shared key would be refused.
-        let other = Asked { fingerprint: fingerprint("/", b"other"), ..other };
+        let mark = fingerprint(&desk.gateway().marks, "/", b"other");
+        let other = Asked { fingerprint: mark, ..other };
         let (answer, replayed) = desk.run(&other, 201, "second").await.unwrap();
         assert_eq!((answer.body.as_str(), replayed), ("second", false), "{other:?}");
     }
@@ -271,6 +272,8 @@ proptest! {
     fn a_fingerprint_tells_every_other_request_apart(
         address in "/[a-z0-9/?=&]{0,20}", body: Vec<u8>, at: prop::sample::Index, other: u8,
     ) {
+        let marks = Marks::new(&[7; 32]);
+        let fingerprint = |address: &str, body: &[u8]| fingerprint(&marks, address, body);
         let own = fingerprint(&address, &body);
         prop_assert_eq!(&own, &fingerprint(&address, &body));
         let mut changed = body.clone();

@@ -101,7 +101,8 @@ async fn read_asking(
         };
         let limit = gateway.settings.confirm_limit;
         let (running, context) = (Running::notice(), &context);
-        let sending = Sending { account, running, request: &request, context, limit };
+        let (request, private) = (&request, None);
+        let sending = Sending { account, running, request, context, limit, private };
         let sent = match exchange::send(gateway, &sending, records).await? {
             Ok(sent) => sent,
             Err(failure) => return Ok(Read::later(failure.message)),

@@ -20,7 +20,7 @@ use crate::flows::FlowError;
 use crate::gateway::{Gateway, Settings};
 use crate::net::Net;
 use crate::net::merchant::Http;
-use crate::sealing::Sealer;
+use crate::sealing::{Marks, Sealer};
 use crate::store::bills::rows::{self, RowRow};
 use crate::store::bills::{self, BillRow, BillState};
 use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow};
@@ -79,6 +79,7 @@ impl Bench {
             plugins: Arc::new(Registry::open(registry).unwrap()),
             net: Box::new(Net::new().unwrap()),
             sealer: Sealer::new(&[7; 32]).unwrap(),
+            marks: Marks::new(&[7; 32]),
             settings: Settings {
                 public_url: "http://127.0.0.1".to_owned(),
                 bills: folder.path().join("bills"),
@@ -88,6 +89,7 @@ impl Bench {
                 simulators: false,
                 bills_at_once: false,
                 private_webhooks: false,
+                private_fields: false,
                 jobs: Default::default(),
             },
             courier: Box::new(Http::new(false, Duration::from_secs(1)).unwrap()),
