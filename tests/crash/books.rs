@@ -24,7 +24,7 @@ pub async fn agree(world: &World) {
         let paid_there = theirs.get(reference).is_some_and(|trade| !trade["paid_at"].is_null());
         let paid_here = payment.state == "succeeded";
         assert_eq!(paid_here, paid_there, "{reference}: {payment:?} {:?}", theirs.get(reference));
-        let given_back = theirs.get(reference).map_or(0, |trade| fen(&trade["refunded"]));
+        let given_back = theirs.get(reference).map_or(0, |trade| minor(&trade["refunded"]));
         assert_eq!(payment.refunded, given_back, "{reference}: given back");
         assert_eq!(payment.reserved, 0, "{reference}: a refund is still open");
         assert_eq!(payment.taken, if paid_here { payment.amount } else { 0 }, "{reference}");
@@ -66,8 +66,8 @@ async fn trades(world: &World) -> BTreeMap<String, Value> {
     trades.iter().map(|trade| (text(trade, "reference").to_owned(), trade.clone())).collect()
 }
 
-/// Yuan as the provider writes them, in fen.
-fn fen(amount: &Value) -> i64 {
+/// Yuan or dollars as the provider's books tell them, in fen or cents.
+fn minor(amount: &Value) -> i64 {
     let digits: String = amount.as_str().unwrap().chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap()
 }

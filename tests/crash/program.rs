@@ -33,10 +33,24 @@ impl Scene {
         Scene::on(Storage::new().await).await
     }
 
+    /// The same with another provider.
+    pub async fn at(provider: &'static str) -> Scene {
+        Scene::with(Storage::new().await, provider).await
+    }
+
     /// The same on a database of the test's own.
     pub async fn on(storage: Storage) -> Scene {
-        let setup =
-            Setup { call_ms: 2_000, confirm_ms: 1_000, time_scale: 1_000, ..Setup::default() };
+        Scene::with(storage, Setup::default().provider).await
+    }
+
+    async fn with(storage: Storage, provider: &'static str) -> Scene {
+        let setup = Setup {
+            provider,
+            call_ms: 2_000,
+            confirm_ms: 1_000,
+            time_scale: 1_000,
+            ..Setup::default()
+        };
         let mut world = World::without_gateway(storage, setup).await;
         let board = Board::new(world.folder.path(), port(&world.simulator.url));
         let (child, ready) = launch(&world, &world.data(), Some(&board), "127.0.0.1:0").await;
@@ -103,7 +117,16 @@ impl Program {
 
     /// Waits a moment for the process to be killed at its point: what kills it may be the provider's message.
     pub async fn may_die(&mut self) {
-        let _ = tokio::time::timeout(Duration::from_millis(700), self.child.wait()).await;
+        self.dies_within(Duration::from_millis(700)).await;
+    }
+
+    /// The same where what kills it is a job that a test made due: nobody rings for it, and a worker looks once a second.
+    pub async fn may_die_at_work(&mut self) {
+        self.dies_within(Duration::from_millis(1_700)).await;
+    }
+
+    async fn dies_within(&mut self, time: Duration) {
+        let _ = tokio::time::timeout(time, self.child.wait()).await;
     }
 
     /// Whether the process lives.
