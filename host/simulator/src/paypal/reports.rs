@@ -100,7 +100,11 @@ pub fn list(paypal: &PayPal, call: &Call<'_>) -> Reply {
         json!({
             "transaction_details": shown, "page": page, "total_items": total,
             "total_pages": pages, "last_refreshed_datetime": utc(refreshed),
-            "start_date": utc(from), "end_date": utc(to), "links": [],
+            "start_date": utc(from), "end_date": utc(to),
+            "links": [{
+                "href": format!("{}/v1/reporting/transactions?page={page}", paypal.base),
+                "rel": "self", "method": "GET",
+            }],
         }),
     ))
 }
