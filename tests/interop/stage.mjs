@@ -25,6 +25,21 @@ export async function startProvider(answer) {
   return { url: `http://127.0.0.1:${server.address().port}`, requests, stop };
 }
 
+/** A way to somebody's API on which each call is written down, with its answer. */
+export async function startRecorder(there) {
+  const seen = [];
+  const between = await startProvider(async ({ method, url, headers, body: content }) => {
+    const { host, connection, 'content-length': length, ...others } = headers;
+    const call = { method: method.toLowerCase(), url, headers: others, content };
+    // What is not answered was sent all the same.
+    seen.push(call);
+    const response = await fetch(`${there}${url}`, { method, headers: others, body: content || undefined });
+    Object.assign(call, { status: response.status, reply: await response.text() });
+    return { status: call.status, headers: { 'content-type': response.headers.get('content-type') ?? '' }, body: call.reply };
+  });
+  return { url: between.url, seen, stop: between.stop };
+}
+
 let number = 0;
 
 /** An order and a payment of it. */
