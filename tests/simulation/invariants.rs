@@ -3,11 +3,10 @@
 //!
 //! Checked after each step that may have written, for the order that it touched ([`order`], [`change`]): 3 to 13, 17
 //! in parts, 19, 21, 23, 28, 29. Over the whole database every fifty steps and at rest ([`whole`], [`rest`]): 1, 14 to
-//! 18, 23, 32, 36, 40. By the way a task ended ([`crate::world`]): 25, and that a forgery never hears success. By
+//! 18, 23, 32, 36, 40. By the way a task ended ([`crate::world`]): 2, 25, and that a forgery never hears success. By
 //! what the seeds do: 20 (messages come in any order, any number of times), 22, 24 and 38 (crashes and clocks).
 //!
-//! Not checked here: 2 (idempotency keys belong to the faces, which a simulation does not drive), 26 (replies of 503
-//! likewise), 27 (there is no ledger of entries; amounts are columns, checked by 7), 33 to 35 and 39 (they are about
+//! Not checked here: 26 (replies of 503 belong to the faces, which a simulation does not drive), 27 (there is no ledger of entries; amounts are columns, checked by 7), 33 to 35 and 39 (they are about
 //! plugins and logs, which the suite `security` covers), 37 (API keys belong to
 //! the faces too), 30 and 31 (bills are compared in the suite `flow`, and by properties of `host/domain`).
 

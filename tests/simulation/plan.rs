@@ -46,6 +46,8 @@ pub struct Plan {
     pub refunds: u32,
     /// Time leaps by minutes or hours (12, 16, 33).
     pub leaps: u32,
+    /// Payments are started under idempotency keys, again and on both replicas (9, 10, 12).
+    pub keys: u32,
 }
 
 impl Plan {
@@ -81,6 +83,8 @@ impl Plan {
             closes: rate(40),
             refunds: 30 + rate(200),
             leaps: rate(60),
+            // Of its own, in some seeds: the stories of the others stay what they were.
+            keys: if seed.is_multiple_of(5) { 500 } else { 0 },
         }
     }
 

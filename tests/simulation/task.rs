@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use serde_json::json;
 use tollgate::flows::due::{self, Running, Wanted};
+use tollgate::flows::idempotency::{self, Answer, Asked, Outcome, fingerprint};
 use tollgate::flows::notices::{self, Address, Message};
 use tollgate::flows::orders::{self, NewOrder};
 use tollgate::flows::payments::{self, NewPayment};
@@ -14,7 +16,7 @@ use tollgate::flows::{Flow, FlowError, query};
 use tollgate::gateway::Gateway;
 use tollgate::store::StoreError;
 use tollgate::store::jobs::{JobRow, Lane};
-use tollgate_domain::ids::{OrderId, PaymentId};
+use tollgate_domain::ids::{MerchantId, OrderId, PaymentId};
 use tollgate_plugin::PrivateFields;
 
 use crate::gate::{Seat, Stand, poll_seated};
@@ -31,8 +33,8 @@ const AT_ONCE: usize = 8;
 pub enum What {
     /// Makes an order, or asks for one that is there.
     Order(Box<NewOrder>),
-    /// Starts to pay an order, by a method.
-    Pay(OrderId, &'static str),
+    /// Starts to pay an order, by a method, under an idempotency key or without.
+    Pay(OrderId, &'static str, Option<Keyed>),
     /// Ends an order.
     Close(OrderId),
     /// Asks about a payment now.
@@ -49,11 +51,22 @@ pub enum What {
     Job(JobRow),
 }
 
+/// An idempotency key, and what stands for the body of the request.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    /// The shop's key.
+    pub key: String,
+    /// Tells the request from another one.
+    pub body: &'static str,
+}
+
 /// How a task ended.
 #[derive(Debug)]
 pub enum Ended {
     /// It did what was asked. What a shop was told of is named.
     Done(Option<Told>),
+    /// The same of a request under a key, and the answer that is kept for it.
+    Answered(Keyed, Answer, Told),
     /// It was refused by a rule: in the trace this says by which.
     Refused(#[expect(dead_code, reason = "for the trace")] String),
     /// The database failed, and whoever asked heard so.
@@ -128,7 +141,7 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
             let made = orders::create(&gateway, merchant, *new).await;
             told(made.map(|made| Some(Told::Order(made.row.id))))
         }
-        What::Pay(order, method) => {
+        What::Pay(order, method, keyed) => {
             let new = NewPayment {
                 private_fields: PrivateFields::default(),
                 account_id: None,
@@ -138,8 +151,13 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
                 payer_id: None,
                 inputs: Default::default(),
             };
-            let started = payments::start(&gateway, merchant, order, new, None).await;
-            told(started.map(|row| Some(Told::Payment(row.id))))
+            match keyed {
+                Some(keyed) => pay_once(&gateway, merchant, (order, new), keyed).await,
+                None => {
+                    let started = payments::start(&gateway, merchant, order, new, None).await;
+                    told(started.map(|row| Some(Told::Payment(row.id))))
+                }
+            }
         }
         What::Close(order) => told(orders::close(&gateway, merchant, order).await.map(|_| None)),
         What::Sync(payment) => told(query::sync(&gateway, merchant, payment).await.map(|_| None)),
@@ -167,6 +185,43 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
             }
         }
         What::Job(job) => told(due::run(&gateway, &job).await.map(|()| None)),
+    }
+}
+
+/// As the face does it: the key is claimed, the flow runs, and what it came to is kept and told.
+async fn pay_once(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    (order, new): (OrderId, NewPayment),
+    keyed: Keyed,
+) -> Ended {
+    let route = "POST /v1/orders/{id}/payments".to_owned();
+    let mark = fingerprint(&gateway.marks, &order.to_string(), keyed.body.as_bytes());
+    let asked = Asked { merchant, route, key: keyed.key.clone(), fingerprint: mark };
+    let done = idempotency::run(gateway, &asked, |turn| async move {
+        let started = payments::start(gateway, merchant, order, new, Some(&turn)).await;
+        let (status, body) = match &started {
+            Ok(row) => (201, format!("{} {} {}", row.id, row.state, row.version)),
+            // What the state of things forbids is kept too, unless it passes by itself.
+            Err(FlowError::Conflict { code, .. }) => (409, json!({ "code": code }).to_string()),
+            Err(_) => (503, String::new()),
+        };
+        (Answer { status, headers: Vec::new(), body }, started)
+    });
+    let answer = match done.await {
+        Err(error) => return failed(error),
+        Ok(Outcome::Ran(Err(error))) => return failed(error),
+        Ok(Outcome::Ran(Ok(row))) => {
+            let body = format!("{} {} {}", row.id, row.state, row.version);
+            Answer { status: 201, headers: Vec::new(), body }
+        }
+        Ok(Outcome::Replayed(answer)) => answer,
+    };
+    match answer.body.split(' ').next().and_then(|id| id.parse().ok()) {
+        Some(payment) if answer.status == 201 => {
+            Ended::Answered(keyed, answer, Told::Payment(payment))
+        }
+        _ => Ended::Refused(answer.body),
     }
 }
 

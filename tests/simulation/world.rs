@@ -2,6 +2,7 @@
 
 mod acts;
 mod calm;
+mod keys;
 mod record;
 
 use std::collections::{HashMap, HashSet};
@@ -60,6 +61,8 @@ pub struct World<'g> {
     pictures: HashMap<Key, Picture>,
     /// The orders in the order in which they were seen.
     orders: Vec<Key>,
+    /// What settled each request under an idempotency key, by merchant and key.
+    settled: HashMap<(usize, String), keys::Settled>,
     /// Whose a payment, a refund or a reference is.
     index: HashMap<String, Key>,
     steps: u64,
@@ -108,6 +111,7 @@ impl<'g> World<'g> {
             begun: 0,
             pictures: HashMap::new(),
             orders: Vec::new(),
+            settled: HashMap::new(),
             index: HashMap::new(),
             steps: 0,
             trace,
@@ -256,6 +260,10 @@ impl<'g> World<'g> {
                 Ok(())
             }
             Ended::Done(Some(told)) => self.check_told(task.owner, told).await,
+            Ended::Answered(keyed, answer, told) => {
+                self.check_keyed(&task, &keyed, &answer)?;
+                self.check_told(task.owner, told).await
+            }
             Ended::Status(status) => self.heard_back(task, status),
             Ended::Done(None) | Ended::Refused(_) | Ended::Troubled => Ok(()),
         }

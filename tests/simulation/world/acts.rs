@@ -180,7 +180,8 @@ impl World<'_> {
             Some((owner, order)) => {
                 let methods = self.ground.which.methods();
                 let method = methods[self.chance.random_range(0..methods.len())];
-                self.begin(replica, owner, What::Pay(order, method)).await
+                let key = self.key_for(order);
+                self.begin(replica, owner, What::Pay(order, method, key)).await
             }
             None => Ok(()),
         }

@@ -33,7 +33,7 @@ impl World<'_> {
         let by = |name: &str| self.index.get(name).copied();
         match &task.what {
             What::Order(_) | What::Claim => None,
-            What::Pay(order, _) | What::Close(order) => Some((task.owner, *order)),
+            What::Pay(order, ..) | What::Close(order) => Some((task.owner, *order)),
             What::Sync(payment) | What::Return(payment) => by(&payment.to_string()),
             What::Refund(new) => by(&new.payment_id.to_string()),
             What::Notice(notice) => by(&notice.reference),
