@@ -4,24 +4,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
+use tollgate_tests::reply::text;
+use tollgate_tests::{Setup, World, place};
 
 use crate::stage;
 
 #[tokio::test]
-async fn the_alipay_component_imports_our_own_interfaces_alone() {
-    let (world, _plugins) = stage::world(&["alipay"]).await;
+async fn each_providers_component_imports_our_own_interfaces_alone() {
+    let world = World::start().await;
     let listed = world.get("/v1/plugins").await.ok();
-    let alipay = &listed["data"][0];
-    let shown: Vec<String> = serde_json::from_value(alipay["imports"].clone()).unwrap();
-    let registry = stage::registry(&["alipay"]);
-    let plugin = registry.get("alipay").unwrap();
-    assert_eq!(shown, plugin.imports());
-    assert_eq!(alipay["digest"], plugin.digest());
-    assert!(!shown.is_empty());
-    for import in &shown {
-        assert!(import.starts_with("tollgate:provider/"), "{import}");
-    }
     assert_eq!(listed["refused"].as_array().unwrap().len(), 0, "{listed}");
+    let registry = open(&place::plugins(), &place::shared("compiled"));
+    let shown = listed["data"].as_array().unwrap();
+    let mut ids: Vec<&str> = shown.iter().map(|plugin| text(plugin, "id")).collect();
+    ids.sort_unstable();
+    // All that are shipped, so that none is missing here.
+    assert_eq!(ids, ["alipay", "paypal", "stripe", "unionpay", "wechatpay"]);
+    for shown in shown {
+        let plugin = registry.get(text(shown, "id")).unwrap();
+        let imports: Vec<String> = serde_json::from_value(shown["imports"].clone()).unwrap();
+        assert_eq!(imports, plugin.imports());
+        assert_eq!(shown["digest"], plugin.digest());
+        assert!(!imports.is_empty());
+        for import in &imports {
+            assert!(import.starts_with("tollgate:provider/"), "{}: {import}", shown["id"]);
+        }
+    }
 }
 
 #[tokio::test]
@@ -39,11 +47,8 @@ async fn what_asks_for_sockets_or_files_is_refused_in_one_line() {
         fs::write(folder.path().join(file), wat::parse_str(text).unwrap()).unwrap();
     }
     fs::write(folder.path().join("f.wasm"), b"not a component").unwrap();
-    let setup = tollgate_tests::world::Setup {
-        plugins: Some(folder.path().to_owned()),
-        ..Default::default()
-    };
-    let world = tollgate_tests::world::World::with(setup).await;
+    let setup = Setup { plugins: Some(folder.path().to_owned()), ..Setup::default() };
+    let world = World::with(setup).await;
     let listed = world.get("/v1/plugins").await.ok();
     let refused = listed["refused"].as_array().unwrap();
     assert_eq!(refused.len(), files.len() + 1, "{listed}");
