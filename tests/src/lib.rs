@@ -11,6 +11,8 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
+pub mod arguments;
+pub mod call_times;
 pub mod clerk;
 pub mod database;
 pub mod figures;
@@ -18,6 +20,7 @@ pub mod merchant;
 pub mod payer;
 pub mod place;
 pub mod postgres;
+pub mod process;
 pub mod provider;
 pub mod puppet;
 pub mod receiver;
@@ -25,6 +28,7 @@ pub mod reply;
 pub mod shim;
 pub mod shop;
 pub mod still;
+pub mod timed_keys;
 pub mod wait;
 pub mod world;
 

@@ -2,15 +2,16 @@
 //! that takes all memory and one that traps. Each pair has a gateway of its own, so that the hanging one is not yet in
 //! quarantine.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep_until};
 
-use crate::fixture::plugins;
-use crate::process::{Api, Process, runtime};
 use tollgate_tests::figures::{Milli, fact, goal, median, p99};
+use tollgate_tests::place;
+use tollgate_tests::process::{Api, Process, runtime};
 
 const PAIRS: usize = 7;
 const WINDOW: Duration = Duration::from_secs(3);
@@ -21,13 +22,13 @@ const HOSTILE: [&str; 3] = ["loop", "memory", "trap"];
 
 pub fn measure() {
     let folder = tempfile::tempdir().unwrap();
-    let from = |variable: &str, id: &str| plugins(variable).join(format!("{id}.wasm"));
-    let copy = |from: std::path::PathBuf, id: &str| {
-        std::fs::copy(from, folder.path().join(format!("{id}.wasm"))).unwrap();
+    let copy = |from: PathBuf, id: &str| {
+        let file = format!("{id}.wasm");
+        std::fs::copy(from.join(&file), folder.path().join(file)).unwrap();
     };
-    copy(from("TOLLGATE_PLUGINS", "alipay"), "alipay");
+    copy(place::plugins(), "alipay");
     for id in HOSTILE {
-        copy(from("TOLLGATE_TEST_PLUGINS", id), id);
+        copy(place::test_plugins(), id);
     }
     let plugins = folder.path().to_str().unwrap();
     runtime().block_on(async {

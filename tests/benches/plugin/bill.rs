@@ -15,9 +15,11 @@ use tollgate_plugin::{BillSink, BillSource};
 use tollgate_sdk::bills as native_bills;
 use tollgate_sdk::contract::bill_io;
 
-use crate::fixture::{Fixture, host, plugins};
-use crate::process::{Api, Process, runtime};
+use crate::fixture::Fixture;
+use tollgate_tests::arguments::host;
 use tollgate_tests::figures::{Milli, fact, goal, median};
+use tollgate_tests::place;
+use tollgate_tests::process::{Api, Process, runtime};
 
 const PARSED: u64 = 100_000;
 const ROUNDS: usize = 7;
@@ -102,7 +104,7 @@ fn parse() {
         let (bill, sink) = (bill_request(), Box::new(Count(rows.clone())));
         let started = Instant::now();
         let call = fixture.plugin.parse_bill(
-            host::context(),
+            host::context(&fixture.given),
             bill,
             NAME.to_owned(),
             Box::new(source(&file)),
@@ -139,7 +141,7 @@ fn bill_request() -> BillRequest {
 /// From the provider's link to rows in the store, in a gateway of its own.
 fn pass() {
     let data = tempfile::tempdir().unwrap();
-    let (data, plugins) = (data.path().to_str().unwrap().to_owned(), plugins("TOLLGATE_PLUGINS"));
+    let (data, plugins) = (data.path().to_str().unwrap().to_owned(), place::plugins());
     let arguments = ["gateway", &data, plugins.to_str().unwrap()];
     // The first start compiles, which is not what is measured.
     let first = Process::start(&arguments);

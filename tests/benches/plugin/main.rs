@@ -17,13 +17,16 @@ mod bill;
 mod building;
 mod fixture;
 mod notices;
-mod process;
+
+use tollgate_tests::process;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["gateway", data, plugins] => process::gateway(data.as_ref(), plugins.as_ref()),
+        ["gateway", data, plugins] => {
+            process::gateway(&process::runtime(), data.as_ref(), plugins.as_ref())
+        }
         ["simulator"] => process::simulator(),
         [] => measure(&["building", "notices", "bill", "beside"]),
         _ => measure(&words),

@@ -9,7 +9,8 @@ use tollgate_sdk::Keyring;
 use tollgate_sdk::contract::signing::Piece;
 use tollgate_sdk::keys::{Pick, RSA_PKCS1_SHA256};
 
-use crate::fixture::{APP_ID, Fixture, SELLER_ID, host, native};
+use crate::fixture::{APP_ID, Fixture, SELLER_ID};
+use tollgate_tests::arguments::{host, native};
 use tollgate_tests::figures::{Milli, fact, median};
 
 const ROUNDS: usize = 9;
@@ -47,7 +48,7 @@ pub fn measure() {
 }
 
 fn by_component(fixture: &Fixture, messages: &[String]) -> (Duration, Duration) {
-    let context = host::context();
+    let context = host::context(&fixture.given);
     let mut verifying = Duration::ZERO;
     let started = Instant::now();
     for body in messages {
@@ -77,10 +78,11 @@ fn all_at_once(fixture: &Fixture, messages: &[String]) -> Milli {
             for part in messages.chunks(MESSAGES / 8) {
                 let (plugin, keys, part) =
                     (fixture.plugin.clone(), fixture.keys.clone(), part.to_vec());
+                let context = host::context(&fixture.given);
                 tasks.spawn(async move {
                     for body in part {
                         let called = plugin
-                            .read(host::context(), &keys, host::message(&body), None, None)
+                            .read(context.clone(), &keys, host::message(&body), None, None)
                             .await;
                         assert!(called.unwrap().signature_held());
                     }

@@ -1,16 +1,27 @@
-//! Gateway and provider as processes of their own: this program, started again, which ends when its input does.
+//! Gateway and provider as processes of their own: a measuring program, started again, which ends when its input does.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream;
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 use tollgate::config::{Config, Given};
-use tollgate::server;
+use tollgate::flows::query::{Asked, ask_payment};
+use tollgate::server::{self, Running};
 use tollgate_simulator::{Config as SimulatorConfig, Simulator};
 
-/// Runs a gateway until the input ends.
-pub fn gateway(data: &Path, plugins: &Path) {
+/// So many payments are asked about at once.
+const AT_ONCE: usize = 4;
+
+/// Runs a gateway until the input ends. Each line of input is a list of payments, about which it asks the provider as flows
+/// do, and says so when it is done.
+pub fn gateway(runtime: &Runtime, data: &Path, plugins: &Path) {
     let given = Given {
         listen: Some("127.0.0.1:0".to_owned()),
         data: Some(data.to_owned()),
@@ -19,11 +30,28 @@ pub fn gateway(data: &Path, plugins: &Path) {
         bills_at_once: Some(true),
         ..Given::default()
     };
-    runtime().block_on(async {
+    runtime.block_on(async {
         let running = server::start(Config::check(given).unwrap()).await.unwrap();
-        until_told(&json!({ "url": running.url, "key": running.api_key })).await;
+        println!("{}", json!({ "url": running.url, "key": running.api_key }));
+        let mut lines = input();
+        while let Some(line) = lines.recv().await {
+            let payments: Vec<String> = serde_json::from_str(&line).unwrap();
+            let asking =
+                stream::iter(payments).for_each_concurrent(AT_ONCE, |id| ask(&running, id));
+            asking.await;
+            println!("{}", json!({ "asked": true }));
+        }
         running.stop().await;
     });
+}
+
+async fn ask(running: &Running, id: String) {
+    let (gateway, merchant) = (Arc::clone(running.gateway()), running.merchant_id);
+    let asked = tokio::spawn(async move {
+        let limit = gateway.settings.call_limit;
+        ask_payment(&gateway, merchant, id.parse().unwrap(), limit, |_| false).await
+    });
+    assert!(matches!(asked.await.unwrap().unwrap(), Asked::Answered(_)), "no answer");
 }
 
 /// Runs a simulator until the input ends.
@@ -31,28 +59,40 @@ pub fn simulator() {
     runtime().block_on(async {
         let config = SimulatorConfig { bill_ready_at_once: true, ..SimulatorConfig::default() };
         let simulator = Simulator::start(config).await.unwrap();
-        until_told(
-            &json!({ "url": simulator.url, "account": simulator.providers()[0]["account"] }),
-        )
-        .await;
+        let account = &simulator.providers()[0]["account"];
+        println!("{}", json!({ "url": simulator.url, "account": account }));
+        let mut lines = input();
+        while lines.recv().await.is_some() {}
         simulator.stop().await;
     });
 }
 
 /// A runtime as the gateway has it.
-pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+pub fn runtime() -> Runtime {
+    Builder::new_multi_thread().enable_all().build().unwrap()
 }
 
-async fn until_told(ready: &Value) {
-    println!("{ready}");
-    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    ended.await.unwrap().unwrap();
+/// The same, but no thread of it ends before the process does: the processor time that it took would be lost with it.
+pub fn counted_runtime() -> Runtime {
+    let long = Duration::from_secs(86_400);
+    Builder::new_multi_thread().enable_all().thread_keep_alive(long).build().unwrap()
+}
+
+/// The lines of the input as they come.
+fn input() -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            sender.send(line.unwrap()).unwrap();
+        }
+    });
+    lines
 }
 
 /// One of them, running.
 pub struct Process {
     child: Child,
+    says: BufReader<ChildStdout>,
     /// What it said when it was ready.
     pub ready: Value,
 }
@@ -66,9 +106,25 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Process { ready: serde_json::from_str(&line).unwrap(), child }
+        let mut says = BufReader::new(child.stdout.take().unwrap());
+        let ready = line(&mut says);
+        Process { child, says, ready }
+    }
+
+    /// Tells it something, and waits for what it says to that.
+    pub fn tell(&mut self, told: &Value) -> Value {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{told}").unwrap();
+        line(&mut self.says)
+    }
+
+    /// The processor time that its threads have taken: exact while it is at rest, if it has a [`counted_runtime`].
+    pub fn cpu(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let of = |path: std::path::PathBuf| {
+            let text = std::fs::read_to_string(path.join("schedstat")).unwrap();
+            text.split(' ').next().unwrap().parse::<u64>().unwrap()
+        };
+        Duration::from_nanos(threads.map(|thread| of(thread.unwrap().path())).sum())
     }
 
     /// A member of what it said.
@@ -96,6 +152,12 @@ impl Process {
         drop(self.child.stdin.take());
         self.child.wait().unwrap();
     }
+}
+
+fn line(says: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    says.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
 }
 
 impl Drop for Process {
