@@ -1,0 +1,99 @@
+//! The processor time of a payment, of a notification that is applied, and of one that is forged.
+//!
+//! What the confirming query takes is measured apart, by the function that confirms, on as many payments that were paid
+//! likewise, and taken out of what notifications took: a difference of neighbours in one window.
+
+use std::time::Duration;
+
+use tollgate_tests::figures::{Milli, fact, goal, median};
+
+use crate::load::Load;
+use crate::providers::Operations;
+use crate::rsa::{Rsa, Times};
+
+const WINDOWS: usize = 9;
+/// Payments of each kind in a window. Of messages that nobody signed an account takes a hundred at once.
+const COUNT: usize = 60;
+
+/// What one of each took.
+struct Window {
+    payment: Duration,
+    notice: Duration,
+    forged: Duration,
+    asking: Duration,
+    rsa: Times,
+}
+
+/// Measures one provider.
+pub async fn measure(load: &mut Load) {
+    let Some(operations) = load.provider.rsa else { return };
+    let rsa = Rsa::new();
+    let mut windows = Vec::new();
+    // The first one warms everything.
+    for at in 0..=WINDOWS {
+        let window = window(load, &rsa).await;
+        if at > 0 {
+            windows.push(window);
+        }
+    }
+    tell(load.provider.id, operations, &windows);
+}
+
+async fn window(load: &mut Load, rsa: &Rsa) -> Window {
+    let account = load.account().await;
+    // The account is opened once and kept.
+    load.started(&account, 1).await;
+    let before = rsa.times();
+    let (starting, heard) = load.cpu(load.started(&account, COUNT)).await;
+    let asked = load.started(&account, COUNT).await;
+    load.paid(&heard).await;
+    load.paid(&asked).await;
+    let forged = load.drafts(&account, &heard, "forge").await;
+    let truth = load.drafts(&account, &heard, "truth").await;
+    let (forging, replies) = load.cpu(load.deliver(&forged)).await;
+    assert!(replies.iter().all(|reply| reply.status != 429), "too many at once");
+    let (noticing, _) = load.cpu(load.deliver(&truth)).await;
+    load.check(&heard).await;
+    let asking = load.ask(&asked);
+    load.check(&asked).await;
+    let after = rsa.times();
+    let each = |all: Duration| all / u32::try_from(COUNT).unwrap();
+    Window {
+        payment: each(starting + noticing),
+        notice: each(noticing.saturating_sub(asking)),
+        forged: each(forging),
+        asking: each(asking),
+        rsa: Times {
+            sign: (before.sign + after.sign) / 2,
+            verify: (before.verify + after.verify) / 2,
+        },
+    }
+}
+
+fn tell(id: &str, operations: Operations, windows: &[Window]) {
+    let name = |what: &str| format!("provider.{id}.{what}");
+    let ratio = |of: &dyn Fn(&Window) -> (Duration, Duration)| {
+        let each = windows.iter().map(|window| {
+            let (one, other) = of(window);
+            Milli::ratio(one, other)
+        });
+        median(each.collect())
+    };
+    let time =
+        |of: &dyn Fn(&Window) -> Duration| Milli::micros(median(windows.iter().map(of).collect()));
+    let in_rsa = |window: &Window| {
+        let Operations { signatures, verifications } = operations;
+        (window.payment, window.rsa.sign * signatures + window.rsa.verify * verifications)
+    };
+    goal(&name("payment_ratio"), ratio(&in_rsa), "ratio", Milli(1500));
+    let notice = ratio(&|window| (window.notice, window.rsa.verify));
+    goal(&name("notice_ratio"), notice, "ratio", Milli::whole(10));
+    let forged = ratio(&|window| (window.forged, window.rsa.verify));
+    goal(&name("forged_ratio"), forged, "ratio", Milli::whole(4));
+    fact(&name("payment_cpu"), time(&|window| window.payment), "us");
+    fact(&name("notice_cpu"), time(&|window| window.notice), "us");
+    fact(&name("confirming_cpu"), time(&|window| window.asking), "us");
+    fact(&name("forged_cpu"), time(&|window| window.forged), "us");
+    fact(&name("rsa_sign"), time(&|window| window.rsa.sign), "us");
+    fact(&name("rsa_verify"), time(&|window| window.rsa.verify), "us");
+}
