@@ -4,6 +4,7 @@ mod bill;
 mod codes;
 mod messages;
 mod products;
+mod vectors;
 
 use serde_json::Value;
 use tollgate_tests::{Setup, World};
