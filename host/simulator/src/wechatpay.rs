@@ -2,6 +2,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -204,10 +205,16 @@ impl Provider for WechatPay {
         (numbers::transaction_id(&self.chance, at), opening)
     }
 
-    /// `certificate` `{}`: the platform signs by a new certificate from now on; it hands both over.
-    fn special(&self, verb: &str, _body: &Value) -> Result<Value, Denied> {
+    /// `certificate` `{life_s?}`: the platform signs by a new certificate from now on, which is good for so many seconds; it
+    /// hands over all that it had.
+    fn special(&self, verb: &str, body: &Value) -> Result<Value, Denied> {
+        let life = match &body["life_s"] {
+            Value::Null => None,
+            given => Some(given.as_u64().ok_or_else(|| Denied::Unfit("life_s: no number".into()))?),
+        };
+        let life = life.map(Duration::from_secs);
         match verb {
-            "certificate" => Ok(json!({ "serial": self.credentials.rotate()? })),
+            "certificate" => Ok(json!({ "serial": self.credentials.rotate(life)? })),
             _ => Err(Denied::Unknown(format!("there is no verb {verb:?}"))),
         }
     }

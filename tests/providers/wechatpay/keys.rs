@@ -1,6 +1,8 @@
 //! Row 17: keys by serial. Certificates are fetched when one is missed, several are held at once, and a merchant who changes
 //! over gets a mix of both kinds.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tollgate_tests::{Setup, World};
 
@@ -67,4 +69,38 @@ async fn a_serial_that_nobody_has_is_asked_for_once_and_refused() {
     }
     assert_eq!(world.payment(&payment).await["state"], "pending");
     assert_eq!(fetched(&world).await, 2, "one refresh, not one a message");
+}
+
+/// One that is held is let go when its time is over, and not taken again from whoever hands it over, sealed as it should be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_counts_as_long_as_it_is_good() {
+    let world = certificates().await;
+    let first = pay(&world).await;
+    world.payment_until(&first, "succeeded").await;
+    world.lose_notifications().await;
+    let (second, third) = (pay(&world).await, pay(&world).await);
+    world.stop_the_clock().await;
+    let renew = "UPDATE key_fetches SET next_at = 0";
+    world.control("special/certificate", json!({ "life_s": 4 })).await;
+    world.write(renew).await;
+    let in_time = world.draft(&second, "truth").await;
+    assert_eq!(world.deliver(&in_time).await.status, 200, "signed while it was good");
+    world.payment_until(&second, "succeeded").await;
+    world.stop_the_clock().await;
+    assert_eq!(fetched(&world).await, 2);
+
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    world.write(renew).await;
+    let late = world.draft(&third, "truth").await;
+    for _ in 0..2 {
+        assert!(world.deliver(&late).await.status >= 400, "by the one whose time is over");
+        assert_eq!(world.payment(&third).await["state"], "pending");
+    }
+    assert_eq!(fetched(&world).await, 3, "it was handed over again, and not believed");
+
+    world.control("special/certificate", json!({})).await;
+    world.write(renew).await;
+    let honest = world.draft(&third, "truth").await;
+    assert_eq!(world.deliver(&honest).await.status, 200, "by the one that came after it");
+    world.payment_until(&third, "succeeded").await;
 }

@@ -83,6 +83,7 @@ pub async fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> 
     let cached =
         gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
     if let Some(account) = cached {
+        keyring::let_lapse(gateway, &account).await?;
         return Ok(account);
     }
     check_granted(&row, &plugin)?;

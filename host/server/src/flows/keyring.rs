@@ -127,6 +127,14 @@ pub async fn refresh(gateway: &Gateway, account: &Account) -> Flow<()> {
     Ok(())
 }
 
+/// What a certificate signed is believed no longer than the certificate is good: one whose time is over is let go.
+pub async fn let_lapse(gateway: &Gateway, account: &Account) -> Flow<()> {
+    if account.ring.let_lapse(gateway.store.now()) {
+        load(gateway, account).await?;
+    }
+    Ok(())
+}
+
 /// Takes up what the rows hold and this process does not: what it kept before a restart, what another replica fetched.
 pub async fn load(gateway: &Gateway, account: &Account) -> Flow<()> {
     let now = gateway.store.now();

@@ -1,6 +1,7 @@
 //! Who signs and seals what: the merchant's key, the platform's by certificate and by id, and the secret that both share.
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -43,7 +44,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    fn issue(number: u64, key: SigningKey) -> anyhow::Result<Platform> {
+    fn issue(number: u64, key: SigningKey, life: Option<Duration>) -> anyhow::Result<Platform> {
         let der = key.pkcs8().into();
         let pair = KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_RSA_SHA256)
             .map_err(|_| anyhow!("the key does not sign certificates"))?;
@@ -52,7 +53,10 @@ impl Platform {
         params.distinguished_name.push(DnType::CommonName, "WeChat Pay platform, simulated");
         params.serial_number = Some(SerialNumber::from(number));
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2049, 1, 1);
+        params.not_after = match life {
+            Some(life) => (SystemTime::now() + life).into(),
+            None => rcgen::date_time_ymd(2049, 1, 1),
+        };
         let certificate = params.self_signed(&pair).context("certificate")?;
         let serial = format!("{number:X}");
         Ok(Platform { serial, pem: certificate.pem(), key: std::sync::Arc::new(key) })
@@ -80,7 +84,7 @@ impl Credentials {
             merchant: key(folder, "wechatpay-merchant.key")?,
             public: key(folder, "wechatpay-public.key")?,
             public_key_id: "PUB_KEY_ID_0116019593342026010100112".to_owned(),
-            platform: Mutex::new(vec![Platform::issue(0x45F5_9D4D_ABF3_1918, platform)?]),
+            platform: Mutex::new(vec![Platform::issue(0x45F5_9D4D_ABF3_1918, platform, None)?]),
             forger: OnceLock::new(),
         })
     }
@@ -90,11 +94,11 @@ impl Credentials {
         self.platform.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Signs by a new certificate from now on. Gives its serial number.
-    pub fn rotate(&self) -> anyhow::Result<String> {
+    /// Signs by a new certificate from now on, which is good for so long, or for ever. Gives its serial number.
+    pub fn rotate(&self, life: Option<Duration>) -> anyhow::Result<String> {
         let mut all = self.platform.lock().unwrap_or_else(PoisonError::into_inner);
         let number = 0x45F5_9D4D_ABF3_2000 + u64::try_from(all.len()).unwrap_or(0);
-        let next = Platform::issue(number, SigningKey::generate()?)?;
+        let next = Platform::issue(number, SigningKey::generate()?, life)?;
         let serial = next.serial.clone();
         all.push(next);
         Ok(serial)

@@ -19,6 +19,7 @@ const LOOK_AGAIN_MS: i64 = 60_000;
 
 /// An account's keys while it is open.
 pub struct Ring {
+    operators: Arc<Keys>,
     held: RwLock<Held>,
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -40,8 +41,9 @@ impl Ring {
     /// A ring of the operator's keys alone.
     pub fn new(keys: Keys) -> Ring {
         let (lives, looked_at) = (BTreeMap::new(), BTreeMap::new());
-        let held = RwLock::new(Held { keys: Arc::new(keys), lives, looked_at });
-        Ring { held, turns: Mutex::default() }
+        let operators = Arc::new(keys);
+        let held = RwLock::new(Held { keys: operators.clone(), lives, looked_at });
+        Ring { operators, held, turns: Mutex::default() }
     }
 
     /// All keys, as they are now.
@@ -94,6 +96,26 @@ impl Ring {
         let end = keys.not_after(slot, &key.id).and_then(|text| text.parse().ok());
         held.keys = Arc::new(keys);
         Ok(end.unwrap_or_else(|| now.plus_millis(USUAL_LIFE_MS)))
+    }
+
+    /// Lets go of everything that was fetched if the time of a certificate among it is over. What is still good is to be
+    /// taken up again. Whether it did.
+    pub(super) fn let_lapse(&self, now: Moment) -> bool {
+        let is_over = |held: &Held| {
+            let mut certificates = held.lives.iter().filter(|((_, id), _)| !id.is_empty());
+            certificates.any(|(_, life)| life.to <= now)
+        };
+        // Nearly always nothing is over: those who look do not wait for each other.
+        if !is_over(&self.held.read().unwrap_or_else(PoisonError::into_inner)) {
+            return false;
+        }
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if !is_over(&held) {
+            return false;
+        }
+        held.keys = self.operators.clone();
+        held.lives.clear();
+        true
     }
 
     /// Notes how long keys live that are held by now.
