@@ -1,6 +1,7 @@
 //! UnionPay: its products, messages, codes and settlement file. The rows that tests name are those of its known traps.
 
 mod bill;
+mod chains;
 mod codes;
 mod messages;
 mod products;
