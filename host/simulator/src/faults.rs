@@ -25,6 +25,8 @@ pub enum Verb {
     BadSignature,
     /// No signature.
     Unsigned,
+    /// Signed `value` seconds ago, or ahead of time where that is negative; correctly signed.
+    Stale,
     /// The provider's "try again"; `value: "done"` does the work first.
     SystemError,
     /// The provider's business refusal with the code in `value`, nothing done.

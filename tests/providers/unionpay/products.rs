@@ -63,6 +63,9 @@ async fn a_refund_that_was_taken_is_pending_until_it_is_told_done() {
     let refund = world.refund(&payment, "R-1", 400).await.ok();
     assert_eq!(refund["state"], "pending", "{refund}");
     assert_eq!(world.payment(&payment).await["refunded"], 0);
+    let records = world.select("SELECT record FROM exchanges WHERE operation = 'refund'").await;
+    assert!(records.iter().all(|record| record.contains("txnType=04")), "{records:?}");
+    assert_eq!(records.len(), 1, "{records:?}");
     let heard = world.notify(&payment, "refund_notice").await;
     assert_eq!(heard["status"], 200, "{heard}");
     world.refund_until(&refund, "succeeded").await;

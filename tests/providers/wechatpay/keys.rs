@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_tests::{Setup, World};
 
+use super::paid_in_silence;
+
 async fn certificates() -> World {
     let world = World::with(Setup { provider: "wechatpay", ..Setup::default() }).await;
     world.post("/v1/accounts", world.credentials("certificate_account")).await.ok();
@@ -51,6 +53,20 @@ async fn a_new_certificate_is_fetched_when_it_is_missed_and_the_old_one_still_ho
     world.payment_until(&second, "succeeded").await;
     assert_eq!(fetched(&world).await, 2);
     assert_eq!(world.deliver(&before).await.status, 200, "signed by the old one");
+}
+
+/// A merchant who changes over asks for his public key to be used, and for weeks is told by certificates as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merchant_with_a_public_key_is_told_by_certificates_too() {
+    let world = super::world().await;
+    let (first, second) = (paid_in_silence(&world).await, paid_in_silence(&world).await);
+    let by_certificate = world.notify(&first, "by_certificate").await;
+    assert_eq!(by_certificate["status"], 200, "{by_certificate}");
+    world.payment_until(&first, "succeeded").await;
+    assert_eq!(fetched(&world).await, 1);
+    let by_key = world.notify(&second, "truth").await;
+    assert_eq!(by_key["status"], 200, "{by_key}");
+    world.payment_until(&second, "succeeded").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,6 +91,8 @@ async fn a_trade_of_which_a_part_was_given_back_is_paid() {
     let refund = world.refund(&payment, "R-1", 250).await.ok();
     world.refund_until(&refund, "succeeded").await;
     assert_eq!(world.trade(&payment).await["status"], "REFUND");
+    let heard = world.notify(&payment, "refunded_state").await;
+    assert_eq!(heard["status"], 200, "{heard}");
     let now = world.sync(&payment).await.ok();
     assert_eq!((&now["state"], &now["refunded"]), (&json!("succeeded"), &json!(250)), "{now}");
     assert_eq!(world.order_of(&payment).await["state"], "partially_refunded");

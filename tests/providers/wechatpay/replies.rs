@@ -6,6 +6,7 @@ use tollgate_tests::{Setup, until};
 
 use super::{paid_in_silence, with, world};
 
+/// Row 16, the other direction, among them: a reply that was signed long ago is none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_that_is_not_the_providers_word_is_no_answer() {
     let world = world().await;
@@ -13,6 +14,8 @@ async fn a_reply_that_is_not_the_providers_word_is_no_answer() {
     for (verb, more) in [
         ("bad_signature", json!({})),
         ("unsigned", json!({})),
+        ("stale", json!({ "value": "310" })),
+        ("stale", json!({ "value": "-310" })),
         ("wrong_amount", json!({})),
         ("wrong_amount", json!({ "value": "1" })),
         ("set", json!({ "set": { "out_trade_no": "another" } })),

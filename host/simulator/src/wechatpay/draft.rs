@@ -2,6 +2,7 @@
 use serde_json::json;
 
 use super::WechatPay;
+use super::keys::Mode;
 use super::notice::{Notice, Seal};
 use crate::ledger::Trade;
 use crate::notifier::Message;
@@ -38,6 +39,7 @@ fn bend(notice: &mut Notice, order: &Order) -> Result<(), Denied> {
         }
         "forge" => notice.seal = Seal::Forged(mode),
         "unsigned" => notice.seal = Seal::Unsigned,
+        "by_certificate" => notice.seal = Seal::Platform(Mode::Certificate),
         "probe" => notice.seal = Seal::Probe(mode),
         "other_serial" => {
             notice.seal = Seal::OtherSerial(value.unwrap_or("0000000000000001").to_owned());

@@ -260,7 +260,9 @@ fn signed(wechat: &WechatPay, call: &Call<'_>, outcome: Reply, hit: &Hit) -> Res
     if hit.has(Verb::Unsigned) {
         return response;
     }
-    let (seconds, nonce) = (wechat.till.clock.now().as_second(), wechat.chance.alphanumeric(32));
+    let age = hit.get(Verb::Stale).and_then(|rule| rule.value.as_ref()?.parse::<i64>().ok());
+    let seconds = wechat.till.clock.now().as_second() - age.unwrap_or(0);
+    let nonce = wechat.chance.alphanumeric(32);
     let text = format!("{seconds}\n{nonce}\n{body}\n");
     let own = &wechat.credentials;
     let Ok((serial, mut signature)) = own.sign(call.mode, text.as_bytes()) else {
