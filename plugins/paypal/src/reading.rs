@@ -6,12 +6,17 @@ use tollgate_sdk::contract::notices::{Authority, Event, Reading};
 use tollgate_sdk::contract::types::{
     Channel, Context, Fault, HttpResponse, Inbound, Payment, PaymentStatus,
 };
-use tollgate_sdk::fault;
+use tollgate_sdk::{fault, utc_time};
 
 use crate::{events, gateway, reply, status};
 
 /// Where signatures are checked.
 pub const VERIFY: &str = "/v1/notifications/verify-webhook-signature";
+
+/// How old a transmission may be. PayPal repeats one for three days, and does not say whether a repeat has a time of its own.
+const OLDEST_MS: i64 = 4 * 86_400_000;
+/// How far its clock may be ahead of ours.
+const AHEAD_MS: i64 = 300_000;
 
 #[derive(Deserialize)]
 struct Verdict {
@@ -58,6 +63,7 @@ fn ask(context: &Context, message: &Inbound) -> Result<Reading, Fault> {
     let body =
         std::str::from_utf8(&message.body).map_err(|_| fault::protocol("webhook: not UTF-8"))?;
     events::check(body)?;
+    check_time(message)?;
     let mut request = String::with_capacity(body.len() + 1024);
     request.push('{');
     for (name, header) in [
@@ -74,6 +80,18 @@ fn ask(context: &Context, message: &Inbound) -> Result<Reading, Fault> {
     request.push_str(&format!("\"webhook_id\":{webhook},\"webhook_event\":{body}}}"));
     let request = gateway::post_bytes(context, VERIFY, request.into_bytes())?;
     Ok(Reading::Ask((request, Vec::new())))
+}
+
+/// What was signed long ago is a replay, whatever the signature is worth.
+fn check_time(message: &Inbound) -> Result<(), Fault> {
+    let name = "paypal-transmission-time";
+    let at = utc_time::unix_ms(one_header(message, name)?)
+        .ok_or_else(|| fault::signature(format!("`{name}` is no time in UTC")))?;
+    let age_ms = message.received_ms.saturating_sub(at);
+    if !(-AHEAD_MS..=OLDEST_MS).contains(&age_ms) {
+        return Err(fault::signature(format!("`{name}` is not within 4 days of now")));
+    }
+    Ok(())
 }
 
 fn one_header<'a>(message: &'a Inbound, name: &str) -> Result<&'a str, Fault> {
