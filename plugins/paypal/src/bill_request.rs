@@ -26,11 +26,14 @@ fn bounds(request: &BillRequest) -> Result<(String, String), Fault> {
     Ok((utc_time::rfc3339(from), utc_time::rfc3339(from + DAY_MS - 1)))
 }
 
-fn page(state: &[u8]) -> u32 {
-    std::str::from_utf8(state).ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+/// The number of the next page, and of how many rows the first page spoke.
+fn place(state: &[u8]) -> (u32, Option<u64>) {
+    let next = std::str::from_utf8(state).ok().and_then(|text| text.split_once('/'));
+    let read = next.and_then(|(page, rows)| Some((page.parse().ok()?, rows.parse().ok()?)));
+    read.map_or((1, None), |(page, rows)| (page, Some(rows)))
 }
 
-/// Asks for the next page; the state is its number.
+/// Asks for the next page; the state is where the reading stands.
 ///
 /// # Errors
 /// `invalid-request` for another kind of bill, or a period that is no day.
@@ -42,7 +45,7 @@ pub fn build(context: &Context, request: &BillRequest, state: &[u8]) -> Result<S
         pair("end_date", to),
         pair("fields", "all".to_owned()),
         pair("page_size", "500".to_owned()),
-        pair("page", page(state).to_string()),
+        pair("page", place(state).0.to_string()),
     ];
     Ok(Step::Send((gateway::get(context, PATH, query)?, state.to_vec())))
 }
@@ -53,13 +56,16 @@ struct Listed {
     transaction_details: Vec<serde::de::IgnoredAny>,
     #[serde(default)]
     total_pages: u32,
+    #[serde(default)]
+    total_items: u64,
     last_refreshed_datetime: Option<String>,
 }
 
 /// Hands the page on as it came.
 ///
 /// # Errors
-/// `not-found`, to be tried again, where rows of that day may still come.
+/// `not-found`, to be tried again, where rows of that day may still come; `unavailable` where some came while pages were read:
+/// pages are counted off, so that rows may be on two of them, or on none.
 pub fn interpret(
     request: &BillRequest,
     state: &[u8],
@@ -76,8 +82,12 @@ pub fn interpret(
         let fault = fault::not_found("PayPal has not listed all of that day yet");
         return Err(fault.retry_after(NOT_READY_MS));
     }
-    let page = page(state);
-    let more = (page < listed.total_pages).then(|| (page + 1).to_string().into_bytes());
+    let (page, rows) = place(state);
+    if rows.is_some_and(|rows| rows != listed.total_items) {
+        return Err(fault::unavailable("PayPal's list changed while it was read"));
+    }
+    let next = || format!("{}/{}", page + 1, listed.total_items).into_bytes();
+    let more = (page < listed.total_pages).then(next);
     let file = BillFile {
         name: format!("{}_{TRANSACTIONS}_{page}.json", request.period),
         content: BillContent::Bytes(response.body.clone()),
