@@ -68,6 +68,8 @@ struct Desk {
     waiting: HashSet<String>,
     /// Payments whose next capture the payer's bank declines.
     declined: HashSet<String>,
+    /// Refunds that turned out to have failed, by the merchant's numbers.
+    failed: HashSet<String>,
     /// Tokens that are good.
     tokens: HashSet<String>,
     /// What was answered under each id of a request.
@@ -187,9 +189,10 @@ impl Provider for PayPal {
     }
 
     /// `hold`: what is captured from now on waits; `release`: it does no longer; `decline`: the payer's bank declines the next
-    /// capture; `expire_tokens`: no token is good any more.
+    /// capture; `expire_tokens`: no token is good any more; `fail_refund`: the newest refund, which had succeeded, turns out to
+    /// have failed.
     fn act(&self, reference: &str, act: &str) -> Result<(), Denied> {
-        self.trade(reference)?;
+        let trade = self.trade(reference)?;
         let owned = reference.to_owned();
         match act {
             "hold" => drop(self.desk().held.insert(owned)),
@@ -200,6 +203,15 @@ impl Provider for PayPal {
                 if self.desk().waiting.remove(reference) {
                     self.book().ledger.pay(reference, self.now())?;
                 }
+            }
+            "fail_refund" => {
+                let refund = trade.refunds.last();
+                let refund = refund.ok_or_else(|| Denied::Conflict("nothing refunded".into()))?;
+                self.desk().failed.insert(refund.request_no.clone());
+                let kind = EventKind::Refunded(refund.request_no.clone());
+                let object = refunds::object(self, &trade, refund);
+                let notice = Notice::new(self, "PAYMENT.REFUND.FAILED", "refund", object);
+                self.tell(&notice, reference, &kind);
             }
             _ => return Err(Denied::Unknown(format!("there is no act {act:?}"))),
         }

@@ -38,6 +38,9 @@ fn bend(notice: &mut Notice, order: &Order) -> Result<(), Denied> {
         "unsigned" => notice.without.push("paypal-transmission-sig".to_owned()),
         "without" => notice.without.push(value.unwrap_or("paypal-cert-url").to_owned()),
         "rewritten" => notice.rewritten = true,
+        "stale" => notice.age_s = value.and_then(|value| value.parse().ok()).unwrap_or(400_000),
+        // Signed by PayPal, for the webhook of the app's other mode.
+        "live" => notice.webhook_id = "8PT597110X687430L",
         "wrong_amount" => {
             notice.resource["amount"] =
                 json!({ "currency_code": "USD", "value": value.unwrap_or("0.01") });

@@ -1,11 +1,13 @@
 //! Webhooks: what they tell, the signature over a checksum of the body, and the call that checks one.
 use axum::http::StatusCode;
 use flate2::Crc;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::orders::{capture_of, utc};
 use super::wire::{ApiError, Call, Reply};
 use super::{PayPal, WEBHOOK_ID, refunds};
+use crate::clock::later;
 use crate::faults::{Hit, Verb};
 use crate::ledger::{EventKind, Trade};
 use crate::notifier::Message;
@@ -26,6 +28,10 @@ pub struct Notice {
     pub without: Vec<String>,
     /// Whether the body is written anew after it was signed.
     pub rewritten: bool,
+    /// How many seconds ago it was signed; below zero: how many ahead.
+    pub age_s: i64,
+    /// The webhook that it is signed for.
+    pub webhook_id: &'static str,
     resource_type: &'static str,
 }
 
@@ -44,6 +50,8 @@ impl Notice {
             is_signed_right: true,
             without: Vec::new(),
             rewritten: false,
+            age_s: 0,
+            webhook_id: WEBHOOK_ID,
             resource_type,
         }
     }
@@ -83,8 +91,10 @@ impl Notice {
             "summary": "Simulated", "resource": self.resource, "links": [],
         });
         let mut body = event.to_string();
-        let (id, time) = (paypal.chance.hex(32), utc(paypal.till.clock.now()));
-        let mut signature = paypal.signer.sign(signed_text(&id, &time, body.as_bytes()).as_bytes());
+        let signed_at = later(paypal.till.clock.now(), SignedDuration::from_secs(-self.age_s));
+        let (id, time) = (paypal.chance.hex(32), utc(signed_at));
+        let signed = signed_text(&id, &time, self.webhook_id, body.as_bytes());
+        let mut signature = paypal.signer.sign(signed.as_bytes());
         if !self.is_signed_right {
             signature = paypal.signer.sign(b"something else");
         }
@@ -107,10 +117,10 @@ impl Notice {
 }
 
 /// What is signed: numbers, the time, and a checksum of the body, which is no hash.
-fn signed_text(id: &str, time: &str, body: &[u8]) -> String {
+fn signed_text(id: &str, time: &str, webhook_id: &str, body: &[u8]) -> String {
     let mut crc = Crc::new();
     crc.update(body);
-    format!("{id}|{time}|{WEBHOOK_ID}|{}", crc.sum())
+    format!("{id}|{time}|{webhook_id}|{}", crc.sum())
 }
 
 /// `POST /v1/notifications/verify-webhook-signature`: whether a webhook is PayPal's own, byte for byte.
@@ -127,7 +137,7 @@ pub fn verify(paypal: &PayPal, call: &Call<'_>) -> Reply {
     let is_ours = text("webhook_id") == Some(WEBHOOK_ID)
         && text("auth_algo") == Some("SHA256withRSA")
         && text("cert_url").is_some_and(|url| url.starts_with("https://api.paypal.com/"));
-    let signed = signed_text(id, time, event);
+    let signed = signed_text(id, time, WEBHOOK_ID, event);
     let verdict = match is_ours && holds(paypal.signer.spki(), signed.as_bytes(), signature) {
         true => "SUCCESS",
         false => "FAILURE",
@@ -143,7 +153,7 @@ mod tests {
     #[test]
     fn the_checksum_is_the_published_one() {
         for (body, sum) in [("123456789", 3_421_780_262_u32), ("{}", 2_745_614_147)] {
-            let text = signed_text("id", "time", body.as_bytes());
+            let text = signed_text("id", "time", WEBHOOK_ID, body.as_bytes());
             assert_eq!(text, format!("id|time|{WEBHOOK_ID}|{sum}"));
         }
     }

@@ -53,7 +53,8 @@ pub fn capture_of(paypal: &PayPal, trade: &Trade) -> Option<Value> {
         (None, true) => trade.prepared_at,
         (None, false) => return None,
     };
-    let given_back = trade.refunded();
+    let held = trade.refunds.iter().filter(|refund| !refunds::has_failed(paypal, refund));
+    let given_back = Amount(held.map(|refund| refund.amount.0).sum());
     let status = match () {
         () if waits => "PENDING",
         () if given_back.0 == 0 => "COMPLETED",

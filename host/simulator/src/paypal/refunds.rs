@@ -14,10 +14,16 @@ pub fn id(trade: &Trade, refund: &Refund) -> String {
     format!("{}R{:02}", &trade.provider_reference[..14], index.unwrap_or(0))
 }
 
+/// Whether a refund, which had succeeded, turned out to have failed.
+pub fn has_failed(paypal: &PayPal, refund: &Refund) -> bool {
+    paypal.desk().failed.contains(&refund.request_no)
+}
+
 /// A refund as the API tells it. One that was made on PayPal's own pages has no number of the merchant's.
 pub fn object(paypal: &PayPal, trade: &Trade, refund: &Refund) -> Value {
+    let status = if has_failed(paypal, refund) { "FAILED" } else { "COMPLETED" };
     let mut json = json!({
-        "id": id(trade, refund), "status": "COMPLETED", "amount": amount(trade, refund.amount),
+        "id": id(trade, refund), "status": status, "amount": amount(trade, refund.amount),
         "create_time": utc(refund.at), "update_time": utc(refund.at),
         "links": [{
             "href": format!("{}/v2/payments/captures/{}", paypal.base, trade.provider_reference),

@@ -32,6 +32,8 @@ struct Row {
     amount: Amount,
     /// Negative where the merchant bears it.
     fee: Amount,
+    /// S: done; D: denied.
+    status: &'static str,
     currency: String,
     exponent: u8,
 }
@@ -85,7 +87,7 @@ pub fn list(paypal: &PayPal, call: &Call<'_>) -> Reply {
         let trades: Vec<Trade> = book.ledger.trades().cloned().collect();
         (trades, book.edits.clone(), book.bill_ready_at_once)
     };
-    let mut rows: Vec<Row> = trades.iter().flat_map(rows_of).collect();
+    let mut rows: Vec<Row> = trades.iter().flat_map(|trade| rows_of(paypal, trade)).collect();
     for edit in &edits {
         rows = rows.into_iter().flat_map(|row| edit.apply(row)).collect();
     }
@@ -115,7 +117,7 @@ fn object(row: &Row) -> Value {
         "transaction_id": row.id, "transaction_event_code": row.code,
         "transaction_initiation_date": utc(row.at), "transaction_updated_date": utc(row.at),
         "transaction_amount": money(row.amount), "fee_amount": money(row.fee),
-        "transaction_status": "S",
+        "transaction_status": row.status,
         "custom_field": row.refund.as_ref().unwrap_or(&row.reference),
     });
     if let Some(of) = &row.of {
@@ -141,12 +143,13 @@ fn added(edit: &Edit) -> Option<Row> {
         refund: None,
         amount,
         fee: fee(amount),
+        status: "S",
         currency: "USD".to_owned(),
         exponent: 2,
     })
 }
 
-fn rows_of(trade: &Trade) -> Vec<Row> {
+fn rows_of(paypal: &PayPal, trade: &Trade) -> Vec<Row> {
     let Some(paid_at) = trade.paid_at else {
         return Vec::new();
     };
@@ -160,6 +163,7 @@ fn rows_of(trade: &Trade) -> Vec<Row> {
         refund: None,
         amount: opening.amount,
         fee: fee(opening.amount),
+        status: "S",
         currency: opening.currency.code.clone(),
         exponent: opening.currency.exponent,
     };
@@ -171,6 +175,7 @@ fn rows_of(trade: &Trade) -> Vec<Row> {
         refund: Some(refund.request_no.clone()),
         amount: Amount(-refund.amount.0),
         fee: Amount(0),
+        status: if refunds::has_failed(paypal, refund) { "D" } else { "S" },
         ..payment.clone()
     });
     let refunds: Vec<Row> = refunds.collect();

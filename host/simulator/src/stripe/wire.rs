@@ -285,11 +285,15 @@ pub fn distort(object: &mut Value, hit: &Hit) {
     }
     if let Some(rule) = hit.get(Verb::Set) {
         for (name, value) in &rule.set {
-            object[name] = match value.as_str() {
+            let value = match value.as_str() {
                 "true" => json!(true),
                 "false" => json!(false),
                 text => json!(text),
             };
+            match object.pointer_mut(name) {
+                Some(place) => *place = value,
+                None => object[name] = value,
+            }
         }
     }
 }
