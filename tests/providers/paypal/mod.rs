@@ -3,6 +3,7 @@
 mod bill;
 mod payments;
 mod refunds;
+mod vectors;
 mod webhooks;
 
 use serde_json::Value;

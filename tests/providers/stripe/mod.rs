@@ -4,6 +4,7 @@ mod bill;
 mod events;
 mod payments;
 mod refunds;
+mod vectors;
 
 use serde_json::Value;
 use tollgate_tests::{Setup, World};
