@@ -1,7 +1,7 @@
 //! Transaction Search: fees, pages, how far it has come, and planted differences.
 
 use serde_json::{Value, json};
-use tollgate_tests::World;
+use tollgate_tests::{World, until};
 
 use super::{paid, world};
 
@@ -57,4 +57,51 @@ async fn a_report_that_lags_behind_is_waited_for() {
     let body = json!({ "account_id": account["id"], "period": day });
     let made = world.post("/v1/bills", body).await.ok();
     assert_ne!(made["state"], "ready", "{made}");
+}
+
+/// A row that cannot be read costs no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_bad_row_leaves_the_others_readable() {
+    let world = world().await;
+    let (account, _, day) = a_day(&world).await;
+    let set = json!({ "/transaction_details/0/transaction_info/transaction_amount/value": "much" });
+    world.fault("bill", "set", json!({ "set": set })).await;
+    let body = json!({ "account_id": account["id"], "period": day });
+    let made = world.post("/v1/bills", body).await.ok();
+    assert_eq!(made["rows"], 1, "{made}");
+    let bad = world.select("SELECT CAST(count(*) AS TEXT) FROM bad_lines").await;
+    assert_eq!(bad, ["1"]);
+}
+
+/// Pages are counted off: a row that comes in while they are read shifts all behind it. Such a reading is worth nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_moves_while_it_is_read_is_read_anew() {
+    let world = world().await;
+    let (account, _, day) = a_day(&world).await;
+    let plant = async |prefix: &str, count: u64, time: &str| {
+        let trades: Vec<Value> = (0..count)
+            .map(|number| {
+                json!({
+                    "reference": format!("{prefix}{number:04}"), "amount": "1.00",
+                    "paid_at": format!("{day}T{time}Z"),
+                })
+            })
+            .collect();
+        world.control("seed", json!({ "trades": trades })).await;
+    };
+    plant("PLANTED", 700, "13:00:00").await;
+    world.fault("bill", "delay", json!({ "ms": 1_500, "times": 2 })).await;
+    let body = json!({ "account_id": account["id"], "period": day });
+    let one_more = async {
+        until("the second page asked for", async || {
+            (world.simulated("calls").await["bill"] == 2).then_some(())
+        })
+        .await;
+        plant("LATE", 1, "01:00:00").await;
+    };
+    let (made, ()) = tokio::join!(world.post("/v1/bills", body.clone()), one_more);
+    let made = made.ok();
+    assert_eq!((&made["state"], &made["rows"]), (&json!("not_ready"), &json!(0)), "{made}");
+    let again = world.post("/v1/bills", body).await.ok();
+    assert_eq!((&again["state"], &again["rows"]), (&json!("ready"), &json!(703)), "{again}");
 }

@@ -108,9 +108,12 @@ async fn a_declined_card_leaves_the_order_open() {
 async fn a_start_without_an_answer_gets_the_same_order() {
     let world = world().await;
     world.lose_notifications().await;
-    for (verb, more) in
-        [("lose_reply", json!({})), ("system_error", json!({})), ("error_500", json!({}))]
-    {
+    for (verb, more) in [
+        ("lose_reply", json!({})),
+        ("lose_reply", json!({ "ms": 3_000 })),
+        ("system_error", json!({})),
+        ("error_500", json!({})),
+    ] {
         world.fault("pay", verb, more.clone()).await;
         let payment = world.pay(&world.order(1250).await, "wallet").await;
         assert_ne!(payment["state"], "failed", "{verb}: {payment}");
@@ -170,6 +173,11 @@ async fn a_reply_that_lies_or_is_none_is_no_answer() {
     // What was captured is of another amount: nobody is paid for that.
     world.fault("capture", "wrong_amount", json!({})).await;
     world.fault("query", "wrong_amount", json!({ "times": 0 })).await;
+    world.sync(&payment).await;
+    assert_ne!(world.payment(&payment).await["state"], "succeeded");
+    world.forget("faults").await;
+    let euros = "/purchase_units/0/payments/captures/0/amount/currency_code";
+    world.fault("query", "set", json!({ "times": 0, "set": { euros: "EUR" } })).await;
     world.sync(&payment).await;
     assert_ne!(world.payment(&payment).await["state"], "succeeded");
     world.forget("faults").await;

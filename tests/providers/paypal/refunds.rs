@@ -8,9 +8,12 @@ use super::{paid, world};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
     let world = world().await;
-    for (verb, more) in
-        [("lose_reply", json!({})), ("error_500", json!({})), ("system_error", json!({}))]
-    {
+    for (verb, more) in [
+        ("lose_reply", json!({})),
+        ("lose_reply", json!({ "ms": 3_000 })),
+        ("error_500", json!({})),
+        ("system_error", json!({})),
+    ] {
         let payment = paid(&world).await;
         world.fault("refund", verb, more.clone()).await;
         let refund = world.refund(&payment, &shop::number("R"), 400).await.ok();
@@ -25,6 +28,21 @@ async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
         assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
         assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
     }
+}
+
+/// `PAYMENT.REFUND.FAILED` after success: the money did not go, which is a new fact and nobody's silent loss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_turns_out_to_have_failed_is_taken_back() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    world.refund_until(&refund, "succeeded").await;
+    assert_eq!(world.payment(&payment).await["refunded"], 400);
+    world.act(&payment, "fail_refund").await;
+    until("the reversal", async || (world.payment(&payment).await["refunded"] == 0).then_some(()))
+        .await;
+    let now = world.refund_now(&refund).await;
+    assert!(now["reversed_at"].is_string(), "{now}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

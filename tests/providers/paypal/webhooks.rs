@@ -24,6 +24,10 @@ async fn what_paypal_does_not_confirm_is_refused() {
         ("without", json!({ "value": "paypal-cert-url" }), "missing"),
         ("without", json!({ "value": "paypal-transmission-id" }), "missing"),
         ("rewritten", json!({}), "signature"),
+        ("stale", json!({ "value": "345700" }), "4 days"),
+        ("stale", json!({ "value": "-310" }), "4 days"),
+        // Signed by PayPal, for the webhook of the other mode.
+        ("live", json!({}), "signature"),
     ] {
         refused(&world, &payment, kind, &more, reason).await;
     }
@@ -44,6 +48,45 @@ async fn a_changed_byte_and_a_body_that_breaks_out_are_refused() {
         assert_eq!(world.deliver(&draft).await.status, 400, "{message:.80}");
     }
     assert_eq!(world.payment(&payment).await["state"], "pending");
+}
+
+/// PayPal repeats for three days, and may not sign a repeat anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_repeat_of_a_webhook_is_still_heard() {
+    let world = world().await;
+    let payment = approved_in_silence(&world).await;
+    let three_days = json!({ "value": "259200" });
+    assert_eq!(world.notify_with(&payment, "stale", three_days).await["status"], 200);
+    world.payment_until(&payment, "succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_large_is_read_by_nobody() {
+    let world = world().await;
+    let payment = approved_in_silence(&world).await;
+    let mut draft = world.draft(&payment, "truth").await;
+    draft["message"] = json!(format!("{}{}", text(&draft, "message"), " ".repeat(1 << 20)));
+    assert_eq!(world.deliver(&draft).await.status, 413);
+    assert!(world.simulated("calls").await["verify"].is_null(), "PayPal is not asked about it");
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+}
+
+/// The app's other payments have webhooks too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_about_an_unknown_order_is_taken_and_invents_nothing() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    let before = world.events(&payment).await;
+    for set in [
+        json!({ "custom_id": "TNOBODYSPAYMENTATALL0001", "id": "NOBODYSCAPTURE001" }),
+        json!({ "custom_id": "TNOBODYSPAYMENTATALL0001" }),
+    ] {
+        let answer = world.notify_with(&payment, "truth", json!({ "set": set })).await;
+        assert!(answer["status"].as_u64().unwrap() < 500, "{answer}");
+    }
+    let orders = world.get("/v1/orders").await.ok();
+    assert_eq!(orders["data"].as_array().unwrap().len(), 1, "{orders}");
+    assert_eq!(world.events(&payment).await, before);
 }
 
 /// Even one that PayPal confirms only has us ask: amounts in it count for nothing.

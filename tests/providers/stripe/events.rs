@@ -49,6 +49,16 @@ async fn a_changed_byte_breaks_the_signature() {
     world.payment_until(&payment, "succeeded").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_large_is_read_by_nobody() {
+    let world = world().await;
+    let payment = paid_in_silence(&world).await;
+    let mut draft = world.draft(&payment, "truth").await;
+    draft["message"] = json!(format!("{}{}", text(&draft, "message"), " ".repeat(1 << 20)));
+    assert_eq!(world.deliver(&draft).await.status, 413);
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+}
+
 /// Signed by Stripe, of another mode, amount or currency.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_signed_but_disagrees_pays_nothing() {

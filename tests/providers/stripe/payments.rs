@@ -102,6 +102,7 @@ async fn a_start_without_an_answer_is_found_again() {
     }
     for (verb, more) in [
         ("lose_reply", json!({})),
+        ("lose_reply", json!({ "ms": 3_000 })),
         ("system_error", json!({ "value": "done" })),
         ("error_500", json!({})),
     ] {

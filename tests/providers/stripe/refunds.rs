@@ -11,6 +11,7 @@ async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
     world.lose_notifications().await;
     for (verb, more) in [
         ("lose_reply", json!({})),
+        ("lose_reply", json!({ "ms": 3_000 })),
         ("error_500", json!({})),
         ("html", json!({})),
         ("system_error", json!({ "value": "done" })),
