@@ -76,14 +76,15 @@ impl Scene {
         self.program.board.kill_at(point, nth);
     }
 
-    /// Makes sure that the process is gone, killed at its point or, if it never came there, now. Then starts it again on
-    /// what it left behind, and brings its jobs forward: nobody waits for leases. Tells whether it died at its point.
+    /// Makes sure that the process is gone, killed at its point or, if it never came there, now. Then brings its jobs
+    /// forward, so that nobody waits for leases, and starts it again on what it left behind. Tells whether it died at its point.
     pub async fn revive(&mut self) -> bool {
         let fired = self.program.board.fired();
         self.program.board.clear();
         self.program.kill().await;
-        self.program.relaunch(&self.world).await;
+        // Before it starts: its worker looks at once, and then once a second.
         self.hurry().await;
+        self.program.relaunch(&self.world).await;
         fired
     }
 
