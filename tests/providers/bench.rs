@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
 use tollgate_plugin::contract::{
-    BillRequest, BillRow, Channel, Context, Fault, HttpResponse, Inbound, Reading,
+    BillRequest, BillRow, Channel, Context, Fault, HttpResponse, Inbound, Reading, Summary,
 };
 use tollgate_plugin::{
     BillSink, BillSource, Called, Keys, Limits, Plugin, Registry, RegistryConfig,
@@ -17,6 +17,7 @@ pub struct Bench {
     pub plugin: Arc<Plugin>,
     pub keys: Arc<Keys>,
     settings: Vec<(String, String)>,
+    origins: Vec<(String, String)>,
     // The plugin runs on its registry's engine.
     _registry: Registry,
 }
@@ -27,8 +28,13 @@ pub fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 impl Bench {
-    /// A provider's component, with an account's secrets and settings.
-    pub fn of(provider: &str, secrets: &[(&str, &str)], settings: &[(&str, &str)]) -> Bench {
+    /// A provider's component, with an account's secrets, settings and addresses.
+    pub fn of(
+        provider: &str,
+        secrets: &[(&str, &str)],
+        settings: &[(&str, &str)],
+        origins: &[(&str, &str)],
+    ) -> Bench {
         let registry = Registry::open(RegistryConfig {
             folder: place::plugins(),
             cache: place::shared("compiled"),
@@ -43,7 +49,8 @@ impl Bench {
             .map(|(slot, text)| ((*slot).to_owned(), vec![SecretString::from(*text)]))
             .collect::<BTreeMap<_, _>>();
         let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets).unwrap());
-        Bench { plugin, keys, settings: pairs(settings), _registry: registry }
+        let (settings, origins) = (pairs(settings), pairs(origins));
+        Bench { plugin, keys, settings, origins, _registry: registry }
     }
 
     /// What every call is told.
@@ -55,7 +62,7 @@ impl Bench {
             trace_id: "vector".to_owned(),
             live: false,
             settings: self.settings.clone(),
-            origins: pairs(&[("api", "https://api.example"), ("page", "https://page.example")]),
+            origins: self.origins.clone(),
             extra: Vec::new(),
         }
     }
@@ -63,7 +70,7 @@ impl Bench {
     /// Has a notification read that came at that time; the second time with the answer that the first asked for.
     pub async fn read(
         &self,
-        headers: &[(&str, &str)],
+        headers: &[(String, String)],
         body: &[u8],
         received_ms: i64,
         answer: Option<(Vec<u8>, HttpResponse)>,
@@ -73,7 +80,7 @@ impl Bench {
             method: "POST".to_owned(),
             url: "https://gateway.example/notify".to_owned(),
             query: String::new(),
-            headers: pairs(headers),
+            headers: headers.to_vec(),
             body: body.to_vec(),
             received_ms,
         };
@@ -81,8 +88,8 @@ impl Bench {
         self.plugin.read(context, &self.keys, message, None, answer).await.unwrap()
     }
 
-    /// Has a file of a bill parsed. Gives its rows and the numbers of lines that could not be read.
-    pub async fn parse(&self, kind: &str, file: &'static [u8]) -> (Vec<BillRow>, Vec<u64>) {
+    /// Has a file of a bill parsed.
+    pub async fn parse(&self, kind: &str, file: &'static [u8]) -> Parsed {
         let bill = BillRequest {
             kind: kind.to_owned(),
             period: "2023-03-05".to_owned(),
@@ -95,10 +102,18 @@ impl Bench {
             .parse_bill(self.context(0), bill, "page.json".to_owned(), source, sink)
             .await
             .unwrap();
-        called.answer.unwrap();
-        let found = found.0.lock().unwrap();
-        found.clone()
+        let summary = called.answer.unwrap();
+        let (rows, bad) = std::mem::take(&mut *found.0.lock().unwrap());
+        Parsed { rows, bad, summary }
     }
+}
+
+/// What was in a file of a bill.
+pub struct Parsed {
+    pub rows: Vec<BillRow>,
+    /// The numbers of lines that could not be read.
+    pub bad: Vec<u64>,
+    pub summary: Summary,
 }
 
 struct File(&'static [u8]);

@@ -6,7 +6,7 @@ use tollgate_plugin::contract::{
     Authority, Body, Event, HttpResponse, Money, PaymentStatus, Reading, RowKind, Subject,
 };
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Parsed, pairs};
 
 const VERIFY: &str = include_str!("../../../plugins/paypal/vectors/verify-webhook-signature.json");
 const WEBHOOKS: &str = include_str!("../../../plugins/paypal/vectors/webhooks.json");
@@ -17,22 +17,23 @@ const DAY_MS: i64 = 86_400_000;
 
 fn bench() -> Bench {
     let settings = [("client_id", "nobody"), ("webhook_id", "1JE4291016473214C")];
-    Bench::of("paypal", &[("client-secret", "of nobody")], &settings)
+    let origins = [("api", "https://api.example"), ("page", "https://page.example")];
+    Bench::of("paypal", &[("client-secret", "of nobody")], &settings, &origins)
 }
 
 fn published() -> Value {
     serde_json::from_str(VERIFY).unwrap()
 }
 
-fn headers(published: &Value) -> [(&'static str, &str); 5] {
-    [
+fn headers(published: &Value) -> Vec<(String, String)> {
+    let named = [
         ("paypal-auth-algo", "auth_algo"),
         ("paypal-cert-url", "cert_url"),
         ("paypal-transmission-id", "transmission_id"),
         ("paypal-transmission-sig", "transmission_sig"),
         ("paypal-transmission-time", "transmission_time"),
-    ]
-    .map(|(header, member)| (header, published[member].as_str().unwrap()))
+    ];
+    pairs(&named.map(|(header, member)| (header, published[member].as_str().unwrap())))
 }
 
 fn verdict(word: &str) -> HttpResponse {
@@ -125,7 +126,7 @@ async fn bodies_of_one_checksum_say_the_same_which_is_nothing() {
 #[tokio::test]
 async fn a_page_of_transactions_is_read_in_the_sandbox() {
     let usd = |minor| Money { minor, currency: "USD".to_owned(), exponent: 2 };
-    let (rows, bad) = bench().parse("transactions", TRANSACTIONS).await;
+    let Parsed { rows, bad, .. } = bench().parse("transactions", TRANSACTIONS).await;
     let [payment, refund] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((payment.kind, &payment.gross), (RowKind::Payment, &usd(46_500)));
     assert_eq!((&payment.fee, &payment.net), (&Some(usd(1379)), &Some(usd(45_121))));

@@ -6,7 +6,7 @@ use tollgate_plugin::contract::{
     Authority, Event, Money, PaymentStatus, Reading, RefundStatus, RowKind, Subject,
 };
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Parsed, pairs};
 
 const EVENTS: &str = include_str!("../../../plugins/stripe/vectors/events.json");
 const BALANCE: &[u8] = include_bytes!("../../../plugins/stripe/vectors/balance.json");
@@ -18,7 +18,8 @@ fn file() -> Value {
 fn bench() -> Bench {
     let file = file();
     let secret = file["secret"].as_str().unwrap();
-    Bench::of("stripe", &[("secret-key", "sk_test_of_nobody"), ("webhook-secret", secret)], &[])
+    let secrets = [("secret-key", "sk_test_of_nobody"), ("webhook-secret", secret)];
+    Bench::of("stripe", &secrets, &[], &[("api", "https://api.example")])
 }
 
 fn message(name: &str) -> (String, String, i64) {
@@ -29,7 +30,7 @@ fn message(name: &str) -> (String, String, i64) {
 
 async fn event(bench: &Bench, name: &str) -> Event {
     let (signature, body, at) = message(name);
-    let headers = [("stripe-signature", signature.as_str())];
+    let headers = pairs(&[("stripe-signature", &signature)]);
     let called = bench.read(&headers, body.as_bytes(), at, None).await;
     assert!(called.signature_held(), "{name}");
     let Ok(Reading::Events((_, events))) = called.answer else { panic!("{:?}", called.answer) };
@@ -42,7 +43,6 @@ async fn event(bench: &Bench, name: &str) -> Event {
 async fn the_published_signature_holds_and_no_other() {
     let bench = bench();
     let (signature, body, at) = message("signature");
-    let of = |signature: &str| [("stripe-signature", signature.to_owned())];
     for (signature, body, at, holds) in [
         (signature.clone(), body.clone(), at, true),
         (signature.clone(), body.clone(), at + 300_000, true),
@@ -53,8 +53,7 @@ async fn the_published_signature_holds_and_no_other() {
         (signature.replace("v1=ca", "v1=cb"), body.clone(), at, false),
         (signature.replace("v1=", "v0="), body.clone(), at, false),
     ] {
-        let headers = of(&signature);
-        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let headers = pairs(&[("stripe-signature", &signature)]);
         let called = bench.read(&headers, body.as_bytes(), at, None).await;
         assert_eq!(called.signature_held(), holds, "{signature} {body} {at}");
         let expected = if holds { "protocol" } else { "signature" };
@@ -92,7 +91,7 @@ fn money(minor: i64, currency: &str) -> Money {
 
 #[tokio::test]
 async fn a_published_page_of_the_balance_is_read_in_the_sandbox() {
-    let (rows, bad) = bench().parse("balance", BALANCE).await;
+    let Parsed { rows, bad, .. } = bench().parse("balance", BALANCE).await;
     let [transfer, charge] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((transfer.kind, &transfer.gross), (RowKind::Payout, &money(-400, "USD")));
     assert_eq!(transfer.at.as_deref(), Some("2023-03-05T19:17:24Z"));

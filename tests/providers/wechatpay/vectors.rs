@@ -1,17 +1,13 @@
 //! The published messages of WeChat Pay through the compiled component and the host's own keys: what its native tests read,
 //! the sandbox reads too, and a changed byte is refused. Sources: `plugins/wechatpay/vectors/README.md`.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
-use secrecy::SecretString;
 use serde_json::Value;
 use tollgate_plugin::contract::{
-    BillRequest, BillRow, Channel, Context, HttpResponse, Inbound, Money, NextAction, Operation,
-    Outcome, PayRequest, Payment, PaymentStatus, Progress, Reading, RefundStatus, RowKind, Subject,
+    HttpResponse, Money, NextAction, Operation, Outcome, PayRequest, Payment, PaymentStatus,
+    Progress, Reading, RefundStatus, RowKind, Subject,
 };
-use tollgate_plugin::{BillSink, BillSource, Keys, Limits, Plugin, Registry, RegistryConfig};
-use tollgate_tests::place;
+
+use crate::bench::{Bench, Parsed, pairs};
 
 const MERCHANT_KEY: &str =
     include_str!("../../../plugins/wechatpay/vectors/wechatAppPrivateKey.pem");
@@ -25,52 +21,20 @@ const KEY_ID: &str = "PUB_KEY_ID_0000000000000000000000000001";
 /// 2021-07-16T22:02:24+08:00, when the messages were fresh.
 const NOW_MS: i64 = 1_626_444_144_000;
 
-struct Bench {
-    plugin: Arc<Plugin>,
-    keys: Arc<Keys>,
-    // The plugin runs on its registry's engine.
-    _registry: Registry,
-}
-
 fn bench() -> Bench {
-    let registry = Registry::open(RegistryConfig {
-        folder: place::plugins(),
-        cache: place::shared("compiled"),
-        limits: Limits::default(),
-        compiler: None,
-        concurrency: 2,
-    })
-    .unwrap();
-    let plugin = registry.get("wechatpay").unwrap();
+    let public = format!("{KEY_ID}:{}", PUBLIC_KEY.trim());
     let secrets = [
-        ("merchant-private-key", MERCHANT_KEY.to_owned()),
-        ("api-v3-key", "53D67FCB97E68F9998CBD17ED7A8D1E2".to_owned()),
-        ("wechatpay-public-key", format!("{KEY_ID}:{}", PUBLIC_KEY.trim())),
-    ]
-    .map(|(slot, text)| (slot.to_owned(), vec![SecretString::from(text)]));
-    let keys = Arc::new(Keys::parse(plugin.manifest(), &BTreeMap::from(secrets)).unwrap());
-    Bench { plugin, keys, _registry: registry }
-}
-
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-    list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-fn context() -> Context {
-    Context {
-        now_ms: NOW_MS,
-        nonce: "0123456789abcdefghijklmnopqrstuv".to_owned(),
-        idempotency_key: "vector".to_owned(),
-        trace_id: "vector".to_owned(),
-        live: false,
-        settings: pairs(&[
-            ("appid", "wx55955316af4ef13"),
-            ("mchid", "1600314069"),
-            ("merchant_serial", "25F8AA5452D55497C24BA57DC81B1E5915DC2E77"),
-        ]),
-        origins: pairs(&[("api", "https://api.example"), ("h5", "https://h5.example")]),
-        extra: Vec::new(),
-    }
+        ("merchant-private-key", MERCHANT_KEY),
+        ("api-v3-key", "53D67FCB97E68F9998CBD17ED7A8D1E2"),
+        ("wechatpay-public-key", public.as_str()),
+    ];
+    let settings = [
+        ("appid", "wx55955316af4ef13"),
+        ("mchid", "1600314069"),
+        ("merchant_serial", "25F8AA5452D55497C24BA57DC81B1E5915DC2E77"),
+    ];
+    let origins = [("api", "https://api.example"), ("h5", "https://h5.example")];
+    Bench::of("wechatpay", &secrets, &settings, &origins)
 }
 
 /// The signature headers and the body of a message in a file.
@@ -84,19 +48,6 @@ fn message(file: &str) -> (Vec<(String, String)>, Vec<u8>) {
         ("wechatpay-serial", KEY_ID),
     ]);
     (headers, told("body").as_bytes().to_vec())
-}
-
-fn notice(file: &str) -> Inbound {
-    let (headers, body) = message(file);
-    Inbound {
-        channel: Channel::Notification,
-        method: "POST".to_owned(),
-        url: "https://gateway.example/notify".to_owned(),
-        query: String::new(),
-        headers,
-        body,
-        received_ms: NOW_MS,
-    }
 }
 
 fn order() -> Operation {
@@ -138,7 +89,7 @@ async fn the_published_reply_is_believed_in_the_sandbox_and_no_other() {
     let reply = HttpResponse { status: 200, headers, body };
     let order = order();
     let read = |reply: HttpResponse| {
-        bench.plugin.interpret(context(), &bench.keys, &order, Vec::new(), reply)
+        bench.plugin.interpret(bench.context(NOW_MS), &bench.keys, &order, Vec::new(), reply)
     };
     let called = read(reply.clone()).await.unwrap();
     assert!(called.signature_held(), "the host saw the signature hold");
@@ -161,8 +112,8 @@ async fn a_notice_is_opened_by_the_host_and_read_in_the_sandbox() {
     for (file, about, amount) in
         [(NOTIFICATION, Some(PaymentStatus::Succeeded), 100), (REFUND, None, 40)]
     {
-        let called =
-            bench.plugin.read(context(), &bench.keys, notice(file), None, None).await.unwrap();
+        let (headers, body) = message(file);
+        let called = bench.read(&headers, &body, NOW_MS, None).await;
         assert!(called.signature_held());
         let Ok(Reading::Events((_, events))) = called.answer else { panic!("{:?}", called.answer) };
         let [event] = events.as_slice() else { panic!("{events:?}") };
@@ -180,61 +131,24 @@ async fn a_notice_is_opened_by_the_host_and_read_in_the_sandbox() {
 #[tokio::test]
 async fn a_changed_byte_of_a_notice_is_refused() {
     let bench = bench();
+    let (headers, honest) = message(NOTIFICATION);
     for at in [0, 100, 400] {
-        let mut changed = notice(NOTIFICATION);
-        changed.body[at] ^= 1;
-        let called = bench.plugin.read(context(), &bench.keys, changed, None, None).await.unwrap();
+        let mut changed = honest.clone();
+        changed[at] ^= 1;
+        let called = bench.read(&headers, &changed, NOW_MS, None).await;
         assert!(!called.signature_held(), "{at}");
         assert_eq!(called.answer.unwrap_err().code, "signature", "{at}");
     }
-    let late = Inbound { received_ms: NOW_MS + 300_001, ..notice(NOTIFICATION) };
-    let called = bench.plugin.read(context(), &bench.keys, late, None, None).await.unwrap();
+    let called = bench.read(&headers, &honest, NOW_MS + 300_001, None).await;
     assert_eq!(called.answer.unwrap_err().code, "signature");
-}
-
-struct File(&'static [u8]);
-
-impl BillSource for File {
-    fn read(&mut self, max: u32) -> Result<Vec<u8>, String> {
-        let (piece, rest) = self.0.split_at(self.0.len().min(max as usize));
-        self.0 = rest;
-        Ok(piece.to_vec())
-    }
-}
-
-#[derive(Clone, Default)]
-struct Rows(Arc<Mutex<Vec<BillRow>>>);
-
-impl BillSink for Rows {
-    fn rows(&mut self, mut rows: Vec<BillRow>) -> Result<(), String> {
-        self.0.lock().unwrap().append(&mut rows);
-        Ok(())
-    }
-
-    fn bad_line(&mut self, line: u64, reason: String) {
-        panic!("line {line}: {reason}");
-    }
 }
 
 #[tokio::test]
 async fn the_published_bill_is_read_in_the_sandbox() {
-    let bench = bench();
-    let bill = BillRequest {
-        kind: "trade".to_owned(),
-        period: "2021-01-28".to_owned(),
-        ticket: Vec::new(),
-    };
-    let rows = Rows::default();
-    let (source, sink) = (Box::new(File(BILL)), Box::new(rows.clone()));
-    let called = bench
-        .plugin
-        .parse_bill(context(), bill, "bill.csv".to_owned(), source, sink)
-        .await
-        .unwrap();
-    let summary = called.answer.unwrap();
-    let rows = rows.0.lock().unwrap();
+    let Parsed { rows, bad, summary } = bench().parse("trade", BILL).await;
+    assert!(bad.is_empty(), "{bad:?}");
     assert_eq!(rows.len(), 3);
-    for row in rows.iter() {
+    for row in &rows {
         assert_eq!((row.kind, &row.gross), (RowKind::Payment, &cny(1)));
     }
     assert_eq!(summary.totals[0].count, Some(3));
