@@ -137,6 +137,13 @@ impl Exchange {
         }
     }
 
+    /// Leaves the body of the request out: a card is sealed in it, which is kept no longer than it takes to pay.
+    pub fn withhold_request(&mut self) {
+        if let Some(request) = &mut self.request {
+            request.body.content.clear();
+        }
+    }
+
     /// Adds the answer.
     pub fn answered(&mut self, response: &HttpResponse, took: Duration, redactor: &Redactor) {
         self.send_us = micros(took);

@@ -248,7 +248,8 @@ impl signing_import::HostKey for CallState {
 }
 
 /// The text to seal, and the same without private fields for the audit. A private field goes under a provider's
-/// public key and nowhere else.
+/// public key and nowhere else: one that the operator entered, or that a secret vouched for. Of the certificates that a root vouches
+/// for, some are anybody's.
 fn fill_in(key: &KeyHandle, parts: &[Part]) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), SigningError> {
     let mut plain = Zeroizing::new(Vec::new());
     let mut text = Vec::new();
@@ -259,8 +260,8 @@ fn fill_in(key: &KeyHandle, parts: &[Part]) -> Result<(Zeroizing<Vec<u8>>, Vec<u
                 text.extend_from_slice(bytes);
             }
             Part::Private(name) => {
-                let public = key.current()?.public_key().is_some();
-                let field = key.keys.private_field(name).filter(|_| public);
+                let theirs = key.current()?.takes_private();
+                let field = key.keys.private_field(name).filter(|_| theirs);
                 let field = field.ok_or_else(|| {
                     refusal("not-permitted", "no such private field, or not for this key")
                 })?;

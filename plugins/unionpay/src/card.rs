@@ -32,7 +32,7 @@ pub fn inputs() -> Vec<Input> {
         input(NUMBER, "Card number", "[0-9]{13,19}", "13 to 19 digits"),
         input("expired", "Valid until", "[0-9]{2}(0[1-9]|1[0-2])", "Year and month, YYMM"),
         input("cvn2", "Security code", "[0-9]{3}", "The three digits on the card's back"),
-        input("phoneNo", "Phone", "[0-9]{5,15}", "The phone that the bank knows"),
+        input("phoneNo", "Phone", "[0-9]{8,15}", "The phone that the bank knows"),
     ]
 }
 

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::contract::{Body, Call, HttpRequest, Manifest, NOTICE, Operation, Value};
-use crate::keys::Keys;
+use crate::keys::{Keys, PrivateFields};
 use crate::operation_name;
 use crate::redact::Redactor;
 
@@ -97,6 +97,14 @@ impl Outgoing {
     /// Takes the secrets of this request, and those of the account, out of whatever is kept of the exchange.
     pub fn redactor(&self, keys: &Keys) -> Redactor {
         Redactor::new(keys, &self.injected)
+    }
+
+    /// Whether one of these stands in it in the clear, or by accident: a record that leaves them out would tell which.
+    pub fn shows(&self, private: &PrivateFields) -> bool {
+        let redactor = Redactor::new(&Keys::none().with_private(private), &[]);
+        let headers = self.headers.iter().map(|(_, value)| value.as_bytes());
+        let parts = [self.url.as_bytes(), &self.body];
+        headers.chain(parts).any(|part| redactor.finds(part))
     }
 
     /// Whether a secret was put in.

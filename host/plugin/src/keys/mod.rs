@@ -165,6 +165,7 @@ impl Keys {
             },
             facts: certificate::Facts::default(),
             acts: true,
+            brought: false,
         };
         Ok(self.replaced(held, vec![Arc::new(member)]))
     }
@@ -288,8 +289,9 @@ impl Keys {
             let text = field.expose_secret();
             see(text.as_bytes());
             // Three digits alone are part of any message: behind their name they are the payer's.
-            see(Zeroizing::new(format!("{name}={text}")).as_bytes());
-            see(Zeroizing::new(format!("\"{name}\":\"{text}\"")).as_bytes());
+            for between in ["=", ":", "%3D", ">", "\":\"", "\": \"", "\":", "\": "] {
+                see(Zeroizing::new(format!("{name}{between}{text}")).as_bytes());
+            }
         }
     }
 }

@@ -78,6 +78,8 @@ pub(crate) struct Member {
     pub facts: Facts,
     /// False for a certificate that only stands beside the one that is used.
     pub acts: bool,
+    /// It came later, and roots vouch for it: which of that authority's certificates it is, the plugin had a say in.
+    pub brought: bool,
 }
 
 /// What a key is made of. None of it can be printed.
@@ -113,6 +115,11 @@ impl Member {
         }
     }
 
+    /// Whether a payer's private field may be sealed to it.
+    pub fn takes_private(&self) -> bool {
+        self.public_key().is_some() && !self.brought
+    }
+
     pub fn secret(&self) -> Option<&[u8]> {
         match &self.material {
             Material::Secret { bytes, .. } => Some(bytes),
@@ -126,6 +133,7 @@ impl Member {
             material: Material::Secret { bytes, text: SecretString::default() },
             facts: Facts::default(),
             acts: true,
+            brought: false,
         }
     }
 }
@@ -232,6 +240,7 @@ fn secret(bytes: Zeroizing<Vec<u8>>, text: &str) -> Member {
         material: Material::Secret { bytes, text: SecretString::from(text.trim()) },
         facts: Facts::default(),
         acts: true,
+        brought: false,
     }
 }
 
@@ -283,6 +292,7 @@ fn private_key(text: &str) -> Result<Member, &'static str> {
         facts: key_facts(id, &public.spki),
         material: Material::Private { key: Box::new(key), der, text: SecretString::from(body) },
         acts: true,
+        brought: false,
     })
 }
 
@@ -299,7 +309,12 @@ fn public_key(text: &str) -> Result<Member, &'static str> {
     if !certificate::is_one_element(&der) {
         return Err(MORE_THAN_A_KEY);
     }
-    Ok(Member { facts: key_facts(id, &key.spki), material: Material::Public(key), acts: true })
+    Ok(Member {
+        facts: key_facts(id, &key.spki),
+        material: Material::Public(key),
+        acts: true,
+        brought: false,
+    })
 }
 
 /// Every certificate of a text; the first acts.
@@ -313,7 +328,12 @@ pub(crate) fn read_certificates(text: &[u8]) -> Result<Vec<Member>, &'static str
                 Some(cert) => (certificate::facts(&cert), PublicKey::parse(cert.public_key().raw)),
                 None => (Facts::default(), None),
             };
-            Member { material: Material::Certificate { der, key }, facts, acts: index == 0 }
+            Member {
+                material: Material::Certificate { der, key },
+                facts,
+                acts: index == 0,
+                brought: false,
+            }
         })
         .collect();
     if members.iter().all(|m| m.facts == Facts::default()) {

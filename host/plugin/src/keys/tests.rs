@@ -176,6 +176,7 @@ fn a_certificate_in_a_message_is_believed_up_to_its_roots() {
     let (data, sig) = (fixture!("chain-notice.txt"), fixture!("chain-notice.sig"));
     assert!(holds(&member, &keys, "late", "rsa-pkcs1-sha256", data, sig));
 
+    assert!(!member.takes_private(), "a merchant of the same authority has one too");
     assert!(trusted(&keys, leaf, WHEN_EXPIRED).is_err(), "expired");
     assert!(trusted(&with_trust(&["041@*@other"]), leaf, WHEN_VALID).is_err(), "name");
     assert!(trusted(&keys, PROVIDER, WHEN_VALID).is_err(), "other authority");
@@ -240,7 +241,7 @@ fn a_secret_vouches_for_what_it_opened_in_the_same_call() {
     };
     let slot = keys.slot("late").unwrap();
     let trusted = |audit: &[KeyUse]| keys.trusted(slot, leaf, Vouched::In(audit), WHEN_VALID);
-    assert!(trusted(std::slice::from_ref(&opened)).is_ok());
+    assert!(trusted(std::slice::from_ref(&opened)).unwrap().takes_private());
     assert!(trusted(&[]).is_err());
     let other = KeyUse { slot: "other".into(), ..opened };
     assert!(trusted(&[other]).is_err());

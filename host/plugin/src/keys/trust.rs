@@ -62,7 +62,7 @@ impl Keys {
         if !vouched {
             return Err(format!("was given a certificate that {} does not vouch for", trust.by));
         }
-        Ok(leaf)
+        Ok(Member { brought: !by.kind.is_secret(), ..leaf })
     }
 }
 

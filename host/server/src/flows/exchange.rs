@@ -133,14 +133,24 @@ async fn once(gateway: &Gateway, sending: &Sending<'_>, keys: &Keys) -> Result<S
     let Sending { account, running, request, context, limit, private } = *sending;
     let outgoing = admitted(account, running, request, keys)?;
     let sealing = private.map(|private| keys.with_private(private));
+    if private.is_some_and(|private| outgoing.shows(private)) {
+        let rule = "the plugin wants to send what may be a private field in the clear";
+        return Err(failure("refused", rule.to_owned()));
+    }
     let redactor = outgoing.redactor(sealing.as_ref().unwrap_or(keys));
     let mut exchange =
         Exchange::begin(&account.plugin, running.name, context, &outgoing, &redactor);
+    if private.is_some() {
+        exchange.withhold_request();
+    }
     let carries_secret = outgoing.carries_secret() || private.is_some();
     let (answer, took) = gateway.net.send(outgoing, limit).await;
     let answer = match answer {
         Ok(response) => {
-            exchange.answered(&response, took, &redactor);
+            match private {
+                None => exchange.answered(&response, took, &redactor),
+                Some(_) => exchange.answered_with_a_secret(&response, took),
+            }
             // A provider may reflect what it was sent, and no plugin sees a secret.
             Ok(if carries_secret { redactor.answer(response) } else { response })
         }

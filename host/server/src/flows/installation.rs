@@ -7,6 +7,8 @@ use crate::chance::Chance;
 use crate::sealing::{Marks, Sealer};
 use crate::store::{self, Store, installation};
 
+/// Bytes of the key of marks.
+const MARKS_KEY: usize = 32;
 /// What the witness is bound to when it is sealed.
 pub(super) const WITNESS: &str = "installation";
 
@@ -20,12 +22,19 @@ pub async fn agree_on_key(store: &Store, sealer: &Sealer, chance: &Chance) -> Fl
         .write(move |tx| {
             Box::pin(async move {
                 store::take_turn(tx.sql()).await?;
-                if let Some(witness) = installation::witness(tx.sql()).await? {
-                    return Ok(Marks::new(&sealer.open(WITNESS, &witness)?));
+                let witness = installation::witness(tx.sql()).await?;
+                let opened = witness.as_deref().map(|sealed| sealer.open(WITNESS, sealed));
+                let opened = opened.transpose()?;
+                if let Some(key) = opened.filter(|opened| opened.len() == MARKS_KEY) {
+                    return Ok(Marks::new(&key));
                 }
-                let key = Zeroizing::new(chance.bytes::<32>());
-                let witness = sealer.seal(WITNESS, key.as_slice(), chance)?;
-                installation::keep_witness(tx.sql(), &witness).await?;
+                let key = Zeroizing::new(chance.bytes::<MARKS_KEY>());
+                let sealed = sealer.seal(WITNESS, key.as_slice(), chance)?;
+                match &witness {
+                    // A witness that says nothing but that the key is the same.
+                    Some(bare) => installation::reseal(tx.sql(), bare, &sealed).await?,
+                    None => installation::keep_witness(tx.sql(), &sealed).await?,
+                }
                 Ok(Marks::new(key.as_slice()))
             })
         })

@@ -128,6 +128,10 @@ fn note(
     if particulars.action.is_some() && row.state.is_alive() {
         row.action.clone_from(&particulars.action);
     }
+    // A card that is sealed in it is there to be paid with: once that is over, PCI DSS 3.3.1 wants no code kept, encrypted or not.
+    if !row.state.is_alive() && super::payments::brought_private_fields(row)? {
+        row.action = None;
+    }
     if let Some(failure) = &particulars.failure {
         row.failure = Some(serde_json::to_string(failure)?);
     } else if succeeded || particulars.action.is_some() {

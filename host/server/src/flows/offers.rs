@@ -83,8 +83,8 @@ fn check_method(
         errors.push(FieldError::new("method", rule));
     }
     private_fields::check(&gateway.settings, method, new, &mut errors);
-    if let Some(ip) = new.payer_ip.as_deref().filter(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
-        errors.push(FieldError::new("payer_ip", format!("{ip:?} is no IP address")));
+    if new.payer_ip.as_deref().is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
+        errors.push(FieldError::new("payer_ip", "is no IP address"));
     }
     if errors.is_empty() { Ok(()) } else { Err(FlowError::Invalid(errors)) }
 }

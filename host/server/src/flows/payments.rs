@@ -19,7 +19,7 @@ use super::idempotency::Turn;
 use super::learn::{self, Particulars};
 use super::operation::{self, Ran, Task};
 use super::orders::{Details, refused};
-use super::{Flow, FlowError, offers};
+use super::{Flow, FlowError, offers, private_fields};
 use crate::gateway::Gateway;
 use crate::store::orders::{self, OrderRow};
 use crate::store::pauses;
@@ -72,6 +72,12 @@ impl Choice {
     }
 }
 
+/// Whether something came with a payment's start that is kept nowhere, and may be sealed in what its payer does next.
+pub(super) fn brought_private_fields(row: &PaymentRow) -> Flow<bool> {
+    let choice: Choice = serde_json::from_str(&row.request)?;
+    Ok(!choice.private_fields.is_empty())
+}
+
 /// Starts a payment of an order and hands back what the payer does next. A request that was cut off after it made its
 /// payment goes on with that one.
 pub async fn start(
@@ -81,6 +87,7 @@ pub async fn start(
     new: NewPayment,
     turn: Option<&Turn>,
 ) -> Flow<PaymentRow> {
+    private_fields::switched_on(gateway, &new.private_fields)?;
     if let Some(made) = turn.and_then(|turn| turn.made.as_deref()) {
         return go_on(gateway, merchant, made, &new.private_fields).await;
     }

@@ -9,8 +9,9 @@ use tollgate_plugin::contract::Method;
 use tollgate_plugin::manifest::PRIVATE;
 
 use super::accounts::check_inputs;
-use super::{FieldError, payments::NewPayment};
-use crate::gateway::Settings;
+use super::payments::NewPayment;
+use super::{FieldError, Flow, FlowError};
+use crate::gateway::{Gateway, Settings};
 
 /// Where they stand in a request.
 const PLACE: &str = "private_fields";
@@ -41,18 +42,34 @@ pub(super) fn check(
         return;
     }
     if !settings.private_fields {
-        if !new.private_fields.is_empty() {
-            let rule = "are switched off in this gateway's configuration (private_fields)";
-            errors.push(FieldError::new(PLACE, rule));
-        } else if private.clone().any(|input| input.required) {
+        if private.clone().any(|input| input.required) {
             let rule =
                 "needs private fields, which are switched off in this gateway's configuration";
             errors.push(FieldError::new("method", rule));
         }
         return;
     }
-    let given = exposed(&new.private_fields);
+    let mut given = exposed(&new.private_fields);
+    let known = given.len();
+    // By no name: who swaps names and values would find the card in the answer.
+    given.retain(|name, _| is_private(name));
+    if given.len() < known {
+        errors.push(FieldError::new(PLACE, "has a name that the method does not declare"));
+    }
     check_inputs(PLACE, private, &given, errors);
+}
+
+/// Refuses private fields where the operator has not switched them on: a start that was cut off before they were switched off
+/// is not taken up with them.
+///
+/// # Errors
+/// `private_fields`, by that name.
+pub(super) fn switched_on(gateway: &Gateway, fields: &PrivateFields) -> Flow<()> {
+    if fields.is_empty() || gateway.settings.private_fields {
+        return Ok(());
+    }
+    let rule = "are switched off in this gateway's configuration (private_fields)";
+    Err(FlowError::invalid(PLACE, rule))
 }
 
 fn exposed(fields: &PrivateFields) -> BTreeMap<&str, &str> {

@@ -42,7 +42,7 @@ fn check_info(own: &Credentials, info: &str) -> Option<()> {
     for pair in opened(own, sealed)?.split('&') {
         let (name, value) = pair.split_once('=')?;
         let lengths = match name {
-            "phoneNo" => 5..=15,
+            "phoneNo" => 8..=15,
             "cvn2" => 3..=3,
             "expired" => 4..=4,
             _ => return None,
