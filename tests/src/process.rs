@@ -16,8 +16,8 @@ use tollgate::flows::query::{Asked, ask_payment};
 use tollgate::server::{self, Running};
 use tollgate_simulator::{Config as SimulatorConfig, Simulator};
 
-/// So many payments are asked about at once.
-const AT_ONCE: usize = 4;
+/// So many payments are under way at once where processor time is counted.
+pub const AT_ONCE: usize = 16;
 
 /// Runs a gateway until the input ends. Each line of input is a list of payments, about which it asks the provider as flows
 /// do, and says so when it is done.

@@ -79,6 +79,7 @@ impl Keyring for TimedKeys {
     ) -> Result<Option<Vec<u8>>, Fault> {
         self.timed(|| self.keys.open(slot, algorithm, nonce, aad, sealed))
     }
+
     fn seal(&self, slot: &str, algorithm: &str, parts: &[Part]) -> Result<Vec<u8>, Fault> {
         self.timed(|| self.keys.seal(slot, algorithm, parts))
     }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tollgate_plugin::contract::{NextAction, Outcome, Step};
+use tollgate_plugin::contract::{NextAction, Operation, Outcome, Step};
 use tollgate_sdk::contract::requests as native_requests;
 use tollgate_tests::arguments::{host, native};
 use tollgate_tests::call_times::{Calls, Round, Rounds, Took};
@@ -59,14 +59,17 @@ pub fn measure() {
 
 fn rounds(fixture: &Fixture) -> Rounds {
     let (given, plugin, keys) = (&fixture.given, &fixture.plugin, &fixture.keys);
-    let (context, pay, refused) = (host::context(given), host::pay(given), host::refused(given));
-    let (native_context, native_pay) = (native::context(given), native::pay(given));
+    let component = |operation: &Operation, is_built| {
+        Took::by_component(plugin, keys, &host::context(given), operation, is_built)
+    };
     let kinds = Calls {
-        component: &|| Took::by_component(plugin, keys, &context, &pay, true),
-        refused: &|| Took::by_component(plugin, keys, &context, &refused, false),
+        component: &|| component(&host::pay(given), true),
+        refused: &|| component(&host::refused(given), false),
         native: &|| {
-            let build = || tollgate_alipay::build(&native_context, &fixture.native, &native_pay);
-            Took::by_native(&fixture.native, build)
+            let (context, pay) = (native::context(given), native::pay(given));
+            Took::by_native(&fixture.native, || {
+                tollgate_alipay::build(&context, &fixture.native, &pay)
+            })
         },
     };
     Rounds::run(PAIRS, CALLS, &kinds)

@@ -1,6 +1,7 @@
 //! Building the request of a payment, the component beside native code; what a fresh instance takes, and how large the
 //! component is.
 
+use tollgate_plugin::contract::Operation;
 use tollgate_tests::World;
 use tollgate_tests::arguments::{host, native};
 use tollgate_tests::call_times::{Calls, Round, Rounds, Took};
@@ -35,14 +36,15 @@ pub fn measure(provider: &Provider, world: &World) {
 
 fn rounds(provider: &Provider, fixture: &Fixture) -> Rounds {
     let (given, plugin, keys) = (&fixture.given, &fixture.plugin, &fixture.keys);
-    let (context, pay, refused) = (host::context(given), host::pay(given), host::refused(given));
-    let (native_context, native_pay) = (native::context(given), native::pay(given));
+    let component = |operation: &Operation, is_built| {
+        Took::by_component(plugin, keys, &host::context(given), operation, is_built)
+    };
     let kinds = Calls {
-        component: &|| Took::by_component(plugin, keys, &context, &pay, true),
-        refused: &|| Took::by_component(plugin, keys, &context, &refused, false),
+        component: &|| component(&host::pay(given), true),
+        refused: &|| component(&host::refused(given), false),
         native: &|| {
-            let build = || (provider.build)(&native_context, &fixture.native, &native_pay);
-            Took::by_native(&fixture.native, build)
+            let (context, pay) = (native::context(given), native::pay(given));
+            Took::by_native(&fixture.native, || (provider.build)(&context, &fixture.native, &pay))
         },
     };
     Rounds::run(PAIRS, CALLS, &kinds)

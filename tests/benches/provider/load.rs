@@ -7,15 +7,12 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollgate_tests::database::Storage;
-use tollgate_tests::process::Process;
+use tollgate_tests::process::{AT_ONCE, Process};
 use tollgate_tests::reply::text;
 use tollgate_tests::shop::number;
 use tollgate_tests::{Reply, Setup, World, place};
 
 use crate::providers::Provider;
-
-/// So many are under way at once.
-const AT_ONCE: usize = 4;
 
 /// One provider's load.
 pub struct Load {
