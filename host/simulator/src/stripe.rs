@@ -54,6 +54,8 @@ struct Desk {
     endpoint: Option<String>,
     /// Ids of sessions, and the payment of each.
     sessions: HashMap<String, String>,
+    /// Refunds that were asked for by the API, by the merchant's number: the others were made in the dashboard.
+    asked: HashSet<String>,
     /// Refunds that turned out to have failed, by the merchant's number.
     failed: HashSet<String>,
     /// What was answered under each idempotency key.

@@ -8,6 +8,9 @@ use tollgate_sdk::fault;
 /// Milliseconds after which a call that was not served is worth repeating.
 const RETRY_MS: u32 = 2_000;
 
+/// The name of the error for what is not there.
+const MISSING: &str = "RESOURCE_NOT_FOUND";
+
 /// Why PayPal did not do what it was asked.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -45,9 +48,9 @@ impl Refusal {
         }
     }
 
-    /// Whether nothing by that id is there.
+    /// Whether nothing by that id is there, in PayPal's own words: anything in between answers 404 too.
     pub fn is_missing(&self) -> bool {
-        self.status == 404
+        self.status == 404 && self.name.as_deref() == Some(MISSING)
     }
 
     /// Whether it settles the request: PayPal read it and will not do it.

@@ -82,8 +82,9 @@ fn kind(text: &str) -> RowKind {
     match text {
         "charge" | "payment" => RowKind::Payment,
         "refund" | "payment_refund" => RowKind::Refund,
-        // Of a refund that failed after it had succeeded, or of a payment that was taken back.
-        "refund_failure" | "payment_failure_refund" | "payment_reversal" => RowKind::Reversal,
+        "payment_failure_refund" | "payment_reversal" => RowKind::Reversal,
+        // Of a refund that failed after it had succeeded: its own state is told by events and queries.
+        "refund_failure" => RowKind::Adjustment,
         "adjustment" => RowKind::Chargeback,
         "stripe_fee" | "application_fee" | "network_cost" => RowKind::Fee,
         "payout" | "payout_failure" | "payout_cancel" | "transfer" => RowKind::Payout,
@@ -107,6 +108,11 @@ fn row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
             let taken_back = amount.checked_neg().ok_or("source.amount: too large")?;
             money("source.amount", taken_back, currency)?
         }
+        // Taken by a dispute, or given back when it was won: the sign is the transaction's.
+        (RowKind::Chargeback, Some((amount, currency))) => {
+            let signed = if transaction.amount < 0 { amount.checked_neg() } else { Some(amount) };
+            money("source.amount", signed.ok_or("source.amount: too large")?, currency)?
+        }
         _ => settled("amount", transaction.amount)?,
     };
     let is_refund = matches!(kind, RowKind::Refund | RowKind::Reversal);
@@ -118,7 +124,10 @@ fn row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
         payment_ref: named(PAYMENT),
         provider_ref: source.and_then(|source| source.payment_intent.clone()),
         refund_ref: named(REFUND).filter(|_| is_refund),
-        provider_refund_ref: source.filter(|_| is_refund).map(|source| source.id.clone()),
+        // Of a chargeback, the dispute's number: by it the next row finds the same one.
+        provider_refund_ref: source
+            .filter(|_| is_refund || kind == RowKind::Chargeback)
+            .map(|source| source.id.clone()),
         gross,
         fee: Some(settled("fee", transaction.fee)?),
         net: Some(settled("net", transaction.net)?),

@@ -54,8 +54,10 @@ pub fn event(body: &[u8]) -> Result<Event, Fault> {
         kind if kind.starts_with("charge.dispute.") => dispute(&parse(object)?)?,
         other => ignored(other),
     };
-    // Somebody else's payment on the same account has no reference of ours.
-    let is_named = fact.payment_ref.is_some() || matches!(fact.about, Subject::Dispute(_));
+    // Somebody else's payment on the same account has no reference of ours. A refund from the dashboard has none either: what it
+    // names is the intent.
+    let by_intent = matches!(fact.about, Subject::Dispute(_) | Subject::Refund(_));
+    let is_named = fact.payment_ref.is_some() || by_intent && fact.provider_ref.is_some();
     if !is_named && !matches!(fact.about, Subject::Other(_)) {
         fact = ignored(&envelope.kind);
     }

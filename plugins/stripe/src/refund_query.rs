@@ -47,8 +47,13 @@ pub fn interpret(asked: &Asked, _state: &[u8], response: &HttpResponse) -> Resul
         let fact = status::fact(about, Some(&asked.payment.payment_ref), raw);
         Progress::Done(status::report(fact, None))
     };
-    if asked.provider_refund_ref.is_some() {
+    if let Some(id) = &asked.provider_refund_ref {
         return match reply::read::<Refund>(response)? {
+            // Made in the dashboard, it has its id and nothing of ours.
+            Ok(read) if read.id == *id && !read.metadata.contains_key(REFUND) => {
+                let fact = status::refund(&read).map_err(Fault::outcome_unknown)?;
+                Ok(Progress::Done(status::report(fact, None)))
+            }
             Ok(read) => refund::report(&read, ours).map(Progress::Done),
             Err(refusal) if refusal.is_missing() => Ok(missing(refusal.word())),
             Err(refusal) => Err(refusal.fault()),

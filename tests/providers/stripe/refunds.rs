@@ -65,6 +65,29 @@ async fn a_refund_made_in_the_dashboard_is_found() {
     })
     .await;
     assert_eq!(world.order_of(&payment).await["state"], "partially_refunded");
+    // It bears nothing of ours, and turns out to have failed: what it named was the payment.
+    world.act(&payment, "fail_refund").await;
+    until("its reversal", async || (world.payment(&payment).await["refunded"] == 0).then_some(()))
+        .await;
+    assert_eq!(world.sync(&payment).await.ok()["refunded"], 0);
+    let whole = world.refund(&payment, "R-whole", 1250).await;
+    assert!(whole.status < 300, "{}", whole.text);
+}
+
+/// Both rows are in the day's bill: what went out, and what came back of it. Neither is a difference.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_that_failed_is_no_difference_in_its_days_bill() {
+    let world = world().await;
+    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
+    let payment = paid(&world).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    world.refund_until(&refund, "succeeded").await;
+    world.act(&payment, "fail_refund").await;
+    until("the reversal", async || (world.payment(&payment).await["refunded"] == 0).then_some(()))
+        .await;
+    let done = world.reconcile(&account, &world.today().await).await;
+    let found = world.discrepancies(&done).await;
+    assert_eq!(done["discrepancies"], 0, "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

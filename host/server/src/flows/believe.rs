@@ -65,6 +65,10 @@ pub async fn event(gateway: &Gateway, message: &Message<'_>, event: &Event) -> F
         Subject::Bill(_) | Subject::Other(_) => return Ok(Believed::Ignored),
     }
     let Some(row) = find(gateway, message, &event.fact).await? else {
+        // Of somebody else's payment on the same account at the provider: those of ours bear our reference.
+        if matches!(event.fact.about, Subject::Refund(_)) && event.fact.payment_ref.is_none() {
+            return Ok(Believed::Ignored);
+        }
         return doubt::unmatched(gateway, message, event).await;
     };
     match &event.fact.about {

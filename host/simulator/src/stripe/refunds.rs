@@ -14,9 +14,15 @@ pub fn id(trade: &Trade, refund: &Refund) -> String {
 
 /// A refund as the API tells it.
 pub fn object(stripe: &Stripe, trade: &Trade, refund: &Refund) -> Value {
-    let has_failed = stripe.desk().failed.contains(&refund.request_no);
-    let mut metadata = objects::metadata(trade);
-    metadata["refund"] = json!(refund.request_no);
+    let (has_failed, by_api) = {
+        let desk = stripe.desk();
+        (desk.failed.contains(&refund.request_no), desk.asked.contains(&refund.request_no))
+    };
+    let mut metadata = json!({});
+    if by_api {
+        metadata = objects::metadata(trade);
+        metadata["refund"] = json!(refund.request_no);
+    }
     json!({
         "id": id(trade, refund), "object": "refund", "amount": refund.amount.0,
         "currency": objects::currency(trade), "created": refund.at.as_second(),
@@ -32,6 +38,7 @@ pub fn create(stripe: &Stripe, call: &Call<'_>) -> Reply {
     call.only(&["payment_intent", "amount", "metadata[", "reason", "expand["])?;
     let intent = call.need("payment_intent")?;
     let (amount, number) = (call.number("amount")?, call.need("metadata[refund]")?.to_owned());
+    stripe.desk().asked.insert(number.clone());
     let trade = {
         let mut book = stripe.book();
         let reference = book.ledger.reference_of(intent).map(str::to_owned);
