@@ -30,6 +30,13 @@ pub fn build(context: &Context, asked: &Asked) -> Result<Step, Fault> {
 /// See [`reply::read`].
 pub fn interpret(asked: &Asked, response: &HttpResponse) -> Result<Outcome, Fault> {
     match reply::read::<Refund>(response)? {
+        // Made on PayPal's own pages, it has its number and nothing of ours.
+        Ok(read)
+            if read.custom_id.is_none() && asked.provider_refund_ref.as_ref() == Some(&read.id) =>
+        {
+            let fact = status::refund(&read, Some(&asked.payment.payment_ref));
+            Ok(status::report(fact.map_err(Fault::outcome_unknown)?, None))
+        }
         Ok(read) => refund::report(&read, &asked.refund_ref, &asked.payment.payment_ref),
         Err(refusal) if refusal.is_missing() => {
             Ok(status::report(missing(asked, refusal.word()), None))
