@@ -37,9 +37,8 @@ pub fn measure() {
         let rate = (capacity / 2).max(1);
         let (mut alone, mut beside, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..PAIRS {
-            let stage = Stage::start(plugins, &provider).await;
-            let one = p99(stage.window(rate, false).await);
-            let other = p99(stage.window(rate, true).await);
+            let one = p99(Stage::start(plugins, &provider).await.window(rate, false).await);
+            let other = p99(Stage::start(plugins, &provider).await.window(rate, true).await);
             alone.push(one);
             beside.push(other);
             ratios.push(Milli::ratio(other, one));
