@@ -24,7 +24,6 @@ pub mod permissions;
 pub mod plugin;
 pub mod redact;
 pub mod registry;
-mod seat;
 pub mod signing;
 pub mod state;
 pub mod witness;
