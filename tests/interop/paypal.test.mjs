@@ -21,6 +21,7 @@ before(async () => {
   judge = await publish(
     'paypal-checkout_orders_v2.json', 'paypal-payments_payment_v2.json',
     'paypal-notifications_webhooks_v1.json', 'paypal-reporting_transactions_v1.json',
+    'paypal-customer_disputes_v1.json',
   );
   [gateway, simulator] = await Promise.all([startGateway(), startSimulator()]);
   const { account: body } = simulator.ready.providers.find(({ plugin }) => plugin === 'paypal');
@@ -35,7 +36,7 @@ after(async () => {
   await recorder?.stop();
 });
 
-/** Everything that the plugin can have sent: a payment, its webhooks, a refund and a day's report. */
+/** Everything that the plugin can have sent: a payment, its webhooks, a dispute, a refund and a day's report. */
 async function live() {
   const payment = await startPayment(gateway, account, 'wallet', 'desktop', 'USD');
   await control(simulator, `paypal/trades/${payment.reference}/pay`, {});
@@ -45,6 +46,11 @@ async function live() {
   await control(simulator, 'paypal/faults', { on: 'refund', verb: 'lie_status', value: 'PENDING' });
   const refund = await gateway.post('/v1/refunds', { payment_id: payment.id, number: 'R-1', amount: 400 });
   await until('given back', () => gateway.get(`/v1/refunds/${refund.id}`), ({ state }) => state === 'succeeded');
+  await control(simulator, `paypal/trades/${payment.reference}/dispute`, {});
+  const listed = () => gateway.get(`/v1/disputes?payment_id=${payment.id}`);
+  await until('contested', listed, ({ data }) => data.length === 1);
+  await control(simulator, `paypal/trades/${payment.reference}/lose_dispute`, {});
+  await until('lost', listed, ({ data }) => data[0].state === 'lost');
   const day = new Date(Date.now() - DAY_MS).toISOString().slice(0, 10);
   await control(simulator, 'paypal/bill-edits', { op: 'add_row', reference: 'NOBODYS', value: '1.00', day });
   await gateway.post('/v1/bills', { account_id: account.id, period: day });
@@ -58,6 +64,7 @@ test('every call fits the published files, and so does every reply', async () =>
   assert.match(tokens[0].headers.authorization, /^Basic /);
 
   assert.deepEqual([...new Set(judged.map(judge.name))].sort(), [
+    'get /v1/customer/disputes/{id}',
     'get /v1/reporting/transactions',
     'get /v2/checkout/orders/{id}',
     'get /v2/payments/refunds/{refund_id}',

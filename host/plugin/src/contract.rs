@@ -39,7 +39,7 @@ pub use bound::tollgate::provider::bill_io::{BillRow, RowKind, RowStatus};
 pub use bound::tollgate::provider::logging::Level;
 pub use bound::tollgate::provider::signing::{Part, Piece, SigningError};
 pub use bound::tollgate::provider::types::{
-    BillRequest, Body, Channel, Context, DisputeNews, Fact, Fault, Fields, HttpRequest,
+    BillRequest, Body, Channel, Context, Dispute, DisputeNews, Fact, Fault, Fields, HttpRequest,
     HttpResponse, Inbound, Money, Payment, PaymentStatus, Refund, RefundNews, RefundStatus,
     SecretRef, Subject, Value,
 };
@@ -59,6 +59,7 @@ pub fn operation_name(operation: &Operation) -> &'static str {
         Operation::Close(_) => "close",
         Operation::Refund(_) => "refund",
         Operation::QueryRefund(_) => "query-refund",
+        Operation::QueryDispute(_) => "query-dispute",
         Operation::Bill(_) => "bill",
         Operation::FetchKeys(_) => "fetch-keys",
     }

@@ -11,7 +11,7 @@ use crate::egress::secret::Place;
 use crate::keys::slot::SlotKind;
 use crate::keys::uses::{Use, Verb};
 
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
     "pay",
     "complete",
     "capture",
@@ -19,6 +19,7 @@ const OPERATIONS: [&str; 10] = [
     "close",
     "refund",
     "query-refund",
+    "query-dispute",
     "bill",
     "fetch-keys",
     "notice",

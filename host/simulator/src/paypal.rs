@@ -18,6 +18,7 @@ use crate::order::Order;
 use crate::provider::{Book, Denied, Provider, Setup, Till, WayBack, currency};
 use crate::rsa::{SigningKey, key};
 
+mod disputes;
 mod draft;
 mod events;
 mod orders;
@@ -70,6 +71,8 @@ struct Desk {
     declined: HashSet<String>,
     /// Refunds that turned out to have failed, by the merchant's numbers.
     failed: HashSet<String>,
+    /// What payers contest, by the merchant's numbers of the payments.
+    disputes: HashMap<String, disputes::Dispute>,
     /// Tokens that are good.
     tokens: HashSet<String>,
     /// What was answered under each id of a request.
@@ -124,8 +127,18 @@ impl Provider for PayPal {
     const ID: &'static str = "paypal";
     const CURRENCY: (&'static str, u8) = ("USD", 2);
     const ZONE_HOURS: i8 = 0;
-    const POINTS: &'static [&'static str] =
-        &["token", "pay", "capture", "query", "refund", "refund_query", "verify", "bill", "notify"];
+    const POINTS: &'static [&'static str] = &[
+        "token",
+        "pay",
+        "capture",
+        "query",
+        "refund",
+        "refund_query",
+        "dispute",
+        "verify",
+        "bill",
+        "notify",
+    ];
 
     fn till(&self) -> &Till {
         &self.till
@@ -190,7 +203,7 @@ impl Provider for PayPal {
 
     /// `hold`: what is captured from now on waits; `release`: it does no longer; `decline`: the payer's bank declines the next
     /// capture; `expire_tokens`: no token is good any more; `fail_refund`: the newest refund, which had succeeded, turns out to
-    /// have failed.
+    /// have failed. For those of disputes see [`disputes::act`].
     fn act(&self, reference: &str, act: &str) -> Result<(), Denied> {
         let trade = self.trade(reference)?;
         let owned = reference.to_owned();
@@ -213,7 +226,11 @@ impl Provider for PayPal {
                 let notice = Notice::new(self, "PAYMENT.REFUND.FAILED", "refund", object);
                 self.tell(&notice, reference, &kind);
             }
-            _ => return Err(Denied::Unknown(format!("there is no act {act:?}"))),
+            _ => {
+                let told = disputes::act(self, &trade, act);
+                let unknown = || Denied::Unknown(format!("there is no act {act:?}"));
+                self.tell(&told.ok_or_else(unknown)??, reference, &EventKind::Paid);
+            }
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ pub fn build<K: Keyring>(
         Operation::QueryRefund(refund) => refund_query::build(context, keys, refund),
         Operation::Bill(request) => bill_request::build(context, keys, request),
         Operation::FetchKeys(request) => certificates::build(context, keys, request),
-        Operation::Complete(_) | Operation::Capture(_) => {
+        Operation::Complete(_) | Operation::Capture(_) | Operation::QueryDispute(_) => {
             Err(fault::unsupported("Alipay takes the money when the payer agrees"))
         }
     }
@@ -76,7 +76,7 @@ pub fn interpret<K: Keyring>(
         Operation::QueryRefund(refund) => refund_query::interpret(keys, refund, response)?,
         Operation::Bill(request) => bill_request::interpret(context, keys, request, response)?,
         Operation::FetchKeys(request) => certificates::interpret(request, response)?,
-        Operation::Complete(_) | Operation::Capture(_) => {
+        Operation::Complete(_) | Operation::Capture(_) | Operation::QueryDispute(_) => {
             return Err(fault::unsupported("Alipay takes the money when the payer agrees"));
         }
     };

@@ -9,7 +9,7 @@ use crate::money::CURRENCIES;
 use crate::pay::ORDERS;
 use crate::reading::VERIFY;
 use crate::token::{self, CLIENT_SECRET, TOKEN};
-use crate::{refund, refund_query};
+use crate::{dispute_query, refund, refund_query};
 
 const HOUR_MS: u64 = 3_600_000;
 /// Asking changes nothing, however long ago the first question was.
@@ -156,6 +156,7 @@ fn operations() -> Vec<Ability> {
             schedule_ms: seconds(&[5, 60, 300, 3600, 21600, 86400]),
             ..ability("query-refund", "GET", refund_query::PATH, FOR_EVER_MS)
         },
+        ability("query-dispute", "GET", dispute_query::PATH, FOR_EVER_MS),
         ability("bill", "GET", bill_request::PATH, FOR_EVER_MS),
         ability("fetch-keys", "POST", token::PATH, FOR_EVER_MS),
         ability("notice", "POST", VERIFY, FOR_EVER_MS),

@@ -8,7 +8,7 @@ use tollgate_sdk::contract::types::{Fact, Fault, PaymentStatus, Subject};
 use tollgate_sdk::fault;
 
 use crate::objects::{Order, Refund};
-use crate::status;
+use crate::{dispute_query, status};
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -52,6 +52,9 @@ pub fn event(body: &[u8]) -> Result<Event, Fault> {
         | "PAYMENT.CAPTURE.DECLINED" => of_capture(&resource),
         "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" | "PAYMENT.REFUND.FAILED" => {
             of_refund(&parse(resource)?)?
+        }
+        "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
+            dispute_query::named(&parse(resource)?)?
         }
         other => ignored(other),
     };

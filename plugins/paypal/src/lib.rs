@@ -11,6 +11,7 @@ pub mod complete;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod describe;
+pub mod dispute_query;
 mod events;
 pub mod gateway;
 pub mod money;
@@ -50,6 +51,7 @@ pub fn build<K: Keyring>(
         Operation::QueryPayment(payment) => query::build(context, payment),
         Operation::Refund(request) => refund::build(context, request),
         Operation::QueryRefund(refund) => refund_query::build(context, refund),
+        Operation::QueryDispute(dispute) => dispute_query::build(context, dispute),
         Operation::Bill(request) => bill_request::build(context, request, state),
         Operation::FetchKeys(request) => token::build(context, request),
         Operation::Close(_) | Operation::Capture(_) => {
@@ -75,6 +77,7 @@ pub fn interpret<K: Keyring>(
         Operation::QueryPayment(payment) => query::interpret(payment, response)?,
         Operation::Refund(request) => refund::interpret(request, response)?,
         Operation::QueryRefund(refund) => refund_query::interpret(refund, response)?,
+        Operation::QueryDispute(dispute) => dispute_query::interpret(dispute, response)?,
         Operation::Bill(request) => bill_request::interpret(request, state, response)?,
         Operation::FetchKeys(_) | Operation::Close(_) | Operation::Capture(_) => {
             return Err(fault::unsupported("PayPal has no answer to that"));

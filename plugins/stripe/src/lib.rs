@@ -51,9 +51,7 @@ pub fn build<K: Keyring>(
         Operation::Refund(request) => refund::build(context, request),
         Operation::QueryRefund(refund) => refund_query::build(context, refund, state),
         Operation::Bill(request) => bill_request::build(context, request, state),
-        Operation::Complete(_) | Operation::Capture(_) | Operation::FetchKeys(_) => {
-            Err(fault::unsupported("Stripe's payments are captured at once here"))
-        }
+        _ => Err(fault::unsupported("Stripe's payments are captured at once here")),
     }
 }
 
@@ -77,8 +75,6 @@ pub fn interpret<K: Keyring>(
         Operation::Bill(request) => {
             bill_request::interpret(request, state, response).map(Progress::Done)
         }
-        Operation::Complete(_) | Operation::Capture(_) | Operation::FetchKeys(_) => {
-            Err(fault::unsupported("Stripe's payments are captured at once here"))
-        }
+        _ => Err(fault::unsupported("Stripe's payments are captured at once here")),
     }
 }

@@ -1,6 +1,7 @@
 //! PayPal: approval and capture, webhooks, tokens, refunds and its transaction report.
 
 mod bill;
+mod disputes;
 mod payments;
 mod refunds;
 mod vectors;

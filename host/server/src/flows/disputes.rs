@@ -1,14 +1,21 @@
-//! Disputes and chargebacks: told by a message or by a bill, one row for each, counted in its payment.
+//! Disputes and chargebacks: told by a message, a bill or the provider when asked; one row for each, counted in its payment.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_domain::dispute::{self, Dispute, DisputeEffect, DisputeTold};
+use tollgate_domain::dispute::{self, Dispute, DisputeEffect, DisputeState, DisputeTold};
 use tollgate_domain::ids::{BillId, DisputeId, MerchantId};
-use tollgate_domain::payment::PaymentCommand;
+use tollgate_domain::payment::{PaymentCommand, PaymentState};
+use tollgate_plugin::contract::{
+    Dispute as Contested, DisputeNews, Fact, Operation, Outcome, Subject,
+};
 
 use super::account::Account;
 use super::cases::{self, NewCase};
 use super::learn::{self, Particulars};
-use super::{Flow, FlowError};
+use super::operation::{self, Ending, Task};
+use super::query::{self, Asked};
+use super::{Failure, Flow, FlowError, facts, payments};
 use crate::gateway::Gateway;
 use crate::store::Tx;
 use crate::store::disputes::{self, DisputeRow, Filter};
@@ -29,6 +36,97 @@ pub(super) struct News {
     pub respond_by: Option<String>,
     /// The bill that told, and its line; none: a message did.
     pub bill: Option<(BillId, i64)>,
+}
+
+impl News {
+    /// What the provider itself told, after it was checked.
+    pub fn told(news: &DisputeNews, fact: &Fact, state: DisputeState, minor: i64) -> News {
+        News {
+            reference: Some(news.dispute_ref.clone()),
+            told: DisputeTold::Stands(state),
+            minor,
+            reason: fact.reason.clone(),
+            respond_by: news.respond_by.clone(),
+            bill: None,
+        }
+    }
+}
+
+/// Asks the provider how a dispute stands that a message named, and learns that. True: it was new.
+pub(super) async fn ask(
+    gateway: &Gateway,
+    account: &Account,
+    paid: &PaymentRow,
+    reference: &str,
+    limit: Duration,
+) -> Flow<Asked<bool>> {
+    let (payment, dispute_ref) = (payments::to_contract(paid), reference.to_owned());
+    let operation = &Operation::QueryDispute(Contested { payment, dispute_ref });
+    let (subject, key) = (&paid.id.to_string(), &paid.reference);
+    let (state, private) = (Vec::new(), None);
+    let task = Task { account, subject, key, operation, state, limit, private };
+    let ran = &operation::run(gateway, &task).await?;
+    let read = &match &ran.ending {
+        Ending::Done(Outcome::Report(report)) => judge(account, paid, &report.fact, reference),
+        Ending::Done(_) => Err(query::no_answer("the plugin gave another operation's outcome")),
+        Ending::Wait { .. } => Err(query::no_answer("the provider needs more time")),
+        Ending::Failed { failure, .. } => Err(failure.clone()),
+    };
+    gateway
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                ran.records.write(tx, gateway, account, subject).await?;
+                Ok(match read {
+                    Ok(news) => Asked::Answered(hear(tx, gateway, account, paid, news).await?),
+                    Err(failure) => {
+                        query::tell_of_mismatch(tx, gateway, account, paid, failure).await?;
+                        Asked::NoAnswer(failure.clone())
+                    }
+                })
+            })
+        })
+        .await
+}
+
+/// What an answer tells, if it is about this dispute and this payment: both have to be named.
+fn judge(
+    account: &Account,
+    paid: &PaymentRow,
+    fact: &Fact,
+    reference: &str,
+) -> Result<News, Failure> {
+    let Subject::Dispute(news) = &fact.about else {
+        return Err(query::no_answer("the plugin reported something else than the dispute"));
+    };
+    if news.dispute_ref != reference {
+        return Err(query::no_answer("the answer is about another dispute"));
+    }
+    let told = match facts::names(paid, fact) {
+        true => facts::of_dispute(account, paid, fact, news),
+        false => Err(facts::unsaid("reference", &paid.reference)),
+    };
+    let (state, minor) = told.map_err(|mismatch| query::mismatched(&mismatch))?;
+    Ok(News::told(news, fact, state, minor))
+}
+
+/// Learns what the provider told of a dispute over a payment, which may have changed since it was read. True: it was new.
+pub(super) async fn hear(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    paid: &PaymentRow,
+    news: &News,
+) -> Flow<bool> {
+    let now = learn::payment_now(tx, paid).await?;
+    if !learn(tx, gateway, account, &now, news).await? {
+        return Ok(false);
+    }
+    if now.state != PaymentState::Succeeded {
+        // Nobody contests what was never paid: we have missed it.
+        learn::ask_about_payment(tx, gateway, paid, gateway.store.now()).await?;
+    }
+    Ok(true)
 }
 
 /// Learns of a dispute about a payment that was read in this transaction. Told by two ways, or twice, it is one.

@@ -1,11 +1,14 @@
 //! What a plugin made of a provider's words, checked against what we know before anybody believes it.
 
 use tollgate_domain::checks::{Claim, Known, Mismatch};
+use tollgate_domain::dispute::DisputeState;
 use tollgate_domain::money::Money;
 use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
 use tollgate_domain::refund::{RefundCommand, RefundState, RefundTold};
 use tollgate_domain::time::Moment;
-use tollgate_plugin::contract::{Fact, PaymentStatus, RefundNews, RefundStatus, Subject};
+use tollgate_plugin::contract::{
+    DisputeNews, Fact, PaymentStatus, RefundNews, RefundStatus, Subject,
+};
 
 use super::Failure;
 use super::account::Account;
@@ -81,6 +84,21 @@ pub fn part_of(account: &Account, payment: &PaymentRow, fact: &Fact) -> Result<i
     Ok(amount.minor)
 }
 
+/// What a fact says of a dispute over this payment: where it stands, and about how much.
+pub fn of_dispute(
+    account: &Account,
+    payment: &PaymentRow,
+    fact: &Fact,
+    news: &DisputeNews,
+) -> Result<(DisputeState, i64), Mismatch> {
+    let state = news.status.parse().map_err(|_| Mismatch {
+        field: "dispute_state".to_owned(),
+        ours: DisputeState::ALL.map(DisputeState::as_str).join(", "),
+        theirs: news.status.clone(),
+    })?;
+    Ok((state, part_of(account, payment, fact)?))
+}
+
 /// What an answer about a payment comes to, `asked` being the row as it was before the question: a failure of what had
 /// succeeded by then is a reversal; of anything else, it may be of an earlier try than the success.
 pub fn payment_command(asked: &PaymentRow, told: Told) -> PaymentCommand {
@@ -148,10 +166,11 @@ fn check(account: &Account, row: &PaymentRow, amount: Money, fact: &Fact) -> Res
 }
 
 /// Whether the fact says by a reference which payment it is about.
-fn names(row: &PaymentRow, fact: &Fact) -> bool {
+pub fn names(row: &PaymentRow, fact: &Fact) -> bool {
     fact.payment_ref.is_some() || (row.provider_ref.is_some() && fact.provider_ref.is_some())
 }
 
-fn unsaid(field: &str, ours: &str) -> Mismatch {
+/// What a fact should have said and did not.
+pub fn unsaid(field: &str, ours: &str) -> Mismatch {
     Mismatch { field: field.to_owned(), ours: ours.to_owned(), theirs: NOT_SAID.to_owned() }
 }

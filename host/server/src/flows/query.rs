@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate_domain::checks::Mismatch;
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
 use tollgate_domain::order::{GRACE_MS, OrderState};
 use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
@@ -198,7 +199,7 @@ fn judge<'f>(
     };
     let told = facts::of_payment(account, row, fact, *status).map_err(|mismatch| {
         tracing::warn!(payment = %row.id, %mismatch, "the provider's answer disagrees with what we know");
-        Failure { code: "mismatch".to_owned(), ..no_answer(&mismatch.to_string()) }
+        mismatched(&mismatch)
     })?;
     let command = facts::payment_command(row, told);
     Ok((command, Particulars { kept, ..facts::particulars(fact) }, fact))
@@ -293,8 +294,13 @@ async fn note_refund(
         .await
 }
 
+/// An answer that disagrees with what we know.
+pub(super) fn mismatched(mismatch: &Mismatch) -> Failure {
+    Failure { code: "mismatch".to_owned(), ..no_answer(&mismatch.to_string()) }
+}
+
 /// An answer that disagrees with what we know is not believed: somebody has to look.
-async fn tell_of_mismatch(
+pub(super) async fn tell_of_mismatch(
     tx: &mut Tx<'_>,
     gateway: &Gateway,
     account: &Account,

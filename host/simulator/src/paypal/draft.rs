@@ -1,9 +1,9 @@
 //! Webhooks on demand: honest, bent or forged.
 use serde_json::json;
 
-use super::PayPal;
 use super::events::Notice;
 use super::orders::order;
+use super::{PayPal, disputes};
 use crate::ledger::Trade;
 use crate::notifier::Message;
 use crate::order::Order;
@@ -17,7 +17,10 @@ pub fn draft(paypal: &PayPal, trade: &Trade, wanted: &Order) -> Result<Message, 
         let order = order(paypal, trade);
         Notice::new(paypal, "CHECKOUT.ORDER.APPROVED", "checkout-order", order)
     };
-    let mut notice = Notice::of(paypal, trade, &kind).unwrap_or_else(approved);
+    let mut notice = match wanted.kind.as_str() {
+        "dispute" => disputes::told(paypal, trade, wanted.value.as_deref().unwrap_or("CREATED")),
+        _ => Notice::of(paypal, trade, &kind).unwrap_or_else(approved),
+    };
     bend(&mut notice, wanted)?;
     for (name, value) in &wanted.set {
         notice.resource[name] = json!(value);
@@ -33,7 +36,7 @@ pub fn draft(paypal: &PayPal, trade: &Trade, wanted: &Order) -> Result<Message, 
 fn bend(notice: &mut Notice, order: &Order) -> Result<(), Denied> {
     let value = order.value.as_deref();
     match order.kind.as_str() {
-        "truth" | "success" | "refund_notice" => {}
+        "truth" | "success" | "refund_notice" | "dispute" => {}
         "forge" => notice.is_signed_right = false,
         "unsigned" => notice.without.push("paypal-transmission-sig".to_owned()),
         "without" => notice.without.push(value.unwrap_or("paypal-cert-url").to_owned()),

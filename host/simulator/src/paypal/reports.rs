@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::orders::utc;
 use super::wire::{ApiError, Call, Reply};
-use super::{PayPal, refunds};
+use super::{PayPal, disputes, refunds};
 use crate::bill_edit::{BillRow, Edit};
 use crate::clock::later;
 use crate::ledger::Trade;
@@ -179,5 +179,15 @@ fn rows_of(paypal: &PayPal, trade: &Trade) -> Vec<Row> {
         ..payment.clone()
     });
     let refunds: Vec<Row> = refunds.collect();
-    std::iter::once(payment).chain(refunds).collect()
+    let dispute = paypal.desk().disputes.get(&opening.reference).cloned();
+    let lost = dispute.filter(disputes::Dispute::is_lost).map(|dispute| Row {
+        id: format!("{}X", &trade.provider_reference[..16]),
+        of: Some(trade.provider_reference.clone()),
+        code: "T1201".to_owned(),
+        at: dispute.changed_at,
+        amount: Amount(-opening.amount.0),
+        fee: Amount(0),
+        ..payment.clone()
+    });
+    std::iter::once(payment).chain(refunds).chain(lost).collect()
 }

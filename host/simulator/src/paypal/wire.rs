@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{CLIENT_ID, CLIENT_SECRET, PayPal, events, orders, refunds, reports};
+use super::{CLIENT_ID, CLIENT_SECRET, PayPal, disputes, events, orders, refunds, reports};
 use crate::faults::{Hit, Verb};
 use crate::ledger::Refusal;
 use crate::provider::Provider as _;
@@ -126,6 +126,7 @@ fn named(method: &Method, call: &Call<'_>) -> Option<&'static str> {
         ["v2", "checkout", "orders", _, "capture"] if post => "capture",
         ["v2", "payments", "captures", _, "refund"] if post => "refund",
         ["v2", "payments", "refunds", _] if !post => "refund_query",
+        ["v1", "customer", "disputes", _] if !post => "dispute",
         ["v1", "notifications", "verify-webhook-signature"] if post => "verify",
         ["v1", "reporting", "transactions"] if !post => "bill",
         _ => return None,
@@ -138,6 +139,7 @@ fn reference(paypal: &PayPal, call: &Call<'_>) -> Option<String> {
     custom
         .or_else(|| paypal.desk().orders.get(*call.path.get(3)?).cloned())
         .or_else(|| paypal.book().ledger.reference_of(call.path.get(3)?).map(str::to_owned))
+        .or_else(|| disputes::reference_of(paypal, call.path.get(3)?))
 }
 
 fn token(paypal: &PayPal, headers: &HeaderMap, body: &[u8]) -> Response {
@@ -210,6 +212,7 @@ fn work(paypal: &PayPal, operation: &str, call: &Call<'_>) -> Reply {
         "capture" => orders::capture(paypal, call.path[3]),
         "refund" => refunds::create(paypal, call),
         "refund_query" => refunds::retrieve(paypal, call.path[3]),
+        "dispute" => disputes::retrieve(paypal, call.path[3]),
         "verify" => events::verify(paypal, call),
         _ => reports::list(paypal, call),
     }

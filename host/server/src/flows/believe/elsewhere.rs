@@ -1,13 +1,12 @@
 //! What happened without us: refunds that were made at the provider, and disputes.
 
-use tollgate_domain::dispute::DisputeTold;
-use tollgate_domain::payment::PaymentState;
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{DisputeNews, Event, RefundNews, RefundStatus};
 
-use super::{Believed, Message, doubt, proves, settle_applied};
+use super::{Believed, Message, doubt, note, proves, settle_applied};
 use crate::flows::found::{self, Found, Named};
-use crate::flows::{Flow, disputes, facts, learn};
+use crate::flows::query::Asked;
+use crate::flows::{Flow, disputes, facts};
 use crate::gateway::Gateway;
 use crate::store::payments::PaymentRow;
 
@@ -52,7 +51,8 @@ pub(super) async fn refund(
         .await
 }
 
-/// A payer contests the payment. No provider can be asked about that, so only a signature counts.
+/// A payer contests the payment. Where the provider can be asked about that, its answer is what counts; where it cannot,
+/// only a signature does.
 pub(super) async fn dispute(
     gateway: &Gateway,
     message: &Message<'_>,
@@ -60,41 +60,50 @@ pub(super) async fn dispute(
     row: &PaymentRow,
     news: &DisputeNews,
 ) -> Flow<Believed> {
+    if message.account.ability("query-dispute").is_some() {
+        return confirm_dispute(gateway, message, event, row, &news.dispute_ref).await;
+    }
     if !proves(message, event) {
         return Ok(Believed::Rejected(
             "it tells of a dispute, and its signature proves nothing".to_owned(),
         ));
     }
-    let Ok(state) = news.status.parse() else {
-        return Ok(Believed::Rejected(format!("{:?} is no state of a dispute", news.status)));
-    };
-    let minor = match facts::part_of(message.account, row, &event.fact) {
-        Ok(minor) => minor,
+    let (state, minor) = match facts::of_dispute(message.account, row, &event.fact, news) {
+        Ok(told) => told,
         Err(mismatch) => return doubt::disbelieve(gateway, message, row, &mismatch).await,
     };
-    let news = &disputes::News {
-        reference: Some(news.dispute_ref.clone()),
-        told: DisputeTold::Stands(state),
-        minor,
-        reason: event.fact.reason.clone(),
-        respond_by: news.respond_by.clone(),
-        bill: None,
-    };
+    let news = &disputes::News::told(news, &event.fact, state, minor);
     gateway
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let now = learn::payment_now(tx, row).await?;
-                if !disputes::learn(tx, gateway, message.account, &now, news).await? {
+                if !disputes::hear(tx, gateway, message.account, row, news).await? {
                     return Ok(Believed::Duplicate);
-                }
-                if now.state != PaymentState::Succeeded {
-                    // Nobody contests what was never paid: we have missed it.
-                    learn::ask_about_payment(tx, gateway, row, gateway.store.now()).await?;
                 }
                 settle_applied(tx, gateway, message, event, row).await?;
                 Ok(Believed::Applied)
             })
         })
         .await
+}
+
+/// Asks the provider how a dispute stands. The message said which one, and nothing else of it is used.
+async fn confirm_dispute(
+    gateway: &Gateway,
+    message: &Message<'_>,
+    event: &Event,
+    row: &PaymentRow,
+    reference: &str,
+) -> Flow<Believed> {
+    let limit = gateway.settings.confirm_limit;
+    match disputes::ask(gateway, message.account, row, reference, limit).await? {
+        Asked::NoAnswer(failure) => {
+            Ok(Believed::Waits(format!("not confirmed: {}", failure.message)))
+        }
+        Asked::Answered(false) => Ok(Believed::Duplicate),
+        Asked::Answered(true) => {
+            note(gateway, message, event, row).await?;
+            Ok(Believed::Applied)
+        }
+    }
 }
