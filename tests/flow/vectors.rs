@@ -40,7 +40,7 @@ fn bench() -> Bench {
         ("app-private-key".to_owned(), secret(APP_KEY)),
         ("alipay-public-key".to_owned(), secret(ALIPAY_KEY)),
     ]);
-    let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets).unwrap());
+    let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets, false).unwrap());
     Bench { plugin, keys, _registry: registry }
 }
 

@@ -48,7 +48,7 @@ impl Bench {
             .iter()
             .map(|(slot, text)| ((*slot).to_owned(), vec![SecretString::from(*text)]))
             .collect::<BTreeMap<_, _>>();
-        let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets).unwrap());
+        let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets, false).unwrap());
         let (settings, origins) = (pairs(settings), pairs(origins));
         Bench { plugin, keys, settings, origins, _registry: registry }
     }

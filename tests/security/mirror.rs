@@ -74,7 +74,7 @@ async fn a_components_whole_memory_holds_no_secret_byte() {
         .iter()
         .map(|(slot, text)| ((*slot).to_owned(), vec![SecretString::from(text.as_str())]))
         .collect();
-    let keys = Arc::new(Keys::parse(plugin.manifest(), &texts).unwrap());
+    let keys = Arc::new(Keys::parse(plugin.manifest(), &texts, false).unwrap());
     let called = plugin.build(context(), &keys, &operation(), Vec::new()).await.unwrap();
     let Ok(Step::Send((_, memory))) = called.answer else { panic!("{:?}", called.answer) };
     let has = |text: &str| memory.windows(text.len()).any(|window| window == text.as_bytes());

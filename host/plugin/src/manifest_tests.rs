@@ -201,14 +201,22 @@ fn each_broken_part_is_named() {
         ("where its token is", |m| m.slots.push(slot("s", "token", &[]))),
         ("trusts no one", |m| {
             let mut slot = slot("s", "certificates", &[]);
-            slot.trust =
-                Some(Trust { by: "nobody".into(), names: vec!["*".into()], refresh_ms: None });
+            slot.trust = Some(Trust {
+                by: "nobody".into(),
+                names: vec!["*".into()],
+                sandbox_names: vec![],
+                refresh_ms: None,
+            });
             m.slots.push(slot);
         }),
         ("may not seal", |m| {
             let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
-            late.trust =
-                Some(Trust { by: "word".into(), names: vec!["*".into()], refresh_ms: None });
+            late.trust = Some(Trust {
+                by: "word".into(),
+                names: vec!["*".into()],
+                sandbox_names: vec![],
+                refresh_ms: None,
+            });
             m.slots.push(late);
             m.slots.push(slot("word", "secret", &["open aes-256-gcm", "seal aes-256-gcm"]));
         }),

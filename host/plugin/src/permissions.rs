@@ -31,11 +31,12 @@ pub fn permissions(manifest: &Manifest) -> BTreeSet<String> {
         lines.extend(slot.uses.iter().map(|used| format!("key {} may {used}", slot.input.name)));
         lines.extend(leaves(slot));
         if let Some(trust) = &slot.trust {
-            let names = trust.names.join(", ");
-            lines.insert(format!(
-                "key {} is vouched for by {} for {names}",
-                slot.input.name, trust.by
-            ));
+            for (mode, names) in [("", &trust.names), (" (sandbox)", &trust.sandbox_names)] {
+                lines.extend(names.iter().map(|name| {
+                    let (key, by) = (&slot.input.name, &trust.by);
+                    format!("key {key} is vouched for by {by} for {name}{mode}")
+                }));
+            }
         }
     }
     lines

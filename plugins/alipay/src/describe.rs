@@ -103,6 +103,7 @@ fn slots() -> Vec<Slot> {
     let trust = Trust {
         by: ALIPAY_ROOT.to_owned(),
         names: vec!["支付宝(中国)网络技术有限公司*".to_owned()],
+        sandbox_names: Vec::new(),
         refresh_ms: None,
     };
     vec![

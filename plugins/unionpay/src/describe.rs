@@ -70,10 +70,13 @@ fn slots() -> Vec<Slot> {
     let roots = "acp_prod_root.cer and acp_prod_middle.cer, one behind the other";
     let messages = "Nothing to fill in: UnionPay sends its certificate with each message";
     let sealing = "acp_prod_enc.cer, where the shop brings the payer's card: it is sealed to it";
-    // Merchants' certificates come from the same authority: the chain alone says nothing. The second name is the test system's.
-    let names = ["041@*@中国银联股份有限公司@*", "041@*@00040000:SIGN@*"];
-    let trust =
-        Trust { by: ROOTS.to_owned(), names: names.map(str::to_owned).to_vec(), refresh_ms: None };
+    let trust = Trust {
+        by: ROOTS.to_owned(),
+        // Merchants' certificates come from the same authority: the chain alone says nothing.
+        names: vec!["041@*@中国银联股份有限公司@*".to_owned()],
+        sandbox_names: vec!["041@*@00040000:SIGN@*".to_owned()],
+        refresh_ms: None,
+    };
     vec![
         slot(
             input(MERCHANT_KEY, "Merchant private key", "private-key", true, key),

@@ -90,6 +90,7 @@ fn slots() -> Vec<Slot> {
     let trust = Trust {
         by: API_V3_KEY.to_owned(),
         names: vec!["*".to_owned()],
+        sandbox_names: Vec::new(),
         refresh_ms: Some(REFRESH_MS),
     };
     vec![

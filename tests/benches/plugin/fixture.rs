@@ -71,7 +71,7 @@ impl Fixture {
             .collect();
         let native = MemoryKeys::default().private("app-private-key", &merchant.private).unwrap();
         Fixture {
-            keys: Arc::new(Keys::parse(plugin.manifest(), &texts).unwrap()),
+            keys: Arc::new(Keys::parse(plugin.manifest(), &texts, false).unwrap()),
             native: TimedKeys::new(native.public("alipay-public-key", None, &provider.public)),
             provider: MemoryKeys::default().private("own", &provider.private).unwrap(),
             given: Given {

@@ -78,7 +78,7 @@ fn host_keys(manifest: &Manifest, secrets: &[(String, String)]) -> Keys {
         .map(|(slot, text)| (slot.clone(), vec![SecretString::from(text.as_str())]))
         .collect();
     let tokens = manifest.slots.iter().filter(|slot| slot.input.kind == "token");
-    tokens.fold(Keys::parse(manifest, &texts).unwrap(), |keys, slot| {
+    tokens.fold(Keys::parse(manifest, &texts, false).unwrap(), |keys, slot| {
         keys.with_token(&slot.input.name, SecretString::from("A21AAF-token-of-the-bench")).unwrap()
     })
 }

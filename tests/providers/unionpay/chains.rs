@@ -15,6 +15,7 @@ use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World};
 
 use super::paid_in_silence;
+use super::vectors::{bench_in_mode, read_form};
 
 const ROOT: &str = include_str!("../../../plugins/unionpay/vectors/sha1-root.pem");
 const MIDDLE: &str = include_str!("../../../plugins/unionpay/vectors/sha1-middle.pem");
@@ -63,6 +64,32 @@ async fn a_chain_that_is_signed_with_sha1_is_believed_up_to_its_root_and_by_its_
     assert_eq!(world.payment(&payment).await["state"], "pending");
     let own = told_by(&world, &payment, PROVIDER).await;
     assert_eq!(world.deliver(&own).await.status, 200);
+    world.payment_until(&payment, "succeeded").await;
+}
+
+/// UnionPay's test system signs under a name of its own. An operator who enters the test roots in a live account has made a
+/// mistake, and nobody is paid by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_of_the_test_system_is_believed_in_the_sandbox_alone() {
+    let world = believing("").await;
+    let payment = paid_in_silence(&world).await;
+    let roots = world.credentials("account");
+    let roots = text(&roots["secrets"], "unionpay-root");
+    let (now_ms, test_name) = (world.now() / 1_000, world.draft(&payment, "test_name").await);
+    let own_name = world.draft(&payment, "truth").await;
+    for (live, draft, is_believed) in [
+        (true, &own_name, true),
+        (false, &own_name, true),
+        (true, &test_name, false),
+        (false, &test_name, true),
+    ] {
+        let bench = bench_in_mode(roots, live);
+        let called = read_form(&bench, now_ms, text(draft, "message")).await;
+        assert_eq!(called.signature_held(), is_believed, "live: {live}");
+        let fault = called.answer.err().map(|fault| fault.code);
+        assert_eq!(fault.as_deref(), (!is_believed).then_some("signature"), "live: {live}");
+    }
+    assert_eq!(world.deliver(&test_name).await.status, 200, "the account is not live");
     world.payment_until(&payment, "succeeded").await;
 }
 

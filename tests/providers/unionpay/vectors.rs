@@ -32,15 +32,20 @@ const NOW_MS: i64 = 1_662_841_200_000;
 /// 2025-08-01: their certificate is not any more.
 const LATER_MS: i64 = 1_753_977_600_000;
 
-struct Bench {
+pub(super) struct Bench {
     plugin: Arc<Plugin>,
     keys: Arc<Keys>,
     // The plugin runs on its registry's engine.
     _registry: Registry,
 }
 
-/// One whose account believes what these lead from.
+/// One whose account, in the sandbox, believes what these lead from.
 fn bench(roots: &str) -> Bench {
+    bench_in_mode(roots, false)
+}
+
+/// The same, live or not.
+pub(super) fn bench_in_mode(roots: &str, live: bool) -> Bench {
     let registry = Registry::open(RegistryConfig {
         folder: place::plugins(),
         cache: place::shared("compiled"),
@@ -56,7 +61,7 @@ fn bench(roots: &str) -> Bench {
         ("unionpay-root", roots),
     ]
     .map(|(slot, text)| (slot.to_owned(), vec![SecretString::from(text.to_owned())]));
-    let keys = Arc::new(Keys::parse(plugin.manifest(), &BTreeMap::from(secrets)).unwrap());
+    let keys = Arc::new(Keys::parse(plugin.manifest(), &BTreeMap::from(secrets), live).unwrap());
     Bench { plugin, keys, _registry: registry }
 }
 
@@ -87,13 +92,22 @@ async fn read(
     fields: &BTreeMap<String, String>,
 ) -> Called<Result<Reading, Fault>> {
     let pairs = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    read_form(bench, now_ms, &tollgate_sdk::form::encode(pairs)).await
+}
+
+/// Has the component read a posted form.
+pub(super) async fn read_form(
+    bench: &Bench,
+    now_ms: i64,
+    form: &str,
+) -> Called<Result<Reading, Fault>> {
     let message = Inbound {
         channel: Channel::Notification,
         method: "POST".to_owned(),
         url: "https://gateway.example/notify".to_owned(),
         query: String::new(),
         headers: vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())],
-        body: tollgate_sdk::form::encode(pairs).into_bytes(),
+        body: form.as_bytes().to_vec(),
         received_ms: now_ms,
     };
     bench.plugin.read(context(now_ms), &bench.keys, message, None, None).await.unwrap()

@@ -45,7 +45,7 @@ fn live() -> Grant {
 fn keys() -> Keys {
     let secrets =
         BTreeMap::from([("word".to_owned(), vec![SecretString::from("the word of the shop")])]);
-    Keys::parse(&sample(), &secrets).unwrap()
+    Keys::parse(&sample(), &secrets, false).unwrap()
 }
 
 fn request(method: &str, url: &str) -> HttpRequest {

@@ -100,14 +100,15 @@ pub struct MissingKey {
 }
 
 impl Keys {
-    /// Reads an account's slots. `secrets` holds each slot's texts, the current key first; `keys/slot.rs` tells the
-    /// forms of each kind.
+    /// Reads the slots of an account, live or not. `secrets` holds each slot's texts, the current key first;
+    /// `keys/slot.rs` tells the forms of each kind.
     ///
     /// # Errors
     /// The first slot that is unknown, required and absent, empty, malformed or too weak for its uses.
     pub fn parse(
         manifest: &Manifest,
         secrets: &BTreeMap<String, Vec<SecretString>>,
+        live: bool,
     ) -> Result<Keys, KeyError> {
         let error =
             |slot: &str, rule: &str| KeyError { slot: slot.to_owned(), rule: rule.to_owned() };
@@ -120,7 +121,7 @@ impl Keys {
         for declared in &manifest.slots {
             let name = &declared.input.name;
             let texts = secrets.get(name).map_or(&[][..], Vec::as_slice);
-            let keys = SlotKeys::parse(declared, texts)?;
+            let keys = SlotKeys::parse(declared, texts, live)?;
             if keys.members.is_empty() && declared.input.required && keys.kind != SlotKind::Token {
                 return Err(error(name, "is required"));
             }

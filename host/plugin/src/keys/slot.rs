@@ -159,8 +159,8 @@ impl SlotKeys {
         })
     }
 
-    /// Reads a slot's texts.
-    pub fn parse(slot: &Slot, texts: &[SecretString]) -> Result<Self, KeyError> {
+    /// Reads a slot's texts, for an account that is live or not.
+    pub fn parse(slot: &Slot, texts: &[SecretString], live: bool) -> Result<Self, KeyError> {
         let name = &slot.input.name;
         let fail = |rule: String| KeyError { slot: name.clone(), rule };
         let kind = SlotKind::parse(&slot.input.kind)
@@ -186,10 +186,19 @@ impl SlotKeys {
             name: name.clone(),
             kind,
             uses,
-            trust: slot.trust.clone(),
+            trust: slot.trust.clone().map(|trust| in_mode(trust, live)),
             members: members.into_iter().map(Arc::new).collect(),
         })
     }
+}
+
+/// The trust of an account: what only a provider's test system is called, nobody is called where money is real.
+fn in_mode(mut trust: Trust, live: bool) -> Trust {
+    let sandbox = std::mem::take(&mut trust.sandbox_names);
+    if !live {
+        trust.names.extend(sandbox);
+    }
+    trust
 }
 
 fn check_strength(member: &Member, uses: &[Use]) -> Result<(), &'static str> {

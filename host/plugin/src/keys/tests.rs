@@ -34,7 +34,7 @@ fn keys(slots: &[(&str, &str, &[&str], &[&str])]) -> Result<Keys, super::KeyErro
         let texts = texts.iter().map(|text| SecretString::from(*text)).collect();
         secrets.insert((*name).to_owned(), texts);
     }
-    Keys::parse(&manifest, &secrets)
+    Keys::parse(&manifest, &secrets, false)
 }
 
 fn text(s: &str) -> Vec<Piece> {
@@ -149,18 +149,24 @@ const WHEN_VALID: i64 = 1_720_000_000_000;
 const WHEN_EXPIRED: i64 = 1_780_000_000_000;
 
 fn with_trust(names: &[&str]) -> Keys {
+    with_names(names, &[], true)
+}
+
+fn with_names(names: &[&str], sandbox: &[&str], live: bool) -> Keys {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let mut manifest = manifest();
     let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
     late.trust = Some(Trust {
         by: "roots".into(),
-        names: names.iter().map(|n| (*n).to_owned()).collect(),
+        names: owned(names),
+        sandbox_names: owned(sandbox),
         refresh_ms: None,
     });
     manifest.slots.push(late);
     manifest.slots.push(slot("roots", "certificates", &[]));
     let roots = [fixture!("chain-middle.cer"), fixture!("chain-root.cer")];
     let texts = roots.iter().map(|text| SecretString::from(*text)).collect();
-    Keys::parse(&manifest, &BTreeMap::from([("roots".into(), texts)])).unwrap()
+    Keys::parse(&manifest, &BTreeMap::from([("roots".into(), texts)]), live).unwrap()
 }
 
 fn trusted(keys: &Keys, encoded: &str, now_ms: i64) -> Result<Member, String> {
@@ -169,7 +175,7 @@ fn trusted(keys: &Keys, encoded: &str, now_ms: i64) -> Result<Member, String> {
 
 #[test]
 fn a_certificate_in_a_message_is_believed_up_to_its_roots() {
-    let keys = with_trust(&["041@*"]);
+    let keys = with_trust(&["041@*@*@*"]);
     let leaf = fixture!("chain-leaf.pem");
     let member = trusted(&keys, leaf, WHEN_VALID).unwrap();
     assert_eq!(member.facts.serial_decimal, "69678957876");
@@ -185,6 +191,19 @@ fn a_certificate_in_a_message_is_believed_up_to_its_roots() {
     assert!(trusted(&keys, "", WHEN_VALID).is_err(), "nothing");
     let own = format!("{PROVIDER}\n{leaf}");
     assert!(trusted(&with_trust(&["*"]), &own, WHEN_VALID).is_err(), "a good one behind");
+}
+
+/// The roots may be those of both systems: the name is believed in its own mode alone.
+#[test]
+fn a_name_of_the_test_system_is_believed_where_no_money_is_real() {
+    let (leaf, name) = (fixture!("chain-leaf.pem"), "041@8310000000083040@*@00016495");
+    let believed = |names: &[&str], sandbox: &[&str], live| {
+        trusted(&with_names(names, sandbox, live), leaf, WHEN_VALID).is_ok()
+    };
+    assert!(believed(&["another"], &[name], false));
+    assert!(!believed(&["another"], &[name], true));
+    assert!(believed(&[name], &["another"], true));
+    assert!(believed(&[name], &["another"], false));
 }
 
 #[test]
@@ -222,12 +241,17 @@ fn fetched_keys_are_admitted_by_the_same_trust() {
 fn a_secret_vouches_for_what_it_opened_in_the_same_call() {
     let mut manifest = manifest();
     let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
-    late.trust = Some(Trust { by: "seal".into(), names: vec!["*".into()], refresh_ms: None });
+    late.trust = Some(Trust {
+        by: "seal".into(),
+        names: vec!["*".into()],
+        sandbox_names: vec![],
+        refresh_ms: None,
+    });
     manifest.slots.push(late);
     manifest.slots.push(slot("seal", "secret", &["open aes-256-gcm"]));
     let secret = SecretString::from("53D67FCB97E68F9998CBD17ED7A8D1E2");
     let secrets = BTreeMap::from([("seal".to_owned(), vec![secret])]);
-    let keys = Keys::parse(&manifest, &secrets).unwrap();
+    let keys = Keys::parse(&manifest, &secrets, false).unwrap();
     let leaf = fixture!("chain-leaf.pem").as_bytes();
     let opened = KeyUse {
         slot: "seal".into(),
@@ -276,10 +300,10 @@ fn slots_are_refused_by_name_and_rule_and_never_by_value() {
     let mut one = slot("must", "secret", &[]);
     one.input.required = true;
     required.slots.push(one);
-    let error = Keys::parse(&required, &BTreeMap::new()).err().unwrap();
+    let error = Keys::parse(&required, &BTreeMap::new(), false).err().unwrap();
     assert_eq!(error.to_string(), "key slot must is required");
     let unknown = BTreeMap::from([("odd".to_owned(), vec![SecretString::from("x")])]);
-    assert!(Keys::parse(&manifest(), &unknown).is_err());
+    assert!(Keys::parse(&manifest(), &unknown, false).is_err());
 }
 
 #[test]

@@ -14,6 +14,9 @@ const MOST_CERTIFICATES: usize = 8;
 /// Signatures that are verified on the way to a root.
 const MOST_CHECKS: usize = 16;
 
+/// The pattern of any name at all.
+pub(crate) const ANY: &str = "*";
+
 /// Where the word of a slot's secret for a certificate is looked for.
 #[derive(Clone, Copy)]
 pub(crate) enum Vouched<'a> {
@@ -67,10 +70,18 @@ impl Keys {
 }
 
 fn named(trust: &Trust, cert: &X509Certificate<'_>) -> bool {
-    let Some(name) = certificate::common_name(cert.subject()) else {
-        return trust.names.iter().any(|pattern| pattern == "*");
-    };
-    trust.names.iter().any(|pattern| star_matches(pattern, &name))
+    let name = certificate::common_name(cert.subject());
+    trust.names.iter().any(|pattern| {
+        pattern == ANY || name.as_deref().is_some_and(|name| name_matches(pattern, name))
+    })
+}
+
+/// Each part of a name is matched by itself: authorities join the holder, his number and more with `@`, and who chooses one of
+/// those could otherwise write another into it.
+fn name_matches(pattern: &str, name: &str) -> bool {
+    let (patterns, parts) = (pattern.split('@'), name.split('@'));
+    patterns.clone().count() == parts.clone().count()
+        && patterns.zip(parts).all(|(pattern, part)| star_matches(pattern, part))
 }
 
 /// `*` stands for anything, nothing too.
@@ -151,9 +162,18 @@ mod tests {
     fn a_star_stands_for_anything() {
         assert!(star_matches("*", ""));
         assert!(star_matches("a*c", "ac"));
-        assert!(star_matches("041@*@00016495", "041@8310@00016495"));
-        assert!(!star_matches("041@*@00016495", "041@8310@00016495x"));
         assert!(!star_matches("abc", "abcd"));
         assert!(!star_matches("", "a"));
+    }
+
+    #[test]
+    fn a_star_does_not_reach_into_the_next_part_of_a_name() {
+        let pattern = "041@*@Bank@*";
+        assert!(name_matches(pattern, "041@8310@Bank@00016495"));
+        assert!(name_matches("041@*@00016495", "041@8310@00016495"));
+        assert!(!name_matches("041@*@00016495", "041@8310@00016495x"));
+        for name in ["041@x@Shop@Bank@1", "041@x@Bank@1@2", "041@Bank@1", "x041@1@Bank@1", ""] {
+            assert!(!name_matches(pattern, name), "{name}");
+        }
     }
 }

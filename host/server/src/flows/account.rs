@@ -135,7 +135,7 @@ pub(super) fn assemble(
         .into_iter()
         .map(|(slot, texts)| (slot, texts.into_iter().map(SecretString::from).collect()))
         .collect();
-    let keys = Keys::parse(plugin.manifest(), &secrets).map_err(|error| {
+    let keys = Keys::parse(plugin.manifest(), &secrets, row.live == 1).map_err(|error| {
         FlowError::invalid(format!("secrets.{}", error.slot), error.rule.clone())
     })?;
     Ok(Account { row, plugin, ring: Ring::new(keys), grant, origins })

@@ -29,6 +29,7 @@ fn bend(notice: &mut Notice, order: &Order) -> Result<(), Denied> {
     match order.kind.as_str() {
         "truth" | "success" | "refund_notice" => {}
         "forge" => notice.seal = Seal::Forged,
+        "test_name" => notice.seal = Seal::TestName,
         "merchant_certificate" => notice.seal = Seal::Merchant,
         "self_signed" => notice.seal = Seal::SelfSigned,
         "unsigned" => notice.seal = Seal::Unsigned,

@@ -28,6 +28,8 @@ pub struct Credentials {
     pub provider: SigningKey,
     /// UnionPay's certificate, PEM.
     pub provider_pem: String,
+    /// Another to the same key, in the name that UnionPay has in its test system alone, PEM.
+    pub test_name_pem: String,
     /// Opens what payers' cards are sealed under.
     pub sealing: SigningKey,
     /// The certificate that merchants seal them to, PEM.
@@ -70,6 +72,11 @@ impl Credentials {
             provider_pem: leaf(
                 "041@8310000000083040@中国银联股份有限公司@00016495",
                 69_678_957_876,
+                &provider,
+            )?,
+            test_name_pem: leaf(
+                "041@8310000000083040@00040000:SIGN@00000001",
+                69_678_957_877,
                 &provider,
             )?,
             sealing_pem: leaf(

@@ -13,6 +13,8 @@ use crate::provider::WayBack;
 pub enum Seal {
     /// UnionPay.
     Provider,
+    /// UnionPay, by the name that it has in its test system.
+    TestName,
     /// The merchant's own key, under UnionPay's certificate.
     Forged,
     /// A merchant's key under his own certificate, which the same authority has signed.
@@ -69,6 +71,9 @@ impl Notice {
         let own = &unionpay.credentials;
         let mut fields = self.fields.clone();
         match self.seal {
+            Seal::TestName => {
+                fields.insert("signPubKeyCert".to_owned(), own.test_name_pem.clone());
+            }
             Seal::Merchant => {
                 fields.insert("signPubKeyCert".to_owned(), own.merchant_pem.clone());
             }
@@ -79,7 +84,7 @@ impl Notice {
         }
         seal(unionpay, &mut fields);
         let by = match self.seal {
-            Seal::Provider => None,
+            Seal::Provider | Seal::TestName => None,
             Seal::Forged | Seal::Merchant => Some(&own.merchant),
             Seal::SelfSigned => Some(&own.stranger()?.0),
             Seal::Unsigned => {
