@@ -248,8 +248,8 @@ impl signing_import::HostKey for CallState {
 }
 
 /// The text to seal, and the same without private fields for the audit. A private field goes under a provider's
-/// public key and nowhere else: one that the operator entered, or that a secret vouched for. Of the certificates that a root vouches
-/// for, some are anybody's.
+/// public key and nowhere else: one that the operator entered, that a secret vouched for, or that was fetched below the operator's
+/// roots in a name that the manifest gives. Of the other certificates that a root vouches for, some are anybody's.
 fn fill_in(key: &KeyHandle, parts: &[Part]) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), SigningError> {
     let mut plain = Zeroizing::new(Vec::new());
     let mut text = Vec::new();

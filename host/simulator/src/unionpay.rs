@@ -104,8 +104,17 @@ impl Provider for UnionPay {
     const ID: &'static str = "unionpay";
     const CURRENCY: (&'static str, u8) = ("CNY", 2);
     const ZONE_HOURS: i8 = 8;
-    const POINTS: &'static [&'static str] =
-        &["pay", "app", "query", "refund", "refund_query", "bill", "notify", "return"];
+    const POINTS: &'static [&'static str] = &[
+        "pay",
+        "app",
+        "query",
+        "refund",
+        "refund_query",
+        "encryption",
+        "bill",
+        "notify",
+        "return",
+    ];
 
     fn till(&self) -> &Till {
         &self.till
@@ -134,7 +143,7 @@ impl Provider for UnionPay {
                 "secrets": {
                     "merchant-private-key": STANDARD.encode(own.merchant.pkcs8()),
                     "merchant-certificate": own.merchant_pem,
-                    "unionpay-encryption": own.sealing_pem,
+                    "unionpay-encryption": own.sealing().first().map(|it| it.pem.clone()),
                     "unionpay-root": format!("{}{}", own.root_pem, own.middle_pem),
                 },
                 "origins": { "gateway": self.base, "file": self.base },
@@ -193,5 +202,13 @@ impl Provider for UnionPay {
             expires_at: later(at, SignedDuration::from_hours(24)),
         };
         (fields::query_id(&self.chance, at), opening)
+    }
+
+    /// `encryption`: cards are sealed to a new certificate from now on.
+    fn special(&self, verb: &str, _body: &Value) -> Result<Value, Denied> {
+        match verb {
+            "encryption" => Ok(json!({ "serial": self.credentials.renew_sealing()? })),
+            _ => Err(Denied::Unknown(format!("there is no verb {verb:?}"))),
+        }
     }
 }

@@ -8,11 +8,14 @@ use crate::bill_request::{self, SETTLEMENT};
 use crate::gateway::{MERCHANT_CERTIFICATE, MERCHANT_KEY};
 use crate::money::MAX_MINOR;
 use crate::reply::{CERTIFICATE, ROOTS};
-use crate::{card, pay, query, refund};
+use crate::{card, certificates, pay, query, refund};
 
 const HOUR_MS: u64 = 3_600_000;
 /// Asking changes nothing, however long ago the first question was.
 const FOR_EVER_MS: u64 = 10 * 365 * 24 * HOUR_MS;
+
+/// UnionPay wants to be asked for its encryption certificate once a day.
+const REFRESH_MS: u64 = 24 * HOUR_MS;
 
 /// The manifest.
 pub fn describe() -> Manifest {
@@ -69,7 +72,8 @@ fn slots() -> Vec<Slot> {
     let own = "From the same .pfx: requests name its serial number";
     let roots = "acp_prod_root.cer and acp_prod_middle.cer, one behind the other";
     let messages = "Nothing to fill in: UnionPay sends its certificate with each message";
-    let sealing = "acp_prod_enc.cer, where the shop brings the payer's card: it is sealed to it";
+    let sealing = "acp_prod_enc.cer, where the shop brings the payer's card: it is sealed to it, or to the newer one that \
+                   UnionPay hands over";
     let trust = Trust {
         by: ROOTS.to_owned(),
         // Merchants' certificates come from the same authority: the chain alone says nothing.
@@ -77,6 +81,7 @@ fn slots() -> Vec<Slot> {
         sandbox_names: vec!["041@*@00040000:SIGN@*".to_owned()],
         refresh_ms: None,
     };
+    let refreshed = Trust { refresh_ms: Some(REFRESH_MS), ..trust.clone() };
     vec![
         slot(
             input(MERCHANT_KEY, "Merchant private key", "private-key", true, key),
@@ -97,7 +102,7 @@ fn slots() -> Vec<Slot> {
         slot(
             input(card::SEALING, "UnionPay encryption certificate", "certificates", false, sealing),
             &["seal rsa-pkcs1"],
-            None,
+            Some(refreshed),
         ),
     ]
 }
@@ -174,6 +179,11 @@ fn operations() -> Vec<Ability> {
             ..ability("query-refund", vec![of_type(query::PATH, "00")], Some(FOR_EVER_MS))
         },
         ability("bill", vec![call("file", bill_request::PATH)], Some(FOR_EVER_MS)),
+        ability(
+            "fetch-keys",
+            vec![of_type(certificates::PATH, certificates::KIND)],
+            Some(FOR_EVER_MS),
+        ),
         ability("notice", Vec::new(), Some(FOR_EVER_MS)),
     ]
 }

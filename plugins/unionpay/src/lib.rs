@@ -8,6 +8,7 @@ pub mod acknowledge;
 pub mod bill_parse;
 pub mod bill_request;
 pub mod card;
+pub mod certificates;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod describe;
@@ -49,6 +50,7 @@ pub fn build<K: Keyring>(
         Operation::Refund(request) => refund::build(context, keys, request),
         Operation::QueryRefund(refund) => refund_query::build(context, keys, refund),
         Operation::Bill(request) => bill_request::build(context, keys, request),
+        Operation::FetchKeys(request) => certificates::build(context, keys, request),
         _ => Err(fault::unsupported("UnionPay has no such call for a payment of this kind")),
     }
 }
@@ -69,6 +71,7 @@ pub fn interpret<K: Keyring>(
         Operation::Refund(request) => refund::interpret(context, keys, request, response)?,
         Operation::QueryRefund(refund) => refund_query::interpret(context, keys, refund, response)?,
         Operation::Bill(_) => bill_request::interpret(context, keys, response)?,
+        Operation::FetchKeys(_) => certificates::interpret(context, keys, response)?,
         _ => {
             return Err(fault::unsupported("UnionPay has no such call for a payment of this kind"));
         }

@@ -3,6 +3,7 @@
 mod bill;
 mod chains;
 mod codes;
+mod encryption;
 mod messages;
 mod products;
 mod vectors;

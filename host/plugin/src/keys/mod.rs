@@ -172,7 +172,7 @@ impl Keys {
     }
 
     /// These keys with those that `fetch-keys` brought, if the slot's trust holds for each: its roots signed them, or
-    /// `audit` (of the very call that returned them) shows that its secret unsealed them.
+    /// `audit` (of the very call that returned them) shows that its secret unsealed them. The last one is the current one.
     ///
     /// # Errors
     /// The slot and why the first key that is not believed is not.
@@ -215,8 +215,10 @@ impl Keys {
             if !key.id.is_empty() {
                 member.facts.id.clone_from(&key.id);
             }
+            // Fetched in a name that the manifest gives, it is whose the operator granted.
+            member.brought &= !held.names_whose();
             members.retain(|m| m.facts.id != member.facts.id);
-            members.push(Arc::new(member));
+            members.insert(0, Arc::new(member));
         }
         Ok(self.replaced(held, members))
     }

@@ -22,6 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::certificate::{self, Facts, base64_text, certificates_in, pem_blocks};
+use super::trust::ANY;
 use super::uses::{Algorithm, Use, Verb};
 use super::{KeyError, sha256_hex};
 use crate::contract::{Slot, Trust};
@@ -78,7 +79,8 @@ pub(crate) struct Member {
     pub facts: Facts,
     /// False for a certificate that only stands beside the one that is used.
     pub acts: bool,
-    /// It came later, and roots vouch for it: which of that authority's certificates it is, the plugin had a say in.
+    /// It came later, and roots vouch for it, in nobody's name or in a message: which of that authority's certificates it is,
+    /// somebody else had a say in.
     pub brought: bool,
 }
 
@@ -157,6 +159,11 @@ impl SlotKeys {
             let serial = facts.serial.eq_ignore_ascii_case(id);
             !id.is_empty() && (facts.id == id || serial || facts.serial_decimal == id)
         })
+    }
+
+    /// Whether its trust says whose the certificates are that it believes.
+    pub fn names_whose(&self) -> bool {
+        self.trust.as_ref().is_some_and(|trust| !trust.names.iter().any(|name| name == ANY))
     }
 
     /// Reads a slot's texts, for an account that is live or not.

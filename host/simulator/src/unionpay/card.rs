@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::fields::Fields;
 use super::keys::Credentials;
 use super::wire::Refused;
+use crate::rsa::SigningKey;
 
 /// Opens `accNo` and `customerInfo`. Gives the card's number as it may be shown; none: no card came.
 ///
@@ -15,20 +16,20 @@ pub fn read(own: &Credentials, fields: &Fields) -> Result<Option<String>, Refuse
     if number.is_none() && info.is_none() {
         return Ok(None);
     }
-    if fields.get("encryptCertId") != Some(&own.sealing_serial) {
-        return Err(Refused::field("encryptCertId"));
-    }
+    let named = fields.get("encryptCertId");
+    let sealing = own.sealing().into_iter().find(|sealing| named == Some(&sealing.serial));
+    let key = &sealing.ok_or_else(|| Refused::field("encryptCertId"))?.key;
     if let Some(info) = info {
-        check_info(own, info).ok_or_else(|| Refused::field("customerInfo"))?;
+        check_info(key, info).ok_or_else(|| Refused::field("customerInfo"))?;
     }
     let Some(number) = number else { return Ok(None) };
-    let number = opened(own, number).filter(|number| digits(number, 13..=19));
+    let number = opened(key, number).filter(|number| digits(number, 13..=19));
     let number = number.ok_or_else(|| Refused::field("accNo"))?;
     Ok(Some(format!("{}****{}", &number[..4], &number[number.len() - 4..])))
 }
 
-fn opened(own: &Credentials, sealed: &str) -> Option<String> {
-    String::from_utf8(own.sealing.open(sealed)?).ok()
+fn opened(key: &SigningKey, sealed: &str) -> Option<String> {
+    String::from_utf8(key.open(sealed)?).ok()
 }
 
 fn digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
@@ -36,10 +37,10 @@ fn digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
 }
 
 /// `customerInfo`: base64 of `{encryptedInfo=..}`, and in that `name=value` pairs.
-fn check_info(own: &Credentials, info: &str) -> Option<()> {
+fn check_info(key: &SigningKey, info: &str) -> Option<()> {
     let text = String::from_utf8(STANDARD.decode(info).ok()?).ok()?;
     let sealed = text.strip_prefix("{encryptedInfo=")?.strip_suffix('}')?;
-    for pair in opened(own, sealed)?.split('&') {
+    for pair in opened(key, sealed)?.split('&') {
         let (name, value) = pair.split_once('=')?;
         let lengths = match name {
             "phoneNo" => 8..=15,

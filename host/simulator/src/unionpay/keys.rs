@@ -1,6 +1,6 @@
 //! Who signs what: a root, a middle authority under it, and under that the certificates of UnionPay and of merchants.
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, anyhow};
 use rcgen::{
@@ -30,12 +30,9 @@ pub struct Credentials {
     pub provider_pem: String,
     /// Another to the same key, in the name that UnionPay has in its test system alone, PEM.
     pub test_name_pem: String,
-    /// Opens what payers' cards are sealed under.
-    pub sealing: SigningKey,
-    /// The certificate that merchants seal them to, PEM.
-    pub sealing_pem: String,
-    /// Its serial number, decimal.
-    pub sealing_serial: String,
+    /// What payers' cards are sealed to, the newest last.
+    sealing: Mutex<Vec<Arc<Sealing>>>,
+    middle: SigningKey,
     /// The root, PEM.
     pub root_pem: String,
     /// The middle authority, PEM.
@@ -43,25 +40,38 @@ pub struct Credentials {
     stranger: OnceLock<(SigningKey, String)>,
 }
 
+/// A certificate that merchants seal payers' cards to, and what opens them.
+#[derive(Debug)]
+pub struct Sealing {
+    /// Opens them.
+    pub key: SigningKey,
+    /// The certificate, PEM.
+    pub pem: String,
+    /// Its serial number, decimal.
+    pub serial: String,
+}
+
+impl Sealing {
+    fn issue(middle: &SigningKey, serial: u64, key: SigningKey) -> anyhow::Result<Sealing> {
+        let name = "041@8310000000083040@中国银联股份有限公司@00016496";
+        Ok(Sealing { pem: leaf(middle, name, serial, &key)?, serial: serial.to_string(), key })
+    }
+}
+
 impl Credentials {
     /// Keys from `folder`, made on first use; without a folder they live in memory only.
     pub fn load(folder: Option<&Path>) -> anyhow::Result<Credentials> {
         let root = pair(&key(folder, "unionpay-root.key")?)?;
-        let middle = pair(&key(folder, "unionpay-middle.key")?)?;
+        let middle = key(folder, "unionpay-middle.key")?;
         let merchant = key(folder, "unionpay-merchant.key")?;
         let provider = key(folder, "unionpay-provider.key")?;
         let sealing = key(folder, "unionpay-sealing.key")?;
         let root_params = authority("Tollgate Simulator UnionPay root", 1)?;
         let root_pem = root_params.self_signed(&root).context("root certificate")?.pem();
-        let middle_params = authority("Tollgate Simulator UnionPay OCA", 2)?;
         let by_root = Issuer::from_params(&root_params, &root);
-        let middle_pem =
-            middle_params.signed_by(&middle, &by_root).context("middle certificate")?.pem();
-        let issuer = Issuer::from_params(&middle_params, &middle);
-        let leaf = |name: &str, serial: u64, key: &SigningKey| -> anyhow::Result<String> {
-            let made = params(name, serial)?.signed_by(&pair(key)?, &issuer);
-            Ok(made.context("leaf certificate")?.pem())
-        };
+        let middle_pem = middle_params()?.signed_by(&pair(&middle)?, &by_root);
+        let middle_pem = middle_pem.context("middle certificate")?.pem();
+        let leaf = |name: &str, serial: u64, key: &SigningKey| leaf(&middle, name, serial, key);
         let mer_id = "777290058167151".to_owned();
         Ok(Credentials {
             merchant_pem: leaf(
@@ -79,21 +89,31 @@ impl Credentials {
                 69_678_957_877,
                 &provider,
             )?,
-            sealing_pem: leaf(
-                "041@8310000000083040@中国银联股份有限公司@00016496",
-                SEALING_SERIAL,
-                &sealing,
-            )?,
-            sealing_serial: SEALING_SERIAL.to_string(),
-            sealing,
+            sealing: Mutex::new(vec![Arc::new(Sealing::issue(&middle, SEALING_SERIAL, sealing)?)]),
             mer_id,
             merchant,
             merchant_serial: MERCHANT_SERIAL.to_string(),
             provider,
             root_pem,
             middle_pem,
+            middle,
             stranger: OnceLock::new(),
         })
+    }
+
+    /// What payers' cards are sealed to, the newest last.
+    pub fn sealing(&self) -> Vec<Arc<Sealing>> {
+        self.sealing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has cards sealed to a new certificate from now on. Gives its serial number.
+    pub fn renew_sealing(&self) -> anyhow::Result<String> {
+        let mut all = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        let serial = SEALING_SERIAL + u64::try_from(all.len()).unwrap_or(0);
+        let next = Sealing::issue(&self.middle, serial, SigningKey::generate()?)?;
+        let serial = next.serial.clone();
+        all.push(Arc::new(next));
+        Ok(serial)
     }
 
     /// Somebody's key, and a certificate in UnionPay's name that he signed himself.
@@ -107,6 +127,17 @@ impl Credentials {
         }
         self.stranger.get().ok_or_else(|| anyhow!("no stranger"))
     }
+}
+
+fn middle_params() -> anyhow::Result<CertificateParams> {
+    authority("Tollgate Simulator UnionPay OCA", 2)
+}
+
+/// A certificate that the middle authority signs, PEM.
+fn leaf(middle: &SigningKey, name: &str, serial: u64, key: &SigningKey) -> anyhow::Result<String> {
+    let (by, of) = (middle_params()?, pair(middle)?);
+    let made = params(name, serial)?.signed_by(&pair(key)?, &Issuer::from_params(&by, &of));
+    Ok(made.context("leaf certificate")?.pem())
 }
 
 fn pair(key: &SigningKey) -> anyhow::Result<KeyPair> {

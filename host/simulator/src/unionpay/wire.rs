@@ -106,6 +106,7 @@ fn named(unionpay: &UnionPay, path: &str, fields: &Fields) -> Option<&'static st
     Some(match (path.trim_start_matches("/unionpay/gateway/api/"), kind?) {
         ("appTransReq.do", "01") => "app",
         ("backTransReq.do", "04") => "refund",
+        ("backTransReq.do", "95") => "encryption",
         ("queryTrans.do", "00") => {
             let order = fields.get("orderId")?;
             match unionpay.desk().refund_times.contains_key(order) {
@@ -174,10 +175,24 @@ fn work(unionpay: &UnionPay, operation: &str, fields: &Fields) -> Result<Fields,
     match operation {
         "app" => transactions::app(unionpay, fields),
         "refund" => transactions::refund(unionpay, fields),
+        "encryption" => encryption(unionpay, fields),
         "query" => transactions::query(unionpay, fields),
         "refund_query" => transactions::query_refund(unionpay, fields),
         _ => bill::file(unionpay, fields),
     }
+}
+
+/// The newest certificate that payers' cards are sealed to.
+fn encryption(unionpay: &UnionPay, fields: &Fields) -> Result<Fields, Refused> {
+    let is_named = |name: &str, value: &str| fields.get(name).map(String::as_str) == Some(value);
+    for (name, value) in [("txnSubType", "00"), ("bizType", "000000"), ("certType", "01")] {
+        if !is_named(name, value) {
+            return Err(Refused::field(name));
+        }
+    }
+    let newest = unionpay.credentials.sealing().pop().ok_or_else(|| Refused::field("certType"))?;
+    let told = [("certType", "01"), ("encryptPubKeyCert", newest.pem.as_str())];
+    Ok(told.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
 /// Signs fields with UnionPay's key, its certificate among them.
