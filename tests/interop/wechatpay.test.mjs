@@ -2,12 +2,12 @@
 // checks what each of ours has signed and sealed.
 
 import assert from 'node:assert/strict';
-import { createPublicKey, randomBytes } from 'node:crypto';
+import { X509Certificate, createPublicKey, randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
 import { startGateway, startSimulator, until } from './processes.mjs';
-import { startPayment, startProvider } from './stage.mjs';
+import { control, startPayment, startProvider } from './stage.mjs';
 import { keyPair } from './witness.mjs';
 
 const require = createRequire(import.meta.url);
@@ -121,12 +121,16 @@ test('both kits are understood by the simulator and accept what it signs and sea
       headers: { authorization, accept: 'application/json', 'user-agent': 'witness', 'content-type': 'application/json' },
     });
   };
-  const listed = await ask('GET', '/v3/certificates');
-  const text = await listed.text();
-  assert.equal(listed.status, 200, text);
-  const { data: [{ serial_no: serial, encrypt_certificate: sealed }] } = JSON.parse(text);
   const v3 = body.secrets['api-v3-key'];
-  const certificate = Aes.AesGcm.decrypt(sealed.ciphertext, v3, sealed.nonce, sealed.associated_data);
+  const opened = ({ ciphertext, nonce, associated_data: aad }) => Aes.AesGcm.decrypt(ciphertext, v3, nonce, aad);
+  const list = async () => {
+    const listed = await ask('GET', '/v3/certificates');
+    const text = await listed.text();
+    assert.equal(listed.status, 200, text);
+    return JSON.parse(text).data;
+  };
+  const [{ serial_no: serial, encrypt_certificate: sealed }] = await list();
+  const certificate = opened(sealed);
   const second = Object.create(Second.prototype);
   assert.equal(second.decipher_gcm(sealed.ciphertext, sealed.associated_data, sealed.nonce, v3), certificate);
 
@@ -144,4 +148,14 @@ test('both kits are understood by the simulator and accept what it signs and sea
   const checked = { timestamp: from('timestamp'), nonce: from('nonce'), body: reply, serial, signature: from('signature') };
   assert.ok(await second.verifySign(checked));
   assert.ok(!(await second.verifySign({ ...checked, body: `${reply} ` })));
+
+  // What the list says of each certificate's time is what stands in it, of one that ends in an hour too.
+  await control(simulator, 'wechatpay/special/certificate', { life_s: 3600 });
+  const all = await list();
+  assert.equal(all.length, 2);
+  for (const { effective_time: begins, expire_time: ends, encrypt_certificate: one } of all) {
+    const read = new X509Certificate(opened(one));
+    assert.equal(Date.parse(begins), Date.parse(read.validFrom));
+    assert.equal(Date.parse(ends), Date.parse(read.validTo));
+  }
 });

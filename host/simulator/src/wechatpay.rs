@@ -59,6 +59,8 @@ struct Desk {
     tickets: HashMap<String, String>,
     /// Tokens of bill links, and the day of each.
     links: HashMap<String, bill::Link>,
+    /// What payers used of coupons that the merchant bears, by the merchant's numbers.
+    coupons: HashMap<String, Amount>,
 }
 
 impl WechatPay {
@@ -83,6 +85,11 @@ impl WechatPay {
 
     fn now(&self) -> Timestamp {
         self.till.now()
+    }
+
+    /// What of a trade is a coupon that the merchant bears.
+    fn coupon(&self, trade: &Trade) -> Amount {
+        self.desk().coupons.get(&trade.opening.reference).copied().unwrap_or(Amount(0))
     }
 
     fn fault(&self, operation: &str, reference: Option<&str>) -> Hit {
@@ -206,7 +213,7 @@ impl Provider for WechatPay {
     }
 
     /// `certificate` `{life_s?}`: the platform signs by a new certificate from now on, which is good for so many seconds; it
-    /// hands over all that it had.
+    /// hands over all that it had. `coupon` `{reference, value}`: so many yuan of a trade are a coupon of the merchant's own.
     fn special(&self, verb: &str, body: &Value) -> Result<Value, Denied> {
         let life = match &body["life_s"] {
             Value::Null => None,
@@ -215,6 +222,16 @@ impl Provider for WechatPay {
         let life = life.map(Duration::from_secs);
         match verb {
             "certificate" => Ok(json!({ "serial": self.credentials.rotate(life)? })),
+            "coupon" => {
+                let text = |name: &str| body[name].as_str().unwrap_or_default();
+                let book = self.book();
+                let trade = book.ledger.get(text("reference")).ok_or(Refusal::UnknownTrade)?;
+                let fits = |value: &Amount| (1..trade.opening.amount.0).contains(&value.0);
+                let value = Amount::parse(text("value")).filter(fits);
+                let value = value.ok_or_else(|| Denied::Unfit("value: not part of it".into()))?;
+                self.desk().coupons.insert(text("reference").to_owned(), value);
+                Ok(json!({}))
+            }
             _ => Err(Denied::Unknown(format!("there is no verb {verb:?}"))),
         }
     }

@@ -27,6 +27,8 @@ struct Columns {
     fee: usize,
     total: usize,
     refunded: usize,
+    settled: usize,
+    settled_back: usize,
     width: usize,
 }
 
@@ -49,6 +51,8 @@ impl Columns {
             fee: need("手续费")?,
             total: need("订单金额")?,
             refunded: need("申请退款金额")?,
+            settled: need("应结订单金额")?,
+            settled_back: need("退款金额")?,
             width: names.len(),
         })
     }
@@ -144,14 +148,21 @@ fn row(columns: &Columns, line: u64, cells: &[&str]) -> Result<(BillRow, i64), S
         return Err("货币种类: not CNY".to_owned());
     }
     let total = amount(cells[columns.total], "订单金额")?;
-    let (kind, gross, status) = match cells[columns.state] {
-        "SUCCESS" => (RowKind::Payment, total, RowStatus::Succeeded),
+    // What is settled is less than what was paid or given back by coupons that the merchant bears himself.
+    let (kind, gross, settled, status) = match cells[columns.state] {
         "REFUND" => {
-            let refunded = amount(cells[columns.refunded], "申请退款金额")?;
-            let gross = refunded.checked_neg().ok_or("申请退款金额: too large")?;
-            (RowKind::Refund, gross, refund_status(cells[columns.refund_state]))
+            let back = |at: usize, name: &str| -> Result<i64, String> {
+                amount(cells[at], name)?.checked_neg().ok_or(format!("{name}: too large"))
+            };
+            let gross = back(columns.refunded, "申请退款金额")?;
+            let settled = back(columns.settled_back, "退款金额")?;
+            (RowKind::Refund, gross, settled, refund_status(cells[columns.refund_state]))
         }
-        _ => (RowKind::Other, total, RowStatus::Succeeded),
+        state => {
+            let kind = if state == "SUCCESS" { RowKind::Payment } else { RowKind::Other };
+            let settled = amount(cells[columns.settled], "应结订单金额")?;
+            (kind, total, settled, RowStatus::Succeeded)
+        }
     };
     let raw = match kind {
         RowKind::Refund => format!("{} {}", cells[columns.state], cells[columns.refund_state]),
@@ -172,7 +183,7 @@ fn row(columns: &Columns, line: u64, cells: &[&str]) -> Result<(BillRow, i64), S
         provider_refund_ref: owned(columns.refund_id).filter(|_| is_refund),
         gross: money::cny(gross),
         fee: fee.map(money::cny),
-        net: fee.and_then(|fee| gross.checked_sub(fee)).map(money::cny),
+        net: fee.and_then(|fee| settled.checked_sub(fee)).map(money::cny),
         at: Some(at),
         batch: None,
         extra: vec![("fee".to_owned(), cells[columns.fee].to_owned())],

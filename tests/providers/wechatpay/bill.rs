@@ -46,6 +46,28 @@ async fn a_day_reconciles_to_the_fen_and_each_difference_is_found() {
     }
 }
 
+/// The payer used a coupon of the merchant's: the order is paid whole, and what the merchant gets is less.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coupon_that_the_merchant_bears_is_in_no_net() {
+    let world = world().await;
+    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
+    let day = world.days_ago(1).await;
+    let payment = world.pay(&world.order(1000).await, "native").await;
+    let coupon = json!({ "reference": payment["reference"], "value": "2.00" });
+    world.control("special/coupon", coupon).await;
+    world.payer_pays(&payment).await;
+    assert_eq!(world.payment_until(&payment, "succeeded").await["taken"], 1000);
+    let refund = world.refund(&payment, "R-1", 500).await.ok();
+    world.refund_until(&refund, "succeeded").await;
+    let done = world.reconcile(&account, &day).await;
+    let found = world.discrepancies(&done).await;
+    assert_eq!((&done["matched"], &done["discrepancies"]), (&json!(2), &json!(0)), "{found:?}");
+    // 8.00 less 0.6 %, and the same share of the coupon in what went back.
+    let rows = "SELECT CAST(gross AS TEXT) || ' ' || CAST(fee AS TEXT) || ' ' || CAST(net AS TEXT) \
+                FROM statement_rows ORDER BY line";
+    assert_eq!(world.select(rows).await, ["1000 5 795", "-500 0 -400"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_without_trades_has_a_bill_without_rows() {
     let world = world().await;

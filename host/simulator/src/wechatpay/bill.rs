@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::orders::trade_type;
 use super::wire::{ApiError, Call, Reply};
-use super::{WechatPay, numbers};
+use super::{WechatPay, numbers, refunds};
 use crate::bill_edit::{BillRow, Edit};
 use crate::clock::{china_text, in_china, later, start_of};
 use crate::faults::{Hit, Verb, hang_up};
@@ -46,7 +46,15 @@ struct Row {
     state: String,
     refund: Option<(String, String)>,
     amount: Amount,
+    /// What of the amount is a coupon of the merchant's own, which nobody settles.
+    coupon: Amount,
     fee: Amount,
+}
+
+impl Row {
+    fn settled(&self) -> Amount {
+        Amount(self.amount.0 - self.coupon.0)
+    }
 }
 
 impl BillRow for Row {
@@ -143,7 +151,8 @@ pub fn download(wechat: &WechatPay, call: &Call<'_>, hit: &Hit) -> Response {
 /// The bill of a day, bent by edits; none where nothing happened.
 fn write(wechat: &WechatPay, day: Date, ledger: &Ledger, edits: &[Edit]) -> Option<String> {
     let of_day = |row: &Row| in_china(row.at).date() == day;
-    let mut rows: Vec<Row> = ledger.trades().flat_map(rows_of).filter(of_day).collect();
+    let all = ledger.trades().flat_map(|trade| rows_of(trade, wechat.coupon(trade)));
+    let mut rows: Vec<Row> = all.filter(of_day).collect();
     for edit in edits {
         rows = rows.into_iter().flat_map(|row| edit.apply(row)).collect();
     }
@@ -152,11 +161,14 @@ fn write(wechat: &WechatPay, day: Date, ledger: &Ledger, edits: &[Edit]) -> Opti
         return None;
     }
     let mut text = format!("\u{feff}{HEADER}\r\n");
-    let [mut paid, mut back, mut fees] = [0_i64; 3];
+    // Payments and refunds: what they were for, and what is settled.
+    let [mut paid, mut back] = [(0_i64, 0_i64); 2];
+    let mut fees = 0_i64;
     for row in &rows {
         let is_refund = row.refund.is_some();
         let sum = if is_refund { &mut back } else { &mut paid };
-        *sum += row.amount.0;
+        sum.0 += row.amount.0;
+        sum.1 += row.settled().0;
         fees += row.fee.0;
         line(&mut text, &cells(wechat, row));
     }
@@ -167,12 +179,12 @@ fn write(wechat: &WechatPay, day: Date, ledger: &Ledger, edits: &[Edit]) -> Opti
         &mut text,
         &[
             rows.len().to_string(),
-            yuan(paid),
-            yuan(back),
+            yuan(paid.1),
+            yuan(back.1),
             "0.00".to_owned(),
             format!("{}000", yuan(fees)),
-            yuan(paid),
-            yuan(back),
+            yuan(paid.0),
+            yuan(back.0),
         ],
     );
     Some(text)
@@ -191,11 +203,12 @@ fn added(edit: &Edit, bill_day: Date) -> Option<Row> {
         state: "SUCCESS".to_owned(),
         refund: None,
         amount,
+        coupon: Amount(0),
         fee: amount.fee(FEE_PER_MILLE),
     })
 }
 
-fn rows_of(trade: &Trade) -> Vec<Row> {
+fn rows_of(trade: &Trade, coupon: Amount) -> Vec<Row> {
     let Some(paid_at) = trade.paid_at else {
         return Vec::new();
     };
@@ -209,7 +222,8 @@ fn rows_of(trade: &Trade) -> Vec<Row> {
         state: "SUCCESS".to_owned(),
         refund: None,
         amount: opening.amount,
-        fee: opening.amount.fee(FEE_PER_MILLE),
+        coupon,
+        fee: Amount(opening.amount.0 - coupon.0).fee(FEE_PER_MILLE),
     };
     let refunds = trade.refunds.iter().enumerate().map(|(index, refund)| Row {
         at: refund.at,
@@ -219,6 +233,7 @@ fn rows_of(trade: &Trade) -> Vec<Row> {
             numbers::refund_id(&trade.provider_reference[7..], index),
         )),
         amount: refund.amount,
+        coupon: refunds::coupon_part(trade, refund, coupon),
         fee: Amount(0),
         ..payment.clone()
     });
@@ -227,11 +242,13 @@ fn rows_of(trade: &Trade) -> Vec<Row> {
 }
 
 fn cells(wechat: &WechatPay, row: &Row) -> Vec<String> {
-    let (amount, zero) = (row.amount.decimal(), "0.00".to_owned());
-    let (paid, back) = match row.refund {
-        None => (amount, zero.clone()),
-        Some(_) => (zero.clone(), amount),
+    let zero = || "0.00".to_owned();
+    let either = |amount: Amount| match row.refund {
+        None => (amount.decimal(), zero()),
+        Some(_) => (zero(), amount.decimal()),
     };
+    let ((paid, back), (settled, settled_back)) = (either(row.amount), either(row.settled()));
+    let coupon = if row.refund.is_none() { row.coupon.decimal() } else { zero() };
     let (number, id) = row.refund.clone().unwrap_or(("0".to_owned(), "0".to_owned()));
     let of_refund = |text: &str| if row.refund.is_some() { text.to_owned() } else { String::new() };
     let own = &wechat.credentials;
@@ -248,12 +265,12 @@ fn cells(wechat: &WechatPay, row: &Row) -> Vec<String> {
         row.state.clone(),
         "OTHERS".to_owned(),
         "CNY".to_owned(),
-        paid.clone(),
-        zero.clone(),
+        settled,
+        coupon,
         id,
         number,
-        back.clone(),
-        zero,
+        settled_back,
+        zero(),
         of_refund("ORIGINAL"),
         of_refund("SUCCESS"),
         row.subject.clone(),

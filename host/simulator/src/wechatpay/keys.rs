@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, SerialNumber};
 
 use crate::rsa::{SigningKey, key};
@@ -33,6 +34,10 @@ pub struct Credentials {
     forger: OnceLock<SigningKey>,
 }
 
+/// From the first moment of 2020 to that of 2049, unless one is to end sooner: Unix seconds.
+const BEGINS_S: i64 = 1_577_836_800;
+const ENDS_S: i64 = 2_493_072_000;
+
 /// A certificate of the platform, and its key.
 #[derive(Clone, Debug)]
 pub struct Platform {
@@ -40,6 +45,10 @@ pub struct Platform {
     pub serial: String,
     /// The certificate, PEM.
     pub pem: String,
+    /// From when on it is good.
+    pub begins: Timestamp,
+    /// Until when, to the second.
+    pub ends: Timestamp,
     key: std::sync::Arc<SigningKey>,
 }
 
@@ -52,14 +61,18 @@ impl Platform {
         params.distinguished_name.push(DnType::OrganizationName, "Tollgate Simulator");
         params.distinguished_name.push(DnType::CommonName, "WeChat Pay platform, simulated");
         params.serial_number = Some(SerialNumber::from(number));
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = match life {
-            Some(life) => (SystemTime::now() + life).into(),
-            None => rcgen::date_time_ymd(2049, 1, 1),
+        let begins = Timestamp::from_second(BEGINS_S).context("time")?;
+        let ends = match life {
+            Some(life) => Timestamp::now().checked_add(life).context("life")?.as_second(),
+            None => ENDS_S,
         };
+        let ends = Timestamp::from_second(ends).context("time")?;
+        params.not_before = SystemTime::from(begins).into();
+        params.not_after = SystemTime::from(ends).into();
         let certificate = params.self_signed(&pair).context("certificate")?;
         let serial = format!("{number:X}");
-        Ok(Platform { serial, pem: certificate.pem(), key: std::sync::Arc::new(key) })
+        let key = std::sync::Arc::new(key);
+        Ok(Platform { serial, pem: certificate.pem(), begins, ends, key })
     }
 }
 

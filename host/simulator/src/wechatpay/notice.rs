@@ -137,7 +137,7 @@ impl Notice {
 /// A refund's content: another shape than the API's, with `refund_status` and without an app.
 fn refunded(wechat: &WechatPay, trade: &Trade, number: &str) -> Option<Value> {
     let refund = trade.refund(number)?;
-    let object = refunds::object(trade, refund, "SUCCESS");
+    let object = refunds::object(wechat, trade, refund, "SUCCESS");
     Some(json!({
         "mchid": wechat.credentials.mchid, "out_trade_no": trade.opening.reference,
         "transaction_id": trade.provider_reference, "out_refund_no": number,
@@ -145,7 +145,8 @@ fn refunded(wechat: &WechatPay, trade: &Trade, number: &str) -> Option<Value> {
         "success_time": china_rfc3339(refund.at), "user_received_account": "支付用户零钱",
         "amount": {
             "total": trade.opening.amount.0, "refund": refund.amount.0,
-            "payer_total": trade.opening.amount.0, "payer_refund": refund.amount.0,
+            "payer_total": object["amount"]["payer_total"],
+            "payer_refund": object["amount"]["payer_refund"],
         },
     }))
 }

@@ -48,7 +48,15 @@ pub fn transaction(wechat: &WechatPay, trade: &Trade) -> Value {
         json["bank_type"] = json!("OTHERS");
         json["success_time"] = json!(china_rfc3339(paid_at));
         json["payer"] = json!({ "openid": "ofyak5qR_1wYsC99CsWA6R9MJazA" });
-        json["amount"]["payer_total"] = json!(opening.amount.0);
+        let coupon = wechat.coupon(trade).0;
+        json["amount"]["payer_total"] = json!(opening.amount.0 - coupon);
+        if coupon > 0 {
+            json["promotion_detail"] = json!([{
+                "coupon_id": "10901", "name": "满减", "scope": "GLOBAL", "type": "NOCASH",
+                "amount": coupon, "currency": "CNY", "wechatpay_contribute": 0,
+                "merchant_contribute": coupon, "other_contribute": 0,
+            }]);
+        }
         json["amount"]["payer_currency"] = json!("CNY");
     }
     json

@@ -8,10 +8,17 @@ use super::{WechatPay, numbers};
 use crate::ledger::{Refund, Refusal, Trade};
 use crate::money::Amount;
 
+/// What of a refund is of the coupon that the payer used: as much of it as of the whole.
+pub fn coupon_part(trade: &Trade, refund: &Refund, coupon: Amount) -> Amount {
+    Amount(coupon.0 * refund.amount.0 / trade.opening.amount.0)
+}
+
 /// A refund as the API tells it.
-pub fn object(trade: &Trade, refund: &Refund, status: &str) -> Value {
+pub fn object(wechat: &WechatPay, trade: &Trade, refund: &Refund, status: &str) -> Value {
     let index = trade.refunds.iter().position(|it| it.request_no == refund.request_no);
-    let total = trade.opening.amount.0;
+    let coupon = wechat.coupon(trade);
+    let (total, part) = (trade.opening.amount.0, coupon_part(trade, refund, coupon).0);
+    let (settled, settled_back) = (total - coupon.0, refund.amount.0 - part);
     let mut json = json!({
         "refund_id": numbers::refund_id(&trade.provider_reference[7..], index.unwrap_or(0)),
         "out_refund_no": refund.request_no, "transaction_id": trade.provider_reference,
@@ -19,9 +26,9 @@ pub fn object(trade: &Trade, refund: &Refund, status: &str) -> Value {
         "user_received_account": "支付用户零钱", "create_time": china_rfc3339(refund.at),
         "status": status, "funds_account": "AVAILABLE", "promotion_detail": [],
         "amount": {
-            "total": total, "refund": refund.amount.0, "payer_total": total,
-            "payer_refund": refund.amount.0, "settlement_refund": refund.amount.0,
-            "settlement_total": total, "discount_refund": 0, "currency": "CNY", "from": [],
+            "total": total, "refund": refund.amount.0, "payer_total": settled,
+            "payer_refund": settled_back, "settlement_refund": settled_back,
+            "settlement_total": settled, "discount_refund": part, "currency": "CNY", "from": [],
         },
     });
     if status == "SUCCESS" {
@@ -56,7 +63,7 @@ pub fn refund(wechat: &WechatPay, call: &Call<'_>) -> Reply {
     })?;
     let trade = book.ledger.get(&reference).ok_or_else(missing)?;
     let refund = trade.refund(&number).ok_or_else(missing)?;
-    Ok(Some(object(trade, refund, "PROCESSING")))
+    Ok(Some(object(wechat, trade, refund, "PROCESSING")))
 }
 
 /// `GET /v3/refund/domestic/refunds/{out_refund_no}`
@@ -64,7 +71,7 @@ pub fn query(wechat: &WechatPay, number: &str) -> Reply {
     let book = wechat.book();
     let found = book.ledger.trades().find_map(|trade| Some((trade, trade.refund(number)?)));
     let (trade, refund) = found.ok_or_else(missing)?;
-    Ok(Some(object(trade, refund, "SUCCESS")))
+    Ok(Some(object(wechat, trade, refund, "SUCCESS")))
 }
 
 fn missing() -> ApiError {

@@ -188,8 +188,8 @@ fn certificates(wechat: &WechatPay) -> Reply {
         let nonce = wechat.chance.alphanumeric(12);
         Ok(json!({
             "serial_no": platform.serial,
-            "effective_time": "2020-01-01T00:00:00+08:00",
-            "expire_time": "2049-01-01T00:00:00+08:00",
+            "effective_time": orders::china_rfc3339(platform.begins),
+            "expire_time": orders::china_rfc3339(platform.ends),
             "encrypt_certificate": {
                 "algorithm": "AEAD_AES_256_GCM", "nonce": nonce, "associated_data": "certificate",
                 "ciphertext": wechat.credentials.seal(&nonce, "certificate", &platform.pem)?,

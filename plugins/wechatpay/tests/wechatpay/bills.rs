@@ -76,6 +76,31 @@ fn a_refund_is_a_row_of_its_own() {
     }
 }
 
+/// The merchant's own coupon is part of what the order was for, and of what is given back, and nobody settles it.
+#[test]
+fn what_the_merchant_gets_is_what_is_settled_less_the_fee() {
+    let bill = vector("bill.csv");
+    let line = bill.lines().nth(1).unwrap();
+    let mut cells: Vec<&str> = line.split(',').collect();
+    for (at, cell) in [(12, "`8.00"), (13, "`2.00"), (22, "`0.05000"), (24, "`10.00")] {
+        cells[at] = cell;
+    }
+    let (_, rows, bad) = read(&bill.replace(line, &cells.join(","))).unwrap();
+    assert_eq!(bad, []);
+    let paid = &rows[0];
+    assert_eq!((&paid.gross, &paid.fee, &paid.net), (&cny(1_000), &Some(cny(5)), &Some(cny(795))));
+
+    let refund = with_refund("SUCCESS", "5.00");
+    let line = refund.lines().nth(3).unwrap();
+    let mut cells: Vec<&str> = line.split(',').collect();
+    (cells[16], cells[22]) = ("`4.00", "`-0.02000");
+    let (_, rows, bad) = read(&refund.replace(line, &cells.join(","))).unwrap();
+    assert_eq!(bad, []);
+    let back = &rows[2];
+    let wanted = (&cny(-500), &Some(cny(-2)), &Some(cny(-398)));
+    assert_eq!((&back.gross, &back.fee, &back.net), wanted);
+}
+
 #[test]
 fn a_line_that_cannot_be_read_loses_itself_alone() {
     let bill = vector("bill.csv");
