@@ -3,8 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::contract::HttpResponse;
 use crate::keys::Keys;
@@ -15,9 +16,15 @@ pub const MARK: &str = "[redacted]";
 /// Shorter texts are words of any message, and too weak to be secrets.
 const SHORTEST: usize = 6;
 
+/// Some writers leave the four unreserved marks as they are.
+const LAZY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A form of a secret, wiped when it is freed. It is made at its full length, because what a buffer grows out of is not wiped.
+type Needle = Zeroizing<Vec<u8>>;
+
 /// Finds the secrets of one account. Made once for it, and used for everything that is kept of its exchanges.
 pub struct Redactor {
-    needles: Vec<Vec<u8>>,
+    needles: Vec<Needle>,
     /// For each pair of first bytes, whether a needle starts so.
     starts: Vec<bool>,
 }
@@ -31,7 +38,7 @@ impl Redactor {
             add_forms(&mut needles, secret.expose_secret().as_bytes());
         }
         // The longest first: a part must not be taken out before the whole.
-        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.as_slice().cmp(b)));
         needles.dedup();
         let mut starts = vec![false; 1 << 16];
         for needle in &needles {
@@ -86,7 +93,7 @@ impl Redactor {
         if text.len() < SHORTEST || !self.starts[start(text)] {
             return None;
         }
-        let found = self.needles.iter().find(|n| text.starts_with(n))?;
+        let found = self.needles.iter().find(|needle| text.starts_with(needle))?;
         Some(found.len())
     }
 }
@@ -101,42 +108,60 @@ fn start(needle: &[u8]) -> usize {
     usize::from(needle[0]) << 8 | usize::from(needle[1])
 }
 
-fn add_forms(needles: &mut Vec<Vec<u8>>, secret: &[u8]) {
-    let mut add = |needle: Vec<u8>| {
-        if needle.len() >= SHORTEST {
-            needles.push(needle);
+fn add_forms(needles: &mut Vec<Needle>, secret: &[u8]) {
+    let mut add = |form: Needle| {
+        if form.len() >= SHORTEST {
+            needles.push(form);
         }
     };
-    add(secret.to_vec());
-    add(hex::encode(secret).into_bytes());
-    add(hex::encode_upper(secret).into_bytes());
+    add(Zeroizing::new(secret.to_vec()));
+    add(Zeroizing::new(hex::encode(secret).into_bytes()));
+    add(Zeroizing::new(hex::encode_upper(secret).into_bytes()));
     for shift in 0..3 {
-        for encoded in shifted_base64(secret, shift) {
-            add(encoded.into_bytes());
-        }
+        shifted_base64(secret, shift).into_iter().for_each(&mut add);
     }
     if let Ok(text) = std::str::from_utf8(secret) {
-        let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        // Some writers leave the four unreserved marks as they are.
-        let lazy =
-            encoded.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~");
-        add(lazy.clone().into_bytes());
-        add(lazy.replace("%20", "+").into_bytes());
-        add(encoded.into_bytes());
-        let quoted = serde_json::Value::from(text).to_string();
-        add(quoted.as_bytes()[1..quoted.len() - 1].to_vec());
+        add(percent_encoded(text, NON_ALPHANUMERIC, "%20"));
+        add(percent_encoded(text, LAZY, "%20"));
+        add(percent_encoded(text, LAZY, "+"));
+        add(json_quoted(text));
+    }
+}
+
+/// Percent-encoded, with a space written like that.
+fn percent_encoded(text: &str, set: &'static AsciiSet, space: &str) -> Needle {
+    let mut form = Zeroizing::new(Vec::with_capacity(3 * text.len()));
+    for piece in utf8_percent_encode(text, set) {
+        let piece = if piece == "%20" { space } else { piece };
+        form.extend_from_slice(piece.as_bytes());
+    }
+    form
+}
+
+/// As it stands between the quotes of a JSON string.
+fn json_quoted(text: &str) -> Needle {
+    // No byte takes more than `\u0000`.
+    let mut quoted = Zeroizing::new(Vec::with_capacity(6 * text.len() + 2));
+    match serde_json::to_writer(&mut *quoted, text) {
+        Ok(()) => Zeroizing::new(quoted[1..quoted.len() - 1].to_vec()),
+        Err(_) => Needle::default(),
     }
 }
 
 /// Base64 of the secret behind `shift` other bytes, as far as it does not depend on its neighbours.
-fn shifted_base64(secret: &[u8], shift: usize) -> [String; 2] {
-    let mut padded = vec![0; shift];
+fn shifted_base64(secret: &[u8], shift: usize) -> [Needle; 2] {
+    let mut padded = Zeroizing::new(Vec::with_capacity(shift + secret.len()));
+    padded.resize(shift, 0);
     padded.extend_from_slice(secret);
     let whole = padded.len() / 3 * 4;
     let skip = [0, 2, 3][shift];
     // The last group of an incomplete three also holds bits of what follows.
-    let cut = |text: String| text.get(skip..whole).unwrap_or_default().to_owned();
-    [cut(STANDARD_NO_PAD.encode(&padded)), cut(URL_SAFE_NO_PAD.encode(&padded))]
+    let cut = |text: String| {
+        let text = Zeroizing::new(text);
+        let kept = text.get(skip..whole).unwrap_or_default();
+        Zeroizing::new(kept.as_bytes().to_vec())
+    };
+    [cut(STANDARD_NO_PAD.encode(&*padded)), cut(URL_SAFE_NO_PAD.encode(&*padded))]
 }
 
 #[cfg(test)]
