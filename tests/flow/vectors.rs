@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use tollgate_plugin::contract::{
     Channel, Context, Event, Fault, Inbound, PaymentStatus, Reading, Subject,
 };
-use tollgate_plugin::{Called, Keys, Limits, Plugin, Registry, RegistryConfig};
+use tollgate_plugin::{Called, Keys, Plugin, Registry};
 use tollgate_tests::place;
 
 const RETURN: &str = include_str!("../../plugins/alipay/vectors/return.query.txt");
@@ -26,14 +26,7 @@ struct Bench {
 }
 
 fn bench() -> Bench {
-    let registry = Registry::open(RegistryConfig {
-        folder: place::plugins(),
-        cache: place::shared("compiled"),
-        limits: Limits::default(),
-        compiler: None,
-        concurrency: 2,
-    })
-    .unwrap();
+    let registry = place::registry();
     let plugin = registry.get("alipay").unwrap();
     let secret = |text: &str| vec![SecretString::from(text.trim().to_owned())];
     let secrets = BTreeMap::from([

@@ -7,9 +7,7 @@ use secrecy::SecretString;
 use tollgate_plugin::contract::{
     BillRequest, BillRow, Channel, Context, Fault, HttpResponse, Inbound, Reading, Summary,
 };
-use tollgate_plugin::{
-    BillSink, BillSource, Called, Keys, Limits, Plugin, Registry, RegistryConfig,
-};
+use tollgate_plugin::{BillSink, BillSource, Called, Keys, Plugin, Registry};
 use tollgate_tests::place;
 
 /// A component and an account's keys.
@@ -28,27 +26,31 @@ pub fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 impl Bench {
-    /// A provider's component, with an account's secrets, settings and addresses.
+    /// A provider's component, with the secrets, settings and addresses of an account that is not live.
     pub fn of(
         provider: &str,
         secrets: &[(&str, &str)],
         settings: &[(&str, &str)],
         origins: &[(&str, &str)],
     ) -> Bench {
-        let registry = Registry::open(RegistryConfig {
-            folder: place::plugins(),
-            cache: place::shared("compiled"),
-            limits: Limits::default(),
-            compiler: None,
-            concurrency: 2,
-        })
-        .unwrap();
+        Bench::in_mode(false, provider, secrets, settings, origins)
+    }
+
+    /// The same, live or not.
+    pub fn in_mode(
+        live: bool,
+        provider: &str,
+        secrets: &[(&str, &str)],
+        settings: &[(&str, &str)],
+        origins: &[(&str, &str)],
+    ) -> Bench {
+        let registry = place::registry();
         let plugin = registry.get(provider).unwrap();
         let secrets = secrets
             .iter()
             .map(|(slot, text)| ((*slot).to_owned(), vec![SecretString::from(*text)]))
             .collect::<BTreeMap<_, _>>();
-        let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets, false).unwrap());
+        let keys = Arc::new(Keys::parse(plugin.manifest(), &secrets, live).unwrap());
         let (settings, origins) = (pairs(settings), pairs(origins));
         Bench { plugin, keys, settings, origins, _registry: registry }
     }

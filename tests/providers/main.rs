@@ -4,6 +4,7 @@
 mod bench;
 mod every;
 mod paypal;
+mod stage;
 mod stripe;
 mod unionpay;
 mod wechatpay;

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use tollgate_plugin::contract::{Context, Operation};
 use tollgate_plugin::{Keys, Plugin};
+use tollgate_sdk::contract::{requests as native_requests, types as native_types};
 
+use crate::arguments::{Given, host, native};
 use crate::figures::{Milli, median};
 use crate::timed_keys::TimedKeys;
 
@@ -140,5 +142,61 @@ impl Rounds {
     /// The median of a time, in microseconds.
     pub fn time(&self, of: impl Fn(&Round) -> Duration) -> Milli {
         Milli::micros(median(self.0.iter().map(of).collect()))
+    }
+}
+
+/// Builds the request of a payment in this process.
+pub type BuildsHere = fn(
+    &native_types::Context,
+    &TimedKeys,
+    &native_requests::Operation,
+) -> Result<native_requests::Step, native_types::Fault>;
+
+/// One plugin as a component and as native code, with the same keys, account and payment.
+pub struct Sides<'a> {
+    /// The component.
+    pub plugin: &'a Plugin,
+    /// Its keys, as the host holds them.
+    pub keys: &'a Arc<Keys>,
+    /// The same keys for native code.
+    pub native: &'a TimedKeys,
+    /// The account, and how its payers pay.
+    pub given: &'a Given,
+    /// The native code.
+    pub build: BuildsHere,
+}
+
+impl Sides<'_> {
+    /// So many rounds of building a payment's request, each of so many calls of each kind.
+    #[expect(clippy::result_large_err, reason = "the contract's fault is a record")]
+    pub fn rounds(&self, rounds: usize, calls: usize) -> Rounds {
+        let component = |operation: &Operation, is_built| {
+            Took::by_component(
+                self.plugin,
+                self.keys,
+                &host::context(self.given),
+                operation,
+                is_built,
+            )
+        };
+        let kinds = Calls {
+            component: &|| component(&host::pay(self.given), true),
+            refused: &|| component(&host::refused(self.given), false),
+            native: &|| {
+                let (context, pay) = (native::context(self.given), native::pay(self.given));
+                Took::by_native(self.native, || (self.build)(&context, self.native, &pay))
+            },
+        };
+        Rounds::run(rounds, calls, &kinds)
+    }
+
+    /// Both sides make the same request or form, or nothing else that is measured means anything. Their types have the same
+    /// words.
+    pub fn make_the_same(&self) {
+        let (context, pay) = (host::context(self.given), host::pay(self.given));
+        let called = self.plugin.build_here(&context, self.keys, &pay, &[]).unwrap();
+        let (context, pay) = (native::context(self.given), native::pay(self.given));
+        let built = (self.build)(&context, self.native, &pay).unwrap();
+        assert_eq!(format!("{:?}", called.answer.unwrap()), format!("{built:?}"));
     }
 }

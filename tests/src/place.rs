@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tollgate_plugin::{Limits, Registry, RegistryConfig};
+
 /// The build's folder, found by the running program: `TARGET/PROFILE/deps/NAME` for a test, `TARGET/PROFILE/NAME` for a
 /// measuring program.
 pub fn target() -> PathBuf {
@@ -17,6 +19,21 @@ pub fn target() -> PathBuf {
 /// If nobody has built them.
 pub fn plugins() -> PathBuf {
     built("TOLLGATE_PLUGINS", "plugins")
+}
+
+/// The providers' plugins, loaded.
+///
+/// # Panics
+/// If nobody has built them.
+pub fn registry() -> Registry {
+    Registry::open(RegistryConfig {
+        folder: plugins(),
+        cache: shared("compiled"),
+        limits: Limits::default(),
+        compiler: None,
+        concurrency: 2,
+    })
+    .unwrap()
 }
 
 /// Components that misbehave on purpose.

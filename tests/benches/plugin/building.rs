@@ -3,10 +3,8 @@
 
 use std::time::Instant;
 
-use tollgate_plugin::contract::{NextAction, Operation, Outcome, Step};
-use tollgate_sdk::contract::requests as native_requests;
-use tollgate_tests::arguments::{host, native};
-use tollgate_tests::call_times::{Calls, Round, Rounds, Took};
+use tollgate_tests::arguments::host;
+use tollgate_tests::call_times::{BuildsHere, Round, Sides};
 use tollgate_tests::figures::{Milli, fact, goal, median};
 
 use crate::fixture::Fixture;
@@ -16,8 +14,11 @@ const CALLS: usize = 120;
 
 pub fn measure() {
     let fixture = Fixture::new();
-    same_result(&fixture);
-    let rounds = rounds(&fixture);
+    let Fixture { plugin, keys, native, given, .. } = &fixture;
+    let build: BuildsHere = |context, keys, pay| tollgate_alipay::build(context, keys, pay);
+    let sides = Sides { plugin, keys, native, given, build };
+    sides.make_the_same();
+    let rounds = sides.rounds(PAIRS, CALLS);
     goal(
         "payment request, component / native, no RSA",
         rounds.ratio(|round| (round.building(), round.native.rest)),
@@ -55,44 +56,6 @@ pub fn measure() {
     fact("RSA-2048 signature in the host", rounds.time(|round| round.component.signing), "us");
     fact("RSA-2048 signature in native code", rounds.time(|round| round.native.signing), "us");
     fact("payment request, with the hop to a blocking thread", hop(&fixture), "us");
-}
-
-fn rounds(fixture: &Fixture) -> Rounds {
-    let (given, plugin, keys) = (&fixture.given, &fixture.plugin, &fixture.keys);
-    let component = |operation: &Operation, is_built| {
-        Took::by_component(plugin, keys, &host::context(given), operation, is_built)
-    };
-    let kinds = Calls {
-        component: &|| component(&host::pay(given), true),
-        refused: &|| component(&host::refused(given), false),
-        native: &|| {
-            let (context, pay) = (native::context(given), native::pay(given));
-            Took::by_native(&fixture.native, || {
-                tollgate_alipay::build(&context, &fixture.native, &pay)
-            })
-        },
-    };
-    Rounds::run(PAIRS, CALLS, &kinds)
-}
-
-/// Both sides make the same form, or nothing else that is measured means anything.
-fn same_result(fixture: &Fixture) {
-    let given = &fixture.given;
-    let (context, pay) = (host::context(given), host::pay(given));
-    let called = fixture.plugin.build_here(&context, &fixture.keys, &pay, &[]).unwrap();
-    let (context, pay) = (native::context(given), native::pay(given));
-    let built = tollgate_alipay::build(&context, &fixture.native, &pay).unwrap();
-    let Ok(Step::Done(Outcome::Report(report))) = called.answer else {
-        panic!("no report of the component")
-    };
-    let native_requests::Step::Done(native_requests::Outcome::Report(plain)) = built else {
-        panic!("no report of native code")
-    };
-    let NextAction::PostForm(form) = report.action else { panic!("no form of the component") };
-    let native_requests::NextAction::PostForm(plain) = plain.action else {
-        panic!("no form of native code")
-    };
-    assert_eq!((form.url, form.fields), (plain.url, plain.fields));
 }
 
 /// The whole call as flows make it: its turn, another thread, and back.

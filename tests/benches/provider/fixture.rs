@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde_json::Value;
 use tollgate_plugin::contract::{Manifest, NextAction, Outcome, Step};
-use tollgate_plugin::{Keys, Limits, Plugin, Registry, RegistryConfig};
+use tollgate_plugin::{Keys, Plugin};
 use tollgate_sdk::harness::MemoryKeys;
 use tollgate_tests::World;
 use tollgate_tests::arguments::{Given, host};
@@ -35,14 +35,7 @@ pub struct Fixture {
 impl Fixture {
     /// Loads the component and reads what the simulator tells of its merchant.
     pub fn new(provider: &Provider, world: &World) -> Fixture {
-        let registry = Registry::open(RegistryConfig {
-            folder: place::plugins(),
-            cache: place::shared("compiled"),
-            limits: Limits::default(),
-            compiler: None,
-            concurrency: 2,
-        });
-        let plugin = registry.unwrap().get(provider.id).unwrap();
+        let plugin = place::registry().get(provider.id).unwrap();
         let account = world.credentials("account");
         let secrets = pairs(&account["secrets"]);
         let given = Given {

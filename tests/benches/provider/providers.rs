@@ -1,8 +1,6 @@
 //! The providers: how their payers pay here, their plugins' native code, and what RSA there is in a payment.
 
-use tollgate_sdk::contract::requests::{Operation, Step};
-use tollgate_sdk::contract::types::{Context, Fault};
-use tollgate_tests::timed_keys::TimedKeys;
+use tollgate_tests::call_times::BuildsHere;
 
 /// A provider.
 #[derive(Clone, Copy)]
@@ -12,7 +10,7 @@ pub struct Provider {
     /// How payers pay.
     pub method: &'static str,
     /// The plugin's native code.
-    pub build: fn(&Context, &TimedKeys, &Operation) -> Result<Step, Fault>,
+    pub build: BuildsHere,
     /// The RSA operations of a payment, order to paid; none where nothing is signed so.
     pub rsa: Option<Operations>,
 }

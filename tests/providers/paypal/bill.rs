@@ -1,107 +1,54 @@
 //! Transaction Search: fees, pages, how far it has come, and planted differences.
 
-use serde_json::{Value, json};
-use tollgate_tests::{World, until};
+use serde_json::json;
 
-use super::{paid, world};
-
-async fn a_day(world: &World) -> (Value, Value, String) {
-    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
-    let day = world.days_ago(1).await;
-    let payment = paid(world).await;
-    let refund = world.refund(&payment, "R-1", 250).await.ok();
-    world.refund_until(&refund, "succeeded").await;
-    (account, payment, day)
-}
+use super::{METHOD, world};
+use crate::stage::{self, Planted};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_reconciles_and_each_difference_is_found() {
-    for (edit, matched, kinds) in [
-        (None, 2, &[] as &[&str]),
+    let cases: [Planted<'_>; 3] = [
+        (None, 2, &[]),
         (Some(json!({ "op": "change_amount", "value": "12.51" })), 1, &["amount"]),
         (Some(json!({ "op": "drop_row" })), 1, &["missing_there"]),
-    ] {
-        let world = world().await;
-        let (account, payment, day) = a_day(&world).await;
-        if let Some(mut edit) = edit.clone() {
-            edit["reference"] = payment["reference"].clone();
-            world.control("bill-edits", edit).await;
-        }
-        let done = world.reconcile(&account, &day).await;
-        let found = world.discrepancies(&done).await;
-        let told: Vec<&str> = found.iter().map(|one| one["kind"].as_str().unwrap()).collect();
-        assert_eq!(told, kinds, "{edit:?}: {found:?}");
-        assert_eq!(done["matched"], matched, "{edit:?}: {done}");
-    }
+    ];
+    stage::finds_what_is_planted(world, METHOD, &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_of_several_pages_is_read_to_its_end() {
     let world = world().await;
-    let (account, _, day) = a_day(&world).await;
-    let trades: Vec<Value> = (0..700)
-        .map(|number| json!({ "reference": format!("PLANTED{number:04}"), "amount": "1.00" }))
-        .collect();
-    world.control("seed", json!({ "trades": trades })).await;
-    let body = json!({ "account_id": account["id"], "period": day });
-    let made = world.post("/v1/bills", body).await.ok();
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
+    stage::plant(&world, "PLANTED", 700, None).await;
+    let made = stage::bill(&world, &account, &day).await;
     assert_eq!((&made["state"], &made["rows"]), (&json!("ready"), &json!(702)), "{made}");
     assert_eq!(world.simulated("calls").await["bill"], 2, "five hundred a page");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_lags_behind_is_waited_for() {
-    let world = world().await;
-    let (account, _, day) = a_day(&world).await;
-    world.control("settings", json!({ "bill_ready_at_once": false })).await;
-    let body = json!({ "account_id": account["id"], "period": day });
-    let made = world.post("/v1/bills", body).await.ok();
-    assert_ne!(made["state"], "ready", "{made}");
+    stage::waits_for_its_bill(&world().await, METHOD).await;
 }
 
 /// A row that cannot be read costs no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_row_leaves_the_others_readable() {
-    let world = world().await;
-    let (account, _, day) = a_day(&world).await;
-    let set = json!({ "/transaction_details/0/transaction_info/transaction_amount/value": "much" });
-    world.fault("bill", "set", json!({ "set": set })).await;
-    let body = json!({ "account_id": account["id"], "period": day });
-    let made = world.post("/v1/bills", body).await.ok();
-    assert_eq!(made["rows"], 1, "{made}");
-    let bad = world.select("SELECT CAST(count(*) AS TEXT) FROM bad_lines").await;
-    assert_eq!(bad, ["1"]);
+    let amount = "/transaction_details/0/transaction_info/transaction_amount/value";
+    stage::loses_one_bad_row_alone(&world().await, METHOD, amount).await;
 }
 
 /// Pages are counted off: a row that comes in while they are read shifts all behind it. Such a reading is worth nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_moves_while_it_is_read_is_read_anew() {
     let world = world().await;
-    let (account, _, day) = a_day(&world).await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
     let plant = async |prefix: &str, count: u64, time: &str| {
-        let trades: Vec<Value> = (0..count)
-            .map(|number| {
-                json!({
-                    "reference": format!("{prefix}{number:04}"), "amount": "1.00",
-                    "paid_at": format!("{day}T{time}Z"),
-                })
-            })
-            .collect();
-        world.control("seed", json!({ "trades": trades })).await;
+        stage::plant(&world, prefix, count, Some(&format!("{day}T{time}Z"))).await;
     };
     plant("PLANTED", 700, "13:00:00").await;
-    world.fault("bill", "delay", json!({ "ms": 1_500, "times": 2 })).await;
-    let body = json!({ "account_id": account["id"], "period": day });
-    let one_more = async {
-        until("the second page asked for", async || {
-            (world.simulated("calls").await["bill"] == 2).then_some(())
-        })
-        .await;
-        plant("LATE", 1, "01:00:00").await;
-    };
-    let (made, ()) = tokio::join!(world.post("/v1/bills", body.clone()), one_more);
-    let made = made.ok();
+    let one_more = plant("LATE", 1, "01:00:00");
+    let made = stage::bill_while(&world, &account, &day, one_more).await;
     assert_eq!((&made["state"], &made["rows"]), (&json!("not_ready"), &json!(0)), "{made}");
-    let again = world.post("/v1/bills", body).await.ok();
+    let again = stage::bill(&world, &account, &day).await;
     assert_eq!((&again["state"], &again["rows"]), (&json!("ready"), &json!(703)), "{again}");
 }

@@ -1,33 +1,21 @@
 //! Refunds of captures: repeated without harm, and found where they were made elsewhere.
 
 use serde_json::json;
-use tollgate_tests::{shop, until};
+use tollgate_tests::until;
 
-use super::{paid, world};
+use super::{METHOD, paid, world};
+use crate::stage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
-    let world = world().await;
-    for (verb, more) in [
+    let faults = [
         ("lose_reply", json!({})),
         ("lose_reply", json!({ "ms": 3_000 })),
         ("error_500", json!({})),
         ("system_error", json!({})),
-    ] {
-        let payment = paid(&world).await;
-        world.fault("refund", verb, more.clone()).await;
-        let refund = world.refund(&payment, &shop::number("R"), 400).await.ok();
-        assert_ne!(refund["state"], "failed", "{verb} {more}: {refund}");
-        world.forget("faults").await;
-        until("the refund done", async || {
-            world.make_due("query_refund").await;
-            (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
-        })
-        .await;
-        let trade = world.trade(&payment).await;
-        assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
-        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
-    }
+    ];
+    let any = ["unknown", "pending", "succeeded"];
+    stage::refunds_once(&world().await, paid, &faults, &any).await;
 }
 
 /// `PAYMENT.REFUND.FAILED` after success: the money did not go, which is a new fact and nobody's silent loss.
@@ -61,11 +49,5 @@ async fn a_refund_made_on_paypals_pages_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_paypal_refuses_frees_its_amount() {
-    let world = world().await;
-    let payment = paid(&world).await;
-    world.fault("refund", "refuse", json!({ "value": "TRANSACTION_DISPUTED" })).await;
-    let refund = world.refund(&payment, "R-1", 400).await.ok();
-    assert_eq!(refund["state"], "failed", "{refund}");
-    assert_eq!(refund["failure"]["provider_code"], "TRANSACTION_DISPUTED", "{refund}");
-    assert_eq!(world.payment(&payment).await["refund_reserved"], 0);
+    stage::frees_what_is_refused(&world().await, METHOD, "TRANSACTION_DISPUTED").await;
 }

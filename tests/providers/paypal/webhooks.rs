@@ -1,18 +1,10 @@
 //! Webhooks: PayPal itself says whether a signature holds, and what they tell is a hint all the same.
 
-use serde_json::{Value, json};
-use tollgate_tests::World;
+use serde_json::json;
 use tollgate_tests::reply::text;
 
 use super::{approved_in_silence, paid, world};
-
-async fn refused(world: &World, payment: &Value, kind: &str, more: &Value, reason: &str) {
-    let answer = world.notify_with(payment, kind, more.clone()).await;
-    assert_eq!(answer["status"], 400, "{kind} {more}: {answer}");
-    let told = world.reason().await;
-    assert!(told.contains(reason), "{kind} {more}: {told}");
-    assert_eq!(world.payment(payment).await["state"], "pending", "{kind} {more}");
-}
+use crate::stage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_paypal_does_not_confirm_is_refused() {
@@ -29,7 +21,7 @@ async fn what_paypal_does_not_confirm_is_refused() {
         // Signed by PayPal, for the webhook of the other mode.
         ("live", json!({}), "signature"),
     ] {
-        refused(&world, &payment, kind, &more, reason).await;
+        stage::refused(&world, &payment, kind, &more, reason).await;
     }
     assert_eq!(world.calls(&payment, "query").await, 0, "nobody asks because of a forgery");
     assert_eq!(world.notify(&payment, "truth").await["status"], 200);
@@ -64,11 +56,8 @@ async fn the_last_repeat_of_a_webhook_is_still_heard() {
 async fn a_body_that_is_too_large_is_read_by_nobody() {
     let world = world().await;
     let payment = approved_in_silence(&world).await;
-    let mut draft = world.draft(&payment, "truth").await;
-    draft["message"] = json!(format!("{}{}", text(&draft, "message"), " ".repeat(1 << 20)));
-    assert_eq!(world.deliver(&draft).await.status, 413);
+    stage::refuses_what_is_too_large(&world, &payment).await;
     assert!(world.simulated("calls").await["verify"].is_null(), "PayPal is not asked about it");
-    assert_eq!(world.payment(&payment).await["state"], "pending");
 }
 
 /// The app's other payments have webhooks too.
@@ -108,11 +97,7 @@ async fn webhooks_again_and_out_of_order_change_nothing_more() {
     let world = world().await;
     let payment = paid(&world).await;
     world.acknowledged(&payment).await;
-    let times = json!({ "times": 10, "parallel": true });
-    let answer = world.notify_with(&payment, "truth", times).await;
-    for one in answer["answers"].as_array().unwrap() {
-        assert_eq!(one["status"], 200, "{one}");
-    }
+    stage::told_often(&world, &payment, 10).await;
     assert_eq!(world.notify(&payment, "denied").await["status"], 200);
     let events = world.events(&payment).await;
     assert_eq!(events.last().map(String::as_str), Some("order.paid"), "{events:?}");

@@ -1,19 +1,10 @@
 //! Events: which are believed, which refused, and what Stripe hears.
 
-use serde_json::{Value, json};
-use tollgate_tests::World;
+use serde_json::json;
 use tollgate_tests::reply::text;
 
 use super::{paid, paid_in_silence, world};
-
-async fn refused(world: &World, payment: &Value, kind: &str, more: &Value, reason: &str) {
-    let answer = world.notify_with(payment, kind, more.clone()).await;
-    assert_eq!(answer["status"], 400, "{kind} {more}: {answer}");
-    let told = world.reason().await;
-    assert!(told.contains(reason), "{kind} {more}: {told}");
-    assert_eq!(world.payment(payment).await["state"], "pending", "{kind} {more}");
-    assert_eq!(world.order_of(payment).await["paid"], 0, "{kind} {more}");
-}
+use crate::stage;
 
 /// A wrong key, no header, an old scheme alone, a stale and a future time, and a body that was written anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +20,7 @@ async fn what_is_not_signed_as_agreed_is_refused() {
         ("stale", json!({ "value": "-86400" }), "300 s"),
         ("rewritten", json!({}), "v1"),
     ] {
-        refused(&world, &payment, kind, &more, reason).await;
+        stage::refused(&world, &payment, kind, &more, reason).await;
     }
     assert_eq!(world.calls(&payment, "query").await, 0, "nobody asks because of a forgery");
     assert_eq!(world.notify(&payment, "truth").await["status"], 200);
@@ -53,10 +44,7 @@ async fn a_changed_byte_breaks_the_signature() {
 async fn a_body_that_is_too_large_is_read_by_nobody() {
     let world = world().await;
     let payment = paid_in_silence(&world).await;
-    let mut draft = world.draft(&payment, "truth").await;
-    draft["message"] = json!(format!("{}{}", text(&draft, "message"), " ".repeat(1 << 20)));
-    assert_eq!(world.deliver(&draft).await.status, 413);
-    assert_eq!(world.payment(&payment).await["state"], "pending");
+    stage::refuses_what_is_too_large(&world, &payment).await;
 }
 
 /// Signed by Stripe, of another mode, amount or currency.
@@ -70,7 +58,7 @@ async fn what_is_signed_but_disagrees_pays_nothing() {
         ("wrong_amount", json!({}), "amount"),
         ("wrong_currency", json!({}), ""),
     ] {
-        refused(&world, &payment, kind, &more, reason).await;
+        stage::refused(&world, &payment, kind, &more, reason).await;
     }
 }
 
@@ -117,11 +105,7 @@ async fn events_again_and_out_of_order_change_nothing_more() {
     let world = world().await;
     let payment = paid(&world).await;
     world.acknowledged(&payment).await;
-    let times = json!({ "times": 20, "parallel": true });
-    let answer = world.notify_with(&payment, "truth", times).await;
-    for one in answer["answers"].as_array().unwrap() {
-        assert_eq!(one["status"], 200, "{one}");
-    }
+    stage::told_often(&world, &payment, 20).await;
     for kind in ["unpaid", "payment_failed", "expired"] {
         let heard = world.notify(&payment, kind).await;
         assert!(heard["status"].as_u64().unwrap() < 500, "{kind}: {heard}");

@@ -1,39 +1,25 @@
 //! Refunds: done at once, repeated without harm, made in the dashboard, and found to have failed later.
 
 use serde_json::json;
-use tollgate_tests::until;
+use tollgate_tests::{World, until};
 
-use super::{paid, world};
+use super::{METHOD, paid, world};
+use crate::stage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
     let world = world().await;
     world.lose_notifications().await;
-    for (verb, more) in [
+    let faults = [
         ("lose_reply", json!({})),
         ("lose_reply", json!({ "ms": 3_000 })),
         ("error_500", json!({})),
         ("html", json!({})),
         ("system_error", json!({ "value": "done" })),
         ("system_error", json!({})),
-    ] {
-        let payment = world.pay(&world.order(1000).await, "checkout").await;
-        world.payer_pays(&payment).await;
-        world.sync(&payment).await.ok();
-        world.fault("refund", verb, more.clone()).await;
-        let number = tollgate_tests::shop::number("R");
-        let refund = world.refund(&payment, &number, 400).await.ok();
-        assert_eq!(refund["state"], "unknown", "{verb} {more}: {refund}");
-        world.forget("faults").await;
-        until("the refund done", async || {
-            world.make_due("query_refund").await;
-            (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
-        })
-        .await;
-        let trade = world.trade(&payment).await;
-        assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
-        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
-    }
+    ];
+    let payment = async |world: &World| stage::found_paid(world, METHOD).await;
+    stage::refunds_once(&world, payment, &faults, &["unknown"]).await;
 }
 
 /// `refund.failed` after success: the money did not go, which is a new fact and nobody's silent loss.
@@ -92,11 +78,5 @@ async fn a_refund_that_failed_is_no_difference_in_its_days_bill() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_stripe_refuses_frees_its_amount() {
-    let world = world().await;
-    let payment = paid(&world).await;
-    world.fault("refund", "refuse", json!({ "value": "charge_disputed" })).await;
-    let refund = world.refund(&payment, "R-1", 400).await.ok();
-    assert_eq!(refund["state"], "failed", "{refund}");
-    assert_eq!(refund["failure"]["provider_code"], "charge_disputed", "{refund}");
-    assert_eq!(world.payment(&payment).await["refund_reserved"], 0);
+    stage::frees_what_is_refused(&world().await, METHOD, "charge_disputed").await;
 }

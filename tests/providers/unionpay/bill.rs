@@ -1,54 +1,24 @@
 //! The settlement file: base64, zlib and zip around lines of fixed widths, with planted differences.
 
-use serde_json::{Value, json};
-use tollgate_tests::World;
+use serde_json::json;
 
-use super::{paid, world};
-
-async fn a_day(world: &World) -> (Value, Value, String) {
-    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
-    let day = world.days_ago(1).await;
-    let payment = paid(world).await;
-    let refund = world.refund(&payment, "R-1", 250).await.ok();
-    world.refund_until(&refund, "succeeded").await;
-    (account, payment, day)
-}
+use super::{METHOD, world};
+use crate::stage::{self, Planted};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_reconciles_and_each_difference_is_found() {
-    for (edit, matched, kinds) in [
-        (None, 2, &[] as &[&str]),
+    let ghost = json!({ "op": "add_row", "value": "3.00", "reference": "GHOSTORDER" });
+    let cases: [Planted<'_>; 5] = [
+        (None, 2, &[]),
         (Some(json!({ "op": "change_amount", "value": "12.51" })), 1, &["amount"]),
         (Some(json!({ "op": "drop_row" })), 1, &["missing_there"]),
-        (
-            Some(json!({ "op": "add_row", "value": "3.00", "reference": "GHOSTORDER" })),
-            2,
-            &["missing_here"],
-        ),
+        (Some(ghost), 2, &["missing_here"]),
         (Some(json!({ "op": "duplicate_row" })), 2, &["duplicate"]),
-    ] {
-        let world = world().await;
-        let (account, payment, day) = a_day(&world).await;
-        if let Some(mut edit) = edit.clone() {
-            if edit["reference"].is_null() {
-                edit["reference"] = payment["reference"].clone();
-            }
-            world.control("bill-edits", edit).await;
-        }
-        let done = world.reconcile(&account, &day).await;
-        let found = world.discrepancies(&done).await;
-        let told: Vec<&str> = found.iter().map(|one| one["kind"].as_str().unwrap()).collect();
-        assert_eq!(told, kinds, "{edit:?}: {found:?}");
-        assert_eq!(done["matched"], matched, "{edit:?}: {done}");
-    }
+    ];
+    stage::finds_what_is_planted(world, METHOD, &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_not_there_yet_is_waited_for() {
-    let world = world().await;
-    let (account, _, day) = a_day(&world).await;
-    world.control("settings", json!({ "bill_ready_at_once": false })).await;
-    let body = json!({ "account_id": account["id"], "period": day });
-    let made = world.post("/v1/bills", body).await.ok();
-    assert_ne!(made["state"], "ready", "{made}");
+    stage::waits_for_its_bill(&world().await, METHOD).await;
 }

@@ -15,7 +15,7 @@ use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World};
 
 use super::paid_in_silence;
-use super::vectors::{bench_in_mode, read_form};
+use super::vectors::bench_in_mode;
 
 const ROOT: &str = include_str!("../../../plugins/unionpay/vectors/sha1-root.pem");
 const MIDDLE: &str = include_str!("../../../plugins/unionpay/vectors/sha1-middle.pem");
@@ -83,8 +83,8 @@ async fn the_name_of_the_test_system_is_believed_in_the_sandbox_alone() {
         (true, &test_name, false),
         (false, &test_name, true),
     ] {
-        let bench = bench_in_mode(roots, live);
-        let called = read_form(&bench, now_ms, text(draft, "message")).await;
+        let bench = bench_in_mode(live, roots);
+        let called = bench.read(&[], text(draft, "message").as_bytes(), now_ms, None).await;
         assert_eq!(called.signature_held(), is_believed, "live: {live}");
         let fault = called.answer.err().map(|fault| fault.code);
         assert_eq!(fault.as_deref(), (!is_believed).then_some("signature"), "live: {live}");

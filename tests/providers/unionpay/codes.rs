@@ -1,9 +1,10 @@
 //! Codes: which end something, and which say that nobody knows yet.
 
 use serde_json::json;
-use tollgate_tests::{shop, until};
+use tollgate_tests::World;
 
-use super::{paid, paid_in_silence, world};
+use super::{METHOD, paid_in_silence, world};
+use crate::stage;
 
 /// Rows 23 and 26: 03, 04, 05 and 34 are no failure, and that a query worked does not say that its order was paid.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,38 +69,18 @@ async fn a_reply_that_is_not_the_providers_word_is_no_answer() {
 async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
     let world = world().await;
     world.lose_notifications().await;
-    for (verb, more) in [
+    let faults = [
         ("lose_reply", json!({})),
         ("error_500", json!({})),
         ("bad_signature", json!({})),
         ("system_error", json!({ "value": "done" })),
         ("system_error", json!({})),
-    ] {
-        let payment = world.pay(&world.order(1000).await, "page").await;
-        world.payer_pays(&payment).await;
-        world.sync(&payment).await.ok();
-        world.fault("refund", verb, more.clone()).await;
-        let refund = world.refund(&payment, &shop::number("R"), 400).await.ok();
-        assert_eq!(refund["state"], "unknown", "{verb} {more}: {refund}");
-        world.forget("faults").await;
-        until("the refund done", async || {
-            world.make_due("query_refund").await;
-            (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
-        })
-        .await;
-        let trade = world.trade(&payment).await;
-        assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
-        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
-    }
+    ];
+    let payment = async |world: &World| stage::found_paid(world, METHOD).await;
+    stage::refunds_once(&world, payment, &faults, &["unknown"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_unionpay_refuses_frees_its_amount() {
-    let world = world().await;
-    let payment = paid(&world).await;
-    world.fault("refund", "refuse", json!({ "value": "36" })).await;
-    let refund = world.refund(&payment, "R-1", 400).await.ok();
-    assert_eq!(refund["state"], "failed", "{refund}");
-    assert_eq!(refund["failure"]["provider_code"], "36", "{refund}");
-    assert_eq!(world.payment(&payment).await["refund_reserved"], 0);
+    stage::frees_what_is_refused(&world().await, METHOD, "36").await;
 }

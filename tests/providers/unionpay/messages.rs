@@ -1,19 +1,10 @@
 //! Notifications: what is refused and why.
 
-use serde_json::{Value, json};
-use tollgate_tests::World;
+use serde_json::json;
 use tollgate_tests::reply::text;
 
 use super::{paid_in_silence, world};
-
-async fn refused(world: &World, payment: &Value, kind: &str, more: &Value, reason: &str) {
-    let answer = world.notify_with(payment, kind, more.clone()).await;
-    assert_eq!(answer["status"], 400, "{kind} {more}: {answer}");
-    let told = world.reason().await;
-    assert!(told.contains(reason), "{kind} {more}: {told}");
-    assert_eq!(world.payment(payment).await["state"], "pending", "{kind} {more}");
-    assert_eq!(world.order_of(payment).await["paid"], 0, "{kind} {more}");
-}
+use crate::stage;
 
 /// Row 22 among them: a certificate in the message counts by its chain **and** its name. That of a merchant comes from the same
 /// authority, and one of somebody's own making bears the right name.
@@ -36,7 +27,7 @@ async fn what_is_not_signed_as_agreed_is_refused() {
         ("truth", json!({ "set": { "currencyCode": "840" } }), "currencyCode"),
         ("truth", json!({ "set": { "txnAmt": "12.50" } }), "txnAmt"),
     ] {
-        refused(&world, &payment, kind, &more, reason).await;
+        stage::refused(&world, &payment, kind, &more, reason).await;
     }
     assert_eq!(world.calls(&payment, "query").await, 0, "nobody asks because of a forgery");
     assert_eq!(world.notify(&payment, "truth").await["status"], 200);
@@ -53,7 +44,7 @@ async fn what_is_signed_but_not_ours_pays_nothing() {
         ("wrong_amount", json!({ "value": "1" }), "amount"),
         ("wrong_amount", json!({}), "amount"),
     ] {
-        refused(&world, &payment, kind, &more, reason).await;
+        stage::refused(&world, &payment, kind, &more, reason).await;
     }
 }
 
@@ -85,11 +76,7 @@ async fn a_success_with_a_flaw_is_a_success_told_once() {
     let payment = paid_in_silence(&world).await;
     assert_eq!(world.notify(&payment, "code").await["status"], 200);
     world.payment_until(&payment, "succeeded").await;
-    let times = json!({ "times": 20, "parallel": true });
-    let answer = world.notify_with(&payment, "truth", times).await;
-    for one in answer["answers"].as_array().unwrap() {
-        assert_eq!(one["status"], 200, "{one}");
-    }
+    stage::told_often(&world, &payment, 20).await;
     let events = world.events(&payment).await;
     assert_eq!(events, ["order.created", "payment.succeeded", "order.paid"]);
 }

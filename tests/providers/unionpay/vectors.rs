@@ -3,20 +3,20 @@
 //! `plugins/unionpay/vectors/README.md`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::SecretString;
+use tollgate_plugin::Called;
 use tollgate_plugin::contract::{
-    Channel, Context, Event, Fault, HttpResponse, Inbound, Money, NextAction, Operation, Outcome,
-    PayRequest, Payment, PaymentStatus, Progress, Reading, Step, Subject,
+    Event, Fault, HttpResponse, Money, NextAction, Operation, Outcome, PayRequest, Payment,
+    PaymentStatus, Progress, Reading, Step, Subject,
 };
-use tollgate_plugin::{Called, Keys, Limits, Plugin, Registry, RegistryConfig};
-use tollgate_tests::place;
+use tollgate_sdk::form;
+
+use crate::bench::Bench;
 
 const MERCHANT_KEY: &str =
     include_str!("../../../plugins/unionpay/vectors/merchant-private-key.pem");
@@ -32,54 +32,20 @@ const NOW_MS: i64 = 1_662_841_200_000;
 /// 2025-08-01: their certificate is not any more.
 const LATER_MS: i64 = 1_753_977_600_000;
 
-pub(super) struct Bench {
-    plugin: Arc<Plugin>,
-    keys: Arc<Keys>,
-    // The plugin runs on its registry's engine.
-    _registry: Registry,
-}
-
 /// One whose account, in the sandbox, believes what these lead from.
 fn bench(roots: &str) -> Bench {
-    bench_in_mode(roots, false)
+    bench_in_mode(false, roots)
 }
 
 /// The same, live or not.
-pub(super) fn bench_in_mode(roots: &str, live: bool) -> Bench {
-    let registry = Registry::open(RegistryConfig {
-        folder: place::plugins(),
-        cache: place::shared("compiled"),
-        limits: Limits::default(),
-        compiler: None,
-        concurrency: 2,
-    })
-    .unwrap();
-    let plugin = registry.get("unionpay").unwrap();
+pub fn bench_in_mode(live: bool, roots: &str) -> Bench {
     let secrets = [
         ("merchant-private-key", MERCHANT_KEY),
         ("merchant-certificate", MERCHANT),
         ("unionpay-root", roots),
-    ]
-    .map(|(slot, text)| (slot.to_owned(), vec![SecretString::from(text.to_owned())]));
-    let keys = Arc::new(Keys::parse(plugin.manifest(), &BTreeMap::from(secrets), live).unwrap());
-    Bench { plugin, keys, _registry: registry }
-}
-
-fn context(now_ms: i64) -> Context {
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Context {
-        now_ms,
-        nonce: "0123456789abcdefghijklmnopqrstuv".to_owned(),
-        idempotency_key: "vector".to_owned(),
-        trace_id: "vector".to_owned(),
-        live: false,
-        settings: vec![pair("mer_id", "777290058167151")],
-        origins: vec![
-            pair("gateway", "https://gateway.example"),
-            pair("file", "https://file.example"),
-        ],
-        extra: Vec::new(),
-    }
+    ];
+    let origins = [("gateway", "https://gateway.example"), ("file", "https://file.example")];
+    Bench::in_mode(live, "unionpay", &secrets, &[("mer_id", "777290058167151")], &origins)
 }
 
 fn fields(file: &str) -> BTreeMap<String, String> {
@@ -91,26 +57,8 @@ async fn read(
     now_ms: i64,
     fields: &BTreeMap<String, String>,
 ) -> Called<Result<Reading, Fault>> {
-    let pairs = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    read_form(bench, now_ms, &tollgate_sdk::form::encode(pairs)).await
-}
-
-/// Has the component read a posted form.
-pub(super) async fn read_form(
-    bench: &Bench,
-    now_ms: i64,
-    form: &str,
-) -> Called<Result<Reading, Fault>> {
-    let message = Inbound {
-        channel: Channel::Notification,
-        method: "POST".to_owned(),
-        url: "https://gateway.example/notify".to_owned(),
-        query: String::new(),
-        headers: vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())],
-        body: form.as_bytes().to_vec(),
-        received_ms: now_ms,
-    };
-    bench.plugin.read(context(now_ms), &bench.keys, message, None, None).await.unwrap()
+    let form = form::encode(fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    bench.read(&[], form.as_bytes(), now_ms, None).await
 }
 
 fn only_event(called: Called<Result<Reading, Fault>>) -> Event {
@@ -176,7 +124,7 @@ async fn the_published_answer_to_a_query_is_read_in_the_sandbox() {
     let honest = fields(REPLY);
     let called = bench
         .plugin
-        .interpret(context(NOW_MS), &bench.keys, &query, Vec::new(), answer(text(&honest)))
+        .interpret(bench.context(NOW_MS), &bench.keys, &query, Vec::new(), answer(text(&honest)))
         .await
         .unwrap();
     assert!(called.signature_held());
@@ -190,7 +138,7 @@ async fn the_published_answer_to_a_query_is_read_in_the_sandbox() {
     changed.insert("origRespCode".to_owned(), "A6".to_owned());
     let called = bench
         .plugin
-        .interpret(context(NOW_MS), &bench.keys, &query, Vec::new(), answer(text(&changed)))
+        .interpret(bench.context(NOW_MS), &bench.keys, &query, Vec::new(), answer(text(&changed)))
         .await
         .unwrap();
     assert!(!called.signature_held());
@@ -231,7 +179,7 @@ async fn a_form_is_signed_as_the_published_request_is() {
         extra: Vec::new(),
     });
     let called =
-        bench.plugin.build(context(NOW_MS), &bench.keys, &order, Vec::new()).await.unwrap();
+        bench.plugin.build(bench.context(NOW_MS), &bench.keys, &order, Vec::new()).await.unwrap();
     let Ok(Step::Done(Outcome::Report(report))) = called.answer else {
         panic!("{:?}", called.answer)
     };

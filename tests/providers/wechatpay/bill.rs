@@ -1,49 +1,22 @@
 //! The trade bill: fen and yuan, planted differences, and files that are not what their digest says.
 
-use serde_json::{Value, json};
-use tollgate_tests::World;
+use serde_json::json;
 
-use super::world;
-
-async fn a_day(world: &World) -> (Value, Value, String) {
-    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
-    let day = world.days_ago(1).await;
-    let payment = world.pay(&world.order(1250).await, "native").await;
-    world.payer_pays(&payment).await;
-    world.payment_until(&payment, "succeeded").await;
-    let refund = world.refund(&payment, "R-1", 250).await.ok();
-    world.refund_until(&refund, "succeeded").await;
-    (account, payment, day)
-}
+use super::{METHOD, world};
+use crate::stage::{self, Planted};
 
 /// Row 21: the API counts fen, the bill yuan. A day on which all is well has nothing to say; each planted difference is found.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_reconciles_to_the_fen_and_each_difference_is_found() {
-    for (edit, matched, kinds) in [
-        (None, 2, &[] as &[&str]),
+    let ghost = json!({ "op": "add_row", "value": "3.00", "reference": "ghost" });
+    let cases: [Planted<'_>; 5] = [
+        (None, 2, &[]),
         (Some(json!({ "op": "change_amount", "value": "12.51" })), 1, &["amount"]),
         (Some(json!({ "op": "drop_row" })), 1, &["missing_there"]),
-        (
-            Some(json!({ "op": "add_row", "value": "3.00", "reference": "ghost" })),
-            2,
-            &["missing_here"],
-        ),
+        (Some(ghost), 2, &["missing_here"]),
         (Some(json!({ "op": "duplicate_row" })), 2, &["duplicate"]),
-    ] {
-        let world = world().await;
-        let (account, payment, day) = a_day(&world).await;
-        if let Some(mut edit) = edit.clone() {
-            if edit["reference"].is_null() {
-                edit["reference"] = payment["reference"].clone();
-            }
-            world.control("bill-edits", edit).await;
-        }
-        let done = world.reconcile(&account, &day).await;
-        let found = world.discrepancies(&done).await;
-        let told: Vec<&str> = found.iter().map(|one| one["kind"].as_str().unwrap()).collect();
-        assert_eq!(told, kinds, "{edit:?}: {found:?}");
-        assert_eq!(done["matched"], matched, "{edit:?}: {done}");
-    }
+    ];
+    stage::finds_what_is_planted(world, METHOD, &cases).await;
 }
 
 /// The payer used a coupon of the merchant's: the order is paid whole, and what the merchant gets is less.
@@ -52,7 +25,7 @@ async fn a_coupon_that_the_merchant_bears_is_in_no_net() {
     let world = world().await;
     let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
     let day = world.days_ago(1).await;
-    let payment = world.pay(&world.order(1000).await, "native").await;
+    let payment = world.pay(&world.order(1000).await, METHOD).await;
     let coupon = json!({ "reference": payment["reference"], "value": "2.00" });
     world.control("special/coupon", coupon).await;
     world.payer_pays(&payment).await;
@@ -82,7 +55,7 @@ async fn a_file_that_was_cut_off_or_lies_elsewhere_is_no_bill() {
     for (on, verb) in [("download", "truncate"), ("bill", "foreign_host"), ("download", "redirect")]
     {
         let world = world().await;
-        let (account, _, day) = a_day(&world).await;
+        let (account, _, day) = stage::a_day(&world, METHOD).await;
         world.fault(on, verb, json!({ "times": 0 })).await;
         let body = json!({ "account_id": account["id"], "period": day });
         let made = world.post("/v1/bills", body.clone()).await;

@@ -5,6 +5,7 @@ use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World};
 
 use super::{paid_in_silence, with, world};
+use crate::stage;
 
 async fn refused(world: &World, payment: &Value, kind: &str, more: &Value, reason: &str) {
     let answer = world.notify_with(payment, kind, more.clone()).await;
@@ -96,11 +97,7 @@ async fn a_host_header_buys_nothing() {
 async fn a_message_that_comes_again_changes_nothing_more() {
     let world = world().await;
     let payment = paid_in_silence(&world).await;
-    let times = json!({ "times": 20, "parallel": true });
-    let answer = world.notify_with(&payment, "truth", times).await;
-    for one in answer["answers"].as_array().unwrap() {
-        assert_eq!(one["status"], 200, "{one}");
-    }
+    stage::told_often(&world, &payment, 20).await;
     let events = world.events(&payment).await;
     assert_eq!(events, ["order.created", "payment.succeeded", "order.paid"]);
 }

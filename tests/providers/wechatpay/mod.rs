@@ -10,6 +10,11 @@ mod vectors;
 use serde_json::Value;
 use tollgate_tests::{Setup, World};
 
+use crate::stage;
+
+/// How these tests pay.
+pub const METHOD: &str = "native";
+
 /// A gateway beside WeChat Pay, with an account in public-key mode.
 pub async fn world() -> World {
     with(Setup::default()).await
@@ -24,9 +29,5 @@ pub async fn with(setup: Setup) -> World {
 
 /// An order that its payer has paid, while the gateway heard nothing of it.
 pub async fn paid_in_silence(world: &World) -> Value {
-    world.lose_notifications().await;
-    let payment = world.pay(&world.order(1250).await, "native").await;
-    world.payer_pays(&payment).await;
-    world.stop_the_clock().await;
-    payment
+    stage::paid_in_silence(world, METHOD).await
 }

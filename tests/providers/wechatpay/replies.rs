@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use tollgate_tests::{Setup, until};
+use tollgate_tests::{Setup, World};
 
-use super::{paid_in_silence, with, world};
+use super::{METHOD, paid_in_silence, with, world};
+use crate::stage;
 
 /// Row 16, the other direction, among them: a reply that was signed long ago is none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,7 +40,7 @@ async fn a_reply_that_is_not_the_providers_word_is_no_answer() {
 async fn a_start_without_an_answer_is_unknown_and_can_be_paid_yet() {
     let world = world().await;
     world.fault("pay", "lose_reply", json!({})).await;
-    let payment = world.pay(&world.order(1250).await, "native").await;
+    let payment = world.pay(&world.order(1250).await, METHOD).await;
     assert_eq!(payment["action"]["kind"], "none", "{payment}");
     assert_ne!(payment["state"], "failed", "{payment}");
     world.act(&payment, "pay").await;
@@ -51,42 +52,18 @@ async fn a_start_without_an_answer_is_unknown_and_can_be_paid_yet() {
 async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
     let world = with(Setup { call_ms: 1_000, ..Setup::default() }).await;
     world.lose_notifications().await;
-    for (verb, more) in [
+    let faults = [
         ("lose_reply", json!({})),
         ("error_500", json!({})),
         ("bad_signature", json!({})),
         ("system_error", json!({ "value": "done" })),
         ("system_error", json!({})),
-    ] {
-        let payment = world.pay(&world.order(1000).await, "native").await;
-        world.payer_pays(&payment).await;
-        world.sync(&payment).await.ok();
-        world.fault("refund", verb, more.clone()).await;
-        let number = tollgate_tests::shop::number("R");
-        let refund = world.refund(&payment, &number, 400).await.ok();
-        assert_eq!(refund["state"], "unknown", "{verb} {more}: {refund}");
-        world.forget("faults").await;
-        // What is not there is sent again once its sending cannot be under way any more.
-        until("the refund done", async || {
-            world.make_due("query_refund").await;
-            (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
-        })
-        .await;
-        let trade = world.trade(&payment).await;
-        assert_eq!(trade["refunded"], "4.00", "{verb} {more}");
-        assert_eq!(trade["refunds"].as_array().unwrap().len(), 1, "{verb} {more}");
-    }
+    ];
+    let payment = async |world: &World| stage::found_paid(world, METHOD).await;
+    stage::refunds_once(&world, payment, &faults, &["unknown"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_the_provider_refuses_frees_its_amount() {
-    let world = world().await;
-    let payment = world.pay(&world.order(1000).await, "native").await;
-    world.payer_pays(&payment).await;
-    world.payment_until(&payment, "succeeded").await;
-    world.fault("refund", "refuse", json!({ "value": "NOT_ENOUGH" })).await;
-    let refund = world.refund(&payment, "R-1", 400).await.ok();
-    assert_eq!(refund["state"], "failed", "{refund}");
-    assert_eq!(refund["failure"]["provider_code"], "NOT_ENOUGH", "{refund}");
-    assert_eq!(world.payment(&payment).await["refund_reserved"], 0);
+    stage::frees_what_is_refused(&world().await, METHOD, "NOT_ENOUGH").await;
 }
