@@ -15,6 +15,12 @@ fn input(name: &str, kind: &str) -> Input {
 }
 
 /// A slot that leaves nowhere.
+/// Trust in whatever that slot vouches for.
+pub(crate) fn anyone_of(by: &str) -> Option<Trust> {
+    let names = vec!["*".into()];
+    Some(Trust { by: by.into(), names, sandbox_names: vec![], refresh_ms: None })
+}
+
 pub(crate) fn slot(name: &str, kind: &str, uses: &[&str]) -> Slot {
     Slot {
         input: input(name, kind),
@@ -201,22 +207,12 @@ fn each_broken_part_is_named() {
         ("where its token is", |m| m.slots.push(slot("s", "token", &[]))),
         ("trusts no one", |m| {
             let mut slot = slot("s", "certificates", &[]);
-            slot.trust = Some(Trust {
-                by: "nobody".into(),
-                names: vec!["*".into()],
-                sandbox_names: vec![],
-                refresh_ms: None,
-            });
+            slot.trust = anyone_of("nobody");
             m.slots.push(slot);
         }),
         ("may not seal", |m| {
             let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
-            late.trust = Some(Trust {
-                by: "word".into(),
-                names: vec!["*".into()],
-                sandbox_names: vec![],
-                refresh_ms: None,
-            });
+            late.trust = anyone_of("word");
             m.slots.push(late);
             m.slots.push(slot("word", "secret", &["open aes-256-gcm", "seal aes-256-gcm"]));
         }),

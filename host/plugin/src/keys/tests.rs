@@ -14,7 +14,7 @@ use super::trust::Vouched;
 use super::uses::Verb;
 use super::{KeyUse, Keys};
 use crate::contract::{FetchedKey, Piece, Trust};
-use crate::manifest::tests::{manifest, slot};
+use crate::manifest::tests::{anyone_of, manifest, slot};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -241,12 +241,7 @@ fn fetched_keys_are_admitted_by_the_same_trust() {
 fn a_secret_vouches_for_what_it_opened_in_the_same_call() {
     let mut manifest = manifest();
     let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
-    late.trust = Some(Trust {
-        by: "seal".into(),
-        names: vec!["*".into()],
-        sandbox_names: vec![],
-        refresh_ms: None,
-    });
+    late.trust = anyone_of("seal");
     manifest.slots.push(late);
     manifest.slots.push(slot("seal", "secret", &["open aes-256-gcm"]));
     let secret = SecretString::from("53D67FCB97E68F9998CBD17ED7A8D1E2");
