@@ -95,6 +95,7 @@ impl Still {
             chance,
             accounts: Default::default(),
             asking: Default::default(),
+            turns: Default::default(),
             breakers: Default::default(),
             strangers: Default::default(),
             bell: Default::default(),

@@ -13,6 +13,7 @@ use tollgate_plugin::Registry;
 
 use crate::chance::Chance;
 use crate::flows::account::Account;
+use crate::flows::bills::turns::Turns;
 use crate::flows::notices::strangers::Strangers;
 use crate::net::Way;
 use crate::net::merchant::Courier;
@@ -81,6 +82,8 @@ pub struct Gateway {
     pub accounts: Mutex<HashMap<(AccountId, String), Arc<Account>>>,
     /// Who is asking a provider about a payment right now.
     pub asking: Asking,
+    /// Who is getting or comparing which bill right now.
+    pub turns: Turns,
     /// How many messages that nobody signed each account has room for.
     pub strangers: Strangers,
     /// Which providers do not answer.

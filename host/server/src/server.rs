@@ -123,6 +123,7 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
         settings,
         accounts: Default::default(),
         asking: Default::default(),
+        turns: Default::default(),
         strangers: Default::default(),
         breakers: Default::default(),
         bell: Default::default(),

@@ -115,6 +115,7 @@ impl Ground {
             chance,
             accounts: Default::default(),
             asking: Default::default(),
+            turns: Default::default(),
             breakers: Default::default(),
             strangers: Default::default(),
             bell: Default::default(),

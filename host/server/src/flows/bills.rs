@@ -9,7 +9,7 @@ mod fetching;
 mod loading;
 mod parsing;
 mod reading;
-pub(super) mod turns;
+pub mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -134,12 +134,11 @@ fn terms(kind: &BillKind) -> Flow<(PeriodKind, Zone)> {
 
 /// As [`fetch`]. A bill that is being fetched already is given as it stands.
 pub(super) async fn fetch_chosen(gateway: &Gateway, chosen: &Chosen) -> Flow<Made<BillRow>> {
-    let queue = turns::queue(chosen, Work::Fetch);
-    let _turn = match queue.try_lock() {
-        Ok(turn) => turn,
-        Err(_) => match find(gateway, chosen).await? {
+    let _turn = match gateway.turns.at_once(chosen, Work::Fetch) {
+        Some(turn) => turn,
+        None => match find(gateway, chosen).await? {
             Some(row) => return Ok(Made { row, fresh: false }),
-            None => queue.lock().await,
+            None => gateway.turns.wait(chosen, Work::Fetch, gateway.store.clock()).await,
         },
     };
     let Begun { row, fresh, goes } = begin(gateway, chosen).await?;

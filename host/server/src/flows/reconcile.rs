@@ -14,7 +14,7 @@ use serde_json::json;
 use tollgate_domain::ids::{AccountId, MerchantId, ReconciliationId};
 use tollgate_domain::time::Moment;
 
-use super::bills::turns::{self, Work};
+use super::bills::turns::Work;
 use super::bills::{self, Ask, Chosen};
 use super::due::Next;
 use super::{Flow, FlowError, Made, learn};
@@ -70,8 +70,7 @@ pub async fn run(
     ask: &Ask,
 ) -> Flow<Made<ReconciliationRow>> {
     let chosen = bills::choose(gateway, merchant, ask).await?;
-    let queue = turns::queue(&chosen, Work::Compare);
-    let _turn = queue.lock().await;
+    let _turn = gateway.turns.wait(&chosen, Work::Compare, gateway.store.clock()).await;
     let begun = begin(gateway, &chosen).await?;
     let bill = bills::fetch_chosen(gateway, &chosen).await?.row;
     let row = if bill.edition > 0 {

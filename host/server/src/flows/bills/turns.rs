@@ -1,18 +1,21 @@
 //! One at a time for a bill, and for a comparison: a long one outlives its job's lease, and whoever takes the job over
-//! must not begin it anew beside the first. Between processes the bill's attempt decides, so this spares work only.
+//! must not begin it anew beside the first. Between gateways the bill's attempt decides, so this spares work only.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::Chosen;
-
-type Queue = Arc<tokio::sync::Mutex<()>>;
-
-/// Account ids are unique wherever they come from, so that one table serves every gateway of this process.
-static QUEUES: LazyLock<Mutex<HashMap<String, Queue>>> = LazyLock::new(Mutex::default);
+use crate::store::Clock;
 
 /// Queues that may lie around unused.
 const MOST_IDLE: usize = 256;
+
+/// How often whoever waits looks whether it still has to. It changes nothing but that its wait is the clock's.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is done to a period's bill.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +26,43 @@ pub(in crate::flows) enum Work {
     Compare,
 }
 
-/// Where those who want to do it queue.
-pub(in crate::flows) fn queue(chosen: &Chosen, work: Work) -> Queue {
-    let (account, kind) = (chosen.account.row.id, &chosen.kind.id);
-    let key = format!("{work:?} {account} {kind} {}", chosen.period);
-    let mut queues = QUEUES.lock().unwrap_or_else(PoisonError::into_inner);
-    if queues.len() > MOST_IDLE {
-        queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+/// Who is at which bill in this gateway.
+#[derive(Default)]
+pub struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+/// The turn, for as long as it is held.
+pub(in crate::flows) type Turn = OwnedMutexGuard<()>;
+
+impl Turns {
+    /// The turn to do it, unless somebody has it.
+    pub(in crate::flows) fn at_once(&self, chosen: &Chosen, work: Work) -> Option<Turn> {
+        self.queue(chosen, work).try_lock_owned().ok()
     }
-    queues.entry(key).or_default().clone()
+
+    /// The turn to do it, however long others take.
+    pub(in crate::flows) async fn wait(
+        &self,
+        chosen: &Chosen,
+        work: Work,
+        clock: &dyn Clock,
+    ) -> Turn {
+        let mut turn = pin!(self.queue(chosen, work).lock_owned());
+        loop {
+            tokio::select! {
+                biased;
+                turn = &mut turn => return turn,
+                () = clock.pass(LOOK_AGAIN) => {}
+            }
+        }
+    }
+
+    fn queue(&self, chosen: &Chosen, work: Work) -> Arc<tokio::sync::Mutex<()>> {
+        let (account, kind) = (chosen.account.row.id, &chosen.kind.id);
+        let key = format!("{work:?} {account} {kind} {}", chosen.period);
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.len() > MOST_IDLE {
+            queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+        }
+        queues.entry(key).or_default().clone()
+    }
 }

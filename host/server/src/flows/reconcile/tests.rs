@@ -95,6 +95,7 @@ impl Bench {
             courier: Box::new(Http::new(false, Duration::from_secs(1)).unwrap()),
             accounts: Default::default(),
             asking: Default::default(),
+            turns: Default::default(),
             strangers: Default::default(),
             breakers: Default::default(),
             bell: Default::default(),
