@@ -24,7 +24,7 @@ use self::turns::Work;
 use super::account::{self, Account};
 use super::{Flow, FlowError, Made, learn, reconcile};
 use crate::gateway::Gateway;
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 use crate::store::bills::{self, BillRow, BillState, Filter};
 
 /// How long to wait where a provider does not say when its bill will be there.
@@ -146,11 +146,22 @@ pub(super) async fn fetch_chosen(gateway: &Gateway, chosen: &Chosen) -> Flow<Mad
         return Ok(Made { row, fresh });
     }
     loading::sweep(gateway, &row).await?;
-    let row = match renew(gateway, chosen, &row).await {
-        Ok(row) => row,
-        Err(setback) => put_off(gateway, row, setback).await?,
-    };
-    Ok(Made { row, fresh })
+    match try_once(gateway, chosen, row).await {
+        Ok(row) => Ok(Made { row, fresh }),
+        Err(FlowError::Store(StoreError::Stale { table: "bills", .. })) => {
+            // Another gateway began a later try: the bill is that one's.
+            let row = find(gateway, chosen).await?.ok_or(FlowError::NotFound("bill"))?;
+            Ok(Made { row, fresh })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn try_once(gateway: &Gateway, chosen: &Chosen, row: BillRow) -> Flow<BillRow> {
+    match renew(gateway, chosen, &row).await {
+        Ok(row) => Ok(row),
+        Err(setback) => put_off(gateway, row, setback).await,
+    }
 }
 
 async fn find(gateway: &Gateway, chosen: &Chosen) -> Flow<Option<BillRow>> {
