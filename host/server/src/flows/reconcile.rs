@@ -81,7 +81,8 @@ pub async fn run(
     Ok(Made { row, fresh: begun.fresh })
 }
 
-/// Writes a reconciliation that is to be run, and the job that runs it. False: it is there already.
+/// Writes a reconciliation that is to be run, and the job that runs it; one that waits may have lost who ran it. False: it is
+/// there already.
 pub(super) async fn intend(
     gateway: &Gateway,
     merchant: MerchantId,
@@ -94,7 +95,11 @@ pub(super) async fn intend(
         .write(move |tx| {
             Box::pin(async move {
                 let sql = tx.sql();
-                if reconciliations::find(sql, merchant, account, kind, period).await?.is_some() {
+                let there = reconciliations::find(sql, merchant, account, kind, period).await?;
+                if let Some(row) = there {
+                    if row.state == ReconciliationState::WaitingForBill {
+                        put_job(tx, gateway, &row, gateway.store.now()).await?;
+                    }
                     return Ok(false);
                 }
                 let row = new_row(gateway, merchant, account, kind, period);
