@@ -1,6 +1,6 @@
 //! One comparison: our records into the matcher, the bill's rows past it, what it finds into the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::AnyConnection;
 use tollgate_domain::matching::{
@@ -10,7 +10,7 @@ use tollgate_domain::matching::{
 use tollgate_domain::money::Money;
 use tollgate_domain::time::Moment;
 
-use super::findings::Findings;
+use super::findings::{self, Findings};
 use super::told::{self, Told};
 use super::{asking, put_job, write};
 use crate::flows::{Flow, FlowError};
@@ -30,6 +30,8 @@ struct Books<'a> {
     matcher: Matcher,
     /// What this bill has settled before, with the line that it named.
     settled: HashMap<Subject, i64>,
+    /// What the bill before tells of in another way than our records: no later one tells of it again.
+    told_before: HashSet<Subject>,
 }
 
 /// Compares, and writes what is new.
@@ -42,21 +44,26 @@ pub(super) async fn compare(
     let merchant = bill.merchant_id;
     let tolerance = Tolerance::USUAL;
     let mut sql = gateway.store.read().await?;
-    let previous_compared = match period.previous() {
+    let previous = match period.previous() {
         Some(previous) => {
             let (account, kind) = (bill.account_id, bill.kind.as_str());
             let found = reconciliations::find(&mut sql, merchant, account, kind, previous.name());
-            found.await?.is_some_and(|row| row.state == ReconciliationState::Done)
+            found.await?.filter(|row| row.state == ReconciliationState::Done)
         }
-        None => false,
+        None => None,
     };
-    let window = period.window(previous_compared);
+    let window = period.window(previous.is_some());
+    let told_before = match &previous {
+        Some(previous) => findings::told_otherwise(&mut sql, previous).await?,
+        None => HashSet::new(),
+    };
     let mut books = Books {
         owner: Owner { merchant, account: bill.account_id },
         bill,
         terms: reconciliations::fee_terms(&mut sql, merchant, bill.account_id).await?,
         matcher: Matcher::new(window, tolerance),
         settled: HashMap::new(),
+        told_before,
     };
     if let Some(window) = window {
         books.read_window(&mut sql, window, tolerance).await?;
@@ -76,8 +83,8 @@ pub(super) async fn compare(
         discrepancies: findings.finish(gateway).await?,
         ..before.clone()
     };
-    let was_done = before.state == ReconciliationState::Done;
-    if let Some(window) = window.filter(|_| !was_done || before.edition != bill.edition) {
+    let was_done = before.state == ReconciliationState::Done && before.edition == bill.edition;
+    if let Some(window) = window.filter(|_| !was_done) {
         asking::ask_again(gateway, bill, window).await?;
     }
     let row = write(gateway, bill, before, row).await?;
@@ -121,7 +128,7 @@ impl Books<'_> {
     fn add_payment(&mut self, record: PaymentRecord) {
         let minor = if record.taken > 0 { record.taken } else { record.amount };
         let mark = (record.bill_id, record.bill_line, record.bill_kind);
-        let settled_elsewhere = self.note_mark(Subject::Payment(record.id), mark);
+        let settled_elsewhere = self.is_told_elsewhere(Subject::Payment(record.id), mark);
         self.matcher.add_payment(OurPayment {
             id: record.id,
             reference: record.reference,
@@ -136,7 +143,7 @@ impl Books<'_> {
 
     fn add_refund(&mut self, record: RefundRecord) {
         let mark = (record.bill_id, record.bill_line, record.bill_kind);
-        let settled_elsewhere = self.note_mark(Subject::Refund(record.id), mark);
+        let settled_elsewhere = self.is_told_elsewhere(Subject::Refund(record.id), mark);
         self.matcher.add_refund(OurRefund {
             id: record.id,
             reference: record.reference,
@@ -150,9 +157,9 @@ impl Books<'_> {
         });
     }
 
-    /// Notes what this bill has settled. True: another bill of the same kind has. One of another kind tells of the same
-    /// money in its own way, and is no reason to call this one's row a duplicate.
-    fn note_mark(
+    /// Notes what this bill has settled. True: another bill of the same kind has, or tells of it in another way. One of another
+    /// kind tells of the same money in its own way, and is no reason to call this one's row a duplicate.
+    fn is_told_elsewhere(
         &mut self,
         subject: Subject,
         (bill, line, kind): (Option<String>, Option<i64>, Option<String>),
@@ -163,7 +170,7 @@ impl Books<'_> {
                 false
             }
             Some(_) => kind.as_deref() == Some(self.bill.kind.as_str()),
-            None => false,
+            None => self.told_before.contains(&subject),
         }
     }
 

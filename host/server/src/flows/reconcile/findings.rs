@@ -1,6 +1,6 @@
 //! What a comparison found, written where it is new: marks and their events, differences by their keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -210,6 +210,34 @@ impl<'a> Findings<'a> {
         data["line"] = json!(mark.line);
         data["day"] = json!(mark.day);
         learn::announce(tx, gateway, merchant, Some(order), kind, data).await
+    }
+}
+
+/// What a comparison's bill has a row of that another amount or status keeps from settling our record.
+pub(super) async fn told_otherwise(
+    sql: &mut AnyConnection,
+    compared: &ReconciliationRow,
+) -> Flow<HashSet<Subject>> {
+    let mut told = HashSet::new();
+    let mut after = String::new();
+    loop {
+        let (merchant, id) = (compared.merchant_id, compared.id);
+        let page = reconciliations::discrepancies(sql, merchant, id, &after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(told) };
+        after = last.id.to_string();
+        let is_meant = |row: &&DiscrepancyRow| {
+            row.state == OPEN && matches!(row.kind, DifferenceKind::Amount | DifferenceKind::Status)
+        };
+        told.extend(page.iter().filter(is_meant).filter_map(subject));
+    }
+}
+
+/// Whom a difference is about.
+fn subject(row: &DiscrepancyRow) -> Option<Subject> {
+    match (&row.payment_id, &row.refund_id) {
+        (_, Some(refund)) => refund.parse().ok().map(Subject::Refund),
+        (Some(payment), None) => payment.parse().ok().map(Subject::Payment),
+        (None, None) => None,
     }
 }
 
