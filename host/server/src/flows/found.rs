@@ -51,6 +51,8 @@ pub(super) enum Found {
     New,
     /// Perhaps one of ours whose name there is not known yet: it is being asked about.
     PerhapsOurs,
+    /// Of a payment that we do not know to have taken anything yet: it is being asked about.
+    TooEarly,
 }
 
 /// Learns how much of a payment was given back so far, by whomever.
@@ -141,6 +143,11 @@ pub(super) async fn by_name(
     seen: &Named,
 ) -> Flow<Found> {
     let paid = learn::payment_now(tx, row).await?;
+    if paid.state != PaymentState::Succeeded {
+        // Nothing goes back of what was never paid: we have missed that.
+        learn::ask_about_payment(tx, gateway, &paid, gateway.store.now()).await?;
+        return Ok(Found::TooEarly);
+    }
     let all = refunds::of_payment(tx.sql(), paid.merchant_id, paid.id).await?;
     let is_it = |refund: &&RefundRow| {
         refund.reference == seen.name || refund.provider_ref.as_ref() == Some(&seen.name)

@@ -1,11 +1,12 @@
 //! What happened without us: refunds that were made at the provider, and disputes.
 
+use tollgate_domain::payment::PaymentState;
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{DisputeNews, Event, RefundNews, RefundStatus};
 
 use super::{Believed, Message, doubt, note, proves, settle_applied};
 use crate::flows::found::{self, Found, Named};
-use crate::flows::query::Asked;
+use crate::flows::query::{self, Asked};
 use crate::flows::{Flow, disputes, facts};
 use crate::gateway::Gateway;
 use crate::store::payments::PaymentRow;
@@ -31,6 +32,21 @@ pub(super) async fn refund(
         Err(mismatch) => return doubt::disbelieve(gateway, message, payment, &mismatch).await,
     };
     let Some(name) = name else { return refused("it does not name the refund") };
+    if payment.state != PaymentState::Succeeded {
+        // Nothing goes back of what was never paid: we have missed that, or the message is wrong.
+        let (limit, is_paid) = (gateway.settings.confirm_limit, |now: &PaymentRow| {
+            now.state == PaymentState::Succeeded
+        });
+        match query::ask_payment(gateway, payment.merchant_id, payment.id, limit, is_paid).await? {
+            Asked::NoAnswer(failure) => {
+                return Ok(Believed::Waits(format!("not confirmed: {}", failure.message)));
+            }
+            Asked::Answered(now) if now.state != PaymentState::Succeeded => {
+                return doubt::unconfirmed(gateway, message, &now).await;
+            }
+            Asked::Answered(_) => {}
+        }
+    }
     let at = event.fact.at.as_deref().and_then(|at| at.parse::<Moment>().ok());
     let seen = &Named { name: name.clone(), minor, at };
     gateway
@@ -40,6 +56,9 @@ pub(super) async fn refund(
                 match found::by_name(tx, gateway, message.account, payment, seen).await? {
                     Found::PerhapsOurs => {
                         Ok(Believed::Waits("it may be a refund of ours that is open".to_owned()))
+                    }
+                    Found::TooEarly => {
+                        Ok(Believed::Waits("its payment is not known to be paid yet".to_owned()))
                     }
                     Found::Known | Found::OfASum(_) | Found::New => {
                         settle_applied(tx, gateway, message, event, payment).await?;

@@ -97,7 +97,7 @@ async fn refund(
     Ok(match found {
         Found::OfASum(sum) => Told::Refund(Some(sum)),
         Found::Known | Found::New => Told::Refund(None),
-        Found::PerhapsOurs => Told::Nothing,
+        Found::PerhapsOurs | Found::TooEarly => Told::Nothing,
     })
 }
 
