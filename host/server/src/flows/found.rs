@@ -121,6 +121,28 @@ pub(super) async fn forget(tx: &mut Tx<'_>, merchant: MerchantId, payment: Payme
     Ok(())
 }
 
+/// Takes into the sum what went back beyond the payment while a refund of ours held its place, once that one came to nothing.
+pub(super) async fn fit(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    merchant: MerchantId,
+    payment: PaymentId,
+) -> Flow<()> {
+    for mut refund in refunds::of_payment(tx.sql(), merchant, payment).await? {
+        let is_in_no_sum = refund.beyond == 1 && refund.reversed_at.is_none();
+        let paid = payments::must(tx.sql(), merchant, payment).await?;
+        if is_in_no_sum && paid.rules().fits(refund.amount) {
+            refund.beyond = 0;
+            refund.updated_at = gateway.store.now();
+            refunds::update(tx.sql(), &refund).await?;
+            let command = PaymentCommand::RefundUnreserved(refund.amount);
+            learn::payment(tx, gateway, account, paid, command, &Particulars::default()).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the questions about a payment's open refunds due. False: there are none.
 async fn ask_about_open(tx: &mut Tx<'_>, gateway: &Gateway, paid: &PaymentRow) -> Flow<bool> {
     let now = gateway.store.now();

@@ -200,9 +200,13 @@ pub async fn refund(
         settle_job(tx, gateway, row.merchant_id, Kind::QueryRefund, &row.id.to_string()).await?;
         if row.state == RefundState::Failed {
             found::forget(tx, row.merchant_id, row.payment_id).await?;
+            found::fit(tx, gateway, account, row.merchant_id, row.payment_id).await?;
         } else {
             found::level(tx, gateway, account, row.merchant_id, row.payment_id).await?;
         }
+    }
+    if row.reversed_at.is_some() && before.reversed_at.is_none() {
+        found::fit(tx, gateway, account, row.merchant_id, row.payment_id).await?;
     }
     Ok(refunds::must(tx.sql(), row.merchant_id, row.id).await?)
 }
