@@ -5,7 +5,7 @@
 
 use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
 use tollgate_domain::payment::{PaymentCommand, PaymentState};
-use tollgate_domain::refund::{Origin, RefundState};
+use tollgate_domain::refund::{Origin, RefundCommand, RefundState};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::Fact;
 
@@ -41,12 +41,12 @@ pub(super) struct Named {
 }
 
 /// What a name turned out to be of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// A refund that we knew by it.
     Known,
-    /// All or a part of this one, which only a sum had told of.
-    OfASum(RefundId),
+    /// All or a part of these, which only sums had told of.
+    OfSums(Vec<RefundId>),
     /// One that nobody had told of.
     New,
     /// Perhaps one of ours whose name there is not known yet: it is being asked about.
@@ -100,7 +100,14 @@ pub(super) async fn level(
     let paid = payments::must(tx.sql(), merchant, payment).await?;
     let Some(there) = paid.refunded_asked.or(paid.refunded_told) else { return Ok(()) };
     let refunds = refunds::of_payment(tx.sql(), merchant, payment).await?;
-    let done = refunds.iter().filter(|refund| refund.state == RefundState::Succeeded);
+    // What a name took from a sum is in the refund that has the name.
+    let is_in_another = |refund: &RefundRow| {
+        refund.provider_ref.is_none()
+            && refund.origin == Origin::Provider
+            && refund.reversed_at.is_some()
+    };
+    let is_done = |refund: &&RefundRow| refund.state == RefundState::Succeeded;
+    let done = refunds.iter().filter(is_done).filter(|refund| !is_in_another(refund));
     let explained = done.fold(0i64, |sum, refund| sum.saturating_add(refund.amount));
     if paid.state != PaymentState::Succeeded || there <= explained {
         return Ok(());
@@ -183,31 +190,90 @@ pub(super) async fn by_name(
     if all.iter().any(may_be_ours) && ask_about_open(tx, gateway, &paid).await? {
         return Ok(Found::PerhapsOurs);
     }
-    let of_a_sum =
-        |refund: &&RefundRow| refund.origin == Origin::Provider && refund.provider_ref.is_none();
-    let sum = all.iter().filter(of_a_sum).find(|refund| refund.amount >= seen.minor).cloned();
-    let Some(mut sum) = sum else {
-        book(tx, gateway, account, &paid, seen.minor, Some(&seen.name), seen.at).await?;
-        return Ok(Found::New);
+    let mut sums: Vec<RefundRow> = all.into_iter().filter(is_of_a_sum).collect();
+    sums.sort_by_key(|sum| sum.amount);
+    let Some(fits) = sums.iter().position(|sum| sum.amount >= seen.minor) else {
+        return beyond_sums(tx, gateway, account, &paid, seen, sums).await;
     };
-    let (id, name) = (sum.id, Some(seen.name.clone()));
-    sum.updated_at = gateway.store.now();
+    let mut sum = sums.swap_remove(fits);
+    let id = sum.id;
     if sum.amount == seen.minor {
-        sum.reference = free_reference(tx, &paid, id, Some(&seen.name)).await?;
-        sum.provider_ref = name;
-        sum.succeeded_at = seen.at.map(|at| at.0).or(sum.succeeded_at);
-        refunds::update(tx.sql(), &sum).await?;
-        return Ok(Found::OfASum(id));
+        name(tx, gateway, &paid, &mut sum, seen).await?;
+        return Ok(Found::OfSums(vec![id]));
     }
     // The sum was of several: this one gets a row of its own, and the rest waits for a name.
     sum.amount -= seen.minor;
+    sum.updated_at = gateway.store.now();
     refunds::update(tx.sql(), &sum).await?;
     let mut part = done(gateway, &paid, seen.minor, seen.at);
     part.beyond = sum.beyond;
     part.reference = free_reference(tx, &paid, part.id, Some(&seen.name)).await?;
-    part.provider_ref = name;
+    part.provider_ref = Some(seen.name.clone());
     refunds::insert(tx.sql(), &part).await?;
-    Ok(Found::OfASum(id))
+    Ok(Found::OfSums(vec![id]))
+}
+
+/// Whether a refund stands for what only a sum has told of.
+fn is_of_a_sum(refund: &RefundRow) -> bool {
+    refund.origin == Origin::Provider
+        && refund.provider_ref.is_none()
+        && refund.reversed_at.is_none()
+}
+
+/// A refund larger than each that only a sum has told of: names that the sums did not hold have taken their place, so what is left
+/// of them is of this one. What it is more is new.
+async fn beyond_sums(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    paid: &PaymentRow,
+    seen: &Named,
+    mut sums: Vec<RefundRow>,
+) -> Flow<Found> {
+    sums.retain(|sum| sum.beyond == 0);
+    let largest = sums.pop().filter(|sum| paid.rules().fits(seen.minor - sum.amount));
+    let Some(mut first) = largest else {
+        book(tx, gateway, account, paid, seen.minor, Some(&seen.name), seen.at).await?;
+        return Ok(Found::New);
+    };
+    let (mut ids, mut more) = (vec![first.id], seen.minor - first.amount);
+    let mut wanting = more;
+    while let Some(mut sum) = sums.pop().filter(|_| wanting > 0) {
+        ids.push(sum.id);
+        if sum.amount <= wanting {
+            wanting -= sum.amount;
+            let (undone, none) = (RefundCommand::Reverse, Particulars::default());
+            learn::refund(tx, gateway, account, sum, undone, &none).await?;
+        } else {
+            sum.amount -= wanting;
+            sum.updated_at = gateway.store.now();
+            refunds::update(tx.sql(), &sum).await?;
+            more -= std::mem::take(&mut wanting);
+        }
+    }
+    first.amount = seen.minor;
+    name(tx, gateway, paid, &mut first, seen).await?;
+    if more > 0 {
+        let now = learn::payment_now(tx, paid).await?;
+        let (command, none) = (PaymentCommand::RefundUnreserved(more), Particulars::default());
+        learn::payment(tx, gateway, account, now, command, &none).await?;
+    }
+    Ok(Found::OfSums(ids))
+}
+
+/// Gives a refund that only a sum had told of its name.
+async fn name(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    paid: &PaymentRow,
+    sum: &mut RefundRow,
+    seen: &Named,
+) -> Flow<()> {
+    sum.reference = free_reference(tx, paid, sum.id, Some(&seen.name)).await?;
+    sum.provider_ref = Some(seen.name.clone());
+    sum.succeeded_at = seen.at.map(|at| at.0).or(sum.succeeded_at);
+    sum.updated_at = gateway.store.now();
+    Ok(refunds::update(tx.sql(), sum).await?)
 }
 
 /// Writes a refund that has happened, and what follows from it. What exceeds the payment is kept, and in no sum.

@@ -60,7 +60,7 @@ pub(super) async fn refund(
                     Found::TooEarly => {
                         Ok(Believed::Waits("its payment is not known to be paid yet".to_owned()))
                     }
-                    Found::Known | Found::OfASum(_) | Found::New => {
+                    Found::Known | Found::OfSums(_) | Found::New => {
                         settle_applied(tx, gateway, message, event, payment).await?;
                         Ok(Believed::Applied)
                     }

@@ -224,9 +224,9 @@ impl Books<'_> {
         if found.is_none() {
             match told::of(gateway, sql, self.bill, row).await? {
                 Told::Nothing => {}
-                Told::Refund(sum) => {
-                    if let Some(sum) = sum {
-                        // It was added under the reference that it had before the row named it.
+                Told::Refund(sums) => {
+                    for sum in sums {
+                        // It was added under the reference, or the amount, that it had before the row named it.
                         self.matcher.withdraw(Subject::Refund(sum));
                     }
                     found = records::refund(sql, owner, ours, theirs).await?;

@@ -19,8 +19,8 @@ use crate::store::payments::{self, PaymentRow};
 pub(super) enum Told {
     /// Nothing that we can place.
     Nothing,
-    /// A refund, which our records have now; with the one that it is all or a part of, where only a sum had told of it.
-    Refund(Option<RefundId>),
+    /// A refund, which our records have now; with those that it is all or a part of, where only sums had told of it.
+    Refund(Vec<RefundId>),
     /// A fact that is kept beside payments and refunds.
     Fact,
 }
@@ -95,8 +95,8 @@ async fn refund(
         })
         .await?;
     Ok(match found {
-        Found::OfASum(sum) => Told::Refund(Some(sum)),
-        Found::Known | Found::New => Told::Refund(None),
+        Found::OfSums(sums) => Told::Refund(sums),
+        Found::Known | Found::New => Told::Refund(Vec::new()),
         Found::PerhapsOurs | Found::TooEarly => Told::Nothing,
     })
 }

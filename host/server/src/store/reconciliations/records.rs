@@ -27,7 +27,8 @@ const REFUNDS_BETWEEN: &str = "SELECT r.id, r.reference, r.provider_ref, r.state
      JOIN payments p ON p.merchant_id = r.merchant_id AND p.id = r.payment_id \
      LEFT JOIN bills b ON b.merchant_id = r.merchant_id AND b.id = r.bill_id \
      WHERE r.merchant_id = $1 AND r.account_id = $2 AND (r.succeeded_at, r.id) > ($3, $4) \
-     AND r.succeeded_at < $5 ORDER BY r.succeeded_at, r.id LIMIT $6";
+     AND r.succeeded_at < $5 AND NOT (r.origin = 'provider' AND r.provider_ref IS NULL AND r.reversed_at IS NOT NULL) \
+     ORDER BY r.succeeded_at, r.id LIMIT $6";
 const REFUND_BY_OURS: &str = "SELECT r.id, r.reference, r.provider_ref, r.state, r.amount, r.currency, \
      r.succeeded_at, r.bill_id, r.bill_line, b.kind AS bill_kind, p.reference AS payment_reference, \
      p.provider_ref AS payment_provider_ref FROM refunds r \
@@ -142,7 +143,7 @@ pub async fn payments_between(
         .await?)
 }
 
-/// A page of the refunds that succeeded in a stretch.
+/// A page of the refunds that succeeded in a stretch, without those that only sums told of and others turned out to be.
 pub async fn refunds_between(
     sql: &mut AnyConnection,
     owner: Owner,
