@@ -22,6 +22,7 @@ use tollgate_plugin::{Limits, Registry, RegistryConfig};
 use tollgate_tests::place;
 
 use crate::gate::Gates;
+use crate::provider::bills::FEE;
 use crate::provider::simulated::Simulated;
 use crate::provider::{Provider, SHOPS, Shop, Whims};
 use crate::time::{ReplicaClock, START, Time};
@@ -135,8 +136,8 @@ impl Ground {
     }
 
     /// A gateway over `store`, with chance of its own.
-    pub fn gateway(&self, store: Store, ways: Ways, chance: u64) -> Gateway {
-        gateway(self.plugins.clone(), store, ways, chance, self.folder.path())
+    pub fn gateway(&self, store: Store, ways: Ways, chance: u64, bills: &Path) -> Gateway {
+        gateway(self.plugins.clone(), store, ways, chance, bills)
     }
 }
 
@@ -179,7 +180,7 @@ fn gateway(
     store: Store,
     (net, courier): Ways,
     chance: u64,
-    folder: &Path,
+    bills: &Path,
 ) -> Gateway {
     Gateway {
         store,
@@ -191,7 +192,7 @@ fn gateway(
         marks: Marks::new(&[7; 32]),
         settings: Settings {
             public_url: "https://gateway.invalid".to_owned(),
-            bills: folder.join("bills"),
+            bills: bills.to_owned(),
             call_limit: Duration::from_secs(10),
             confirm_limit: Duration::from_secs(3),
             answers_kept: Duration::from_secs(86_400),
@@ -203,6 +204,7 @@ fn gateway(
         },
         accounts: Default::default(),
         asking: Default::default(),
+        turns: Default::default(),
         strangers: Default::default(),
         breakers: Default::default(),
         bell: Default::default(),
@@ -253,7 +255,7 @@ fn scripted(shop: Shop) -> NewAccount {
         secrets: [("ours".to_owned(), one(shop.ours)), ("theirs".to_owned(), one(shop.theirs))]
             .into(),
         origins: BTreeMap::new(),
-        fee: None,
+        fee: Some(FEE),
     }
 }
 

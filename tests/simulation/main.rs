@@ -21,13 +21,22 @@ mod world;
 use crate::ground::{Ground, Which};
 
 /// Seeds that once found something: each stays, with what it found.
-const FOUND: [(u64, &str); 4] = [
+const FOUND: [(u64, &str); 10] = [
     (3, "a signed lie about a payment that had ended was looked into every day for ever"),
     (143, "a close that the start overtook ended a payment that could be, and was, paid"),
     (317, "a start that was taken up again was sent though the first had just failed for good"),
     (
         1376,
         "a slow reader of a message said that it waits, when it had been dealt with and its job was over",
+    ),
+    (44, "whoever fetched a bill that another gateway fetched too ended with an error"),
+    (89, "a comparison whose starter died right after its row was never done by itself"),
+    (129, "near midnight, what one bill had with another amount was missed in the next bill too"),
+    (19, "a refund that was told before the success of its payment stayed in no sum"),
+    (384, "a refund at the provider stayed in no sum when ours, which held its place, had failed"),
+    (
+        1164,
+        "a refund was booked beside what was left of a sum that held it: more went back here than there",
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! What the database says of one order, read beside the gateway.
 
 use sqlx::{Any, AssertSqlSafe, pool::PoolConnection};
+use tollgate::store::disputes::{self, DisputeRow};
 use tollgate::store::orders::{self, OrderRow};
 use tollgate::store::payments::{self, PaymentRow};
 use tollgate::store::refunds::{self, RefundRow};
@@ -29,13 +30,15 @@ pub struct Picture {
     pub payments: Vec<PaymentRow>,
     /// Its refunds, oldest first.
     pub refunds: Vec<RefundRow>,
+    /// Disputes about its payments, in a seed that has them.
+    pub disputes: Vec<DisputeRow>,
     /// Its events in order.
     pub events: Vec<Event>,
     /// Kinds and subjects of jobs that must be there and are not.
     pub missing_jobs: Vec<String>,
 }
 
-const EVENTS: &str = "SELECT sequence, kind, coalesce(data ->> 'refund_id', data ->> 'payment_id', order_id) \
+const EVENTS: &str = "SELECT sequence, kind, coalesce(data ->> 'dispute_id', data ->> 'refund_id', data ->> 'payment_id', order_id) \
      FROM events WHERE merchant_id = $1 AND order_id = $2 AND sequence > $3 ORDER BY sequence";
 
 /// Reads an order; none: there is no such. What was known of its events is not read again.
@@ -44,6 +47,7 @@ pub async fn take(
     merchant: MerchantId,
     order: OrderId,
     known: &[Event],
+    contested: bool,
 ) -> Result<Option<Picture>, Broken> {
     let broken = |error: &dyn std::fmt::Display| format!("order {order} cannot be read: {error}");
     let row = orders::get(sql, merchant, order).await.map_err(|error| broken(&error))?;
@@ -51,6 +55,11 @@ pub async fn take(
     let payments =
         payments::of_order(sql, merchant, order).await.map_err(|error| broken(&error))?;
     let refunds = refunds::of_order(sql, merchant, order).await.map_err(|error| broken(&error))?;
+    let mut contests = Vec::new();
+    for payment in payments.iter().filter(|_| contested) {
+        let of = disputes::of_payment(sql, merchant, payment.id).await;
+        contests.extend(of.map_err(|error| broken(&error))?);
+    }
     let new: Vec<(i64, String, String)> = sqlx::query_as(EVENTS)
         .bind(merchant.to_string())
         .bind(order.to_string())
@@ -64,7 +73,14 @@ pub async fn take(
         kind,
         subject,
     }));
-    let mut picture = Picture { order: row, payments, refunds, events, missing_jobs: Vec::new() };
+    let mut picture = Picture {
+        order: row,
+        payments,
+        refunds,
+        disputes: contests,
+        events,
+        missing_jobs: Vec::new(),
+    };
     picture.missing_jobs = missing_jobs(sql, &picture).await.map_err(|error| broken(&error))?;
     Ok(Some(picture))
 }

@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::gate::{Gate, Spoiling, Verdict};
 use crate::provider::Whims;
+use crate::provider::bills::BillWhims;
 
 /// The faults of a seed, by the rows of the catalogue that they stand for.
 #[derive(Clone, Debug)]
@@ -48,6 +49,14 @@ pub struct Plan {
     pub leaps: u32,
     /// Payments are started under idempotency keys, again and on both replicas (9, 10, 12).
     pub keys: u32,
+    /// A night passes, and bills come due; none: this seed has no bills.
+    pub nights: u32,
+    /// Bills are compared by hand, again and on both replicas (6).
+    pub bills: u32,
+    /// Rows of bills that are wrong, out of a hundred.
+    pub flaws: u32,
+    /// Refunds, reversals and disputes that are made at the provider (31, 61).
+    pub elsewhere: u32,
 }
 
 impl Plan {
@@ -57,6 +66,12 @@ impl Plan {
         let mut rate = |most: u32| {
             if chance.random_range(0..2) == 0 { 0 } else { chance.random_range(1..=most) }
         };
+        // Of their own, as keys are.
+        let mut other = StdRng::seed_from_u64(seed ^ 0x000b_1115);
+        let has_bills = seed % 5 == 4;
+        let mut share = |least: u32, most: u32| {
+            if has_bills { other.random_range(least..=most) } else { 0 }
+        };
         Plan {
             whims: Whims {
                 declines: rate(30),
@@ -65,6 +80,7 @@ impl Plan {
                 lags: rate(50),
                 silent: rate(80),
                 misstates: rate(60),
+                bills: BillWhims { late: share(0, 60), broken: share(0, 40), twice: share(0, 50) },
             },
             unreached: rate(120),
             lost: rate(120),
@@ -85,7 +101,17 @@ impl Plan {
             leaps: rate(60),
             // Of its own, in some seeds: the stories of the others stay what they were.
             keys: if seed.is_multiple_of(5) { 500 } else { 0 },
+            nights: share(20, 60),
+            bills: share(0, 80),
+            flaws: share(0, 30),
+            elsewhere: share(0, 100),
         }
+    }
+
+    /// Without bills, and what only bills tell for certain.
+    pub fn without_bills(self) -> Plan {
+        let whims = Whims { bills: BillWhims::default(), ..self.whims };
+        Plan { whims, nights: 0, bills: 0, flaws: 0, elsewhere: 0, ..self }
     }
 
     /// No faults: what was promised must now come true.

@@ -3,6 +3,8 @@
 //! What it says in answer to a question, signed, is true as far as its books go; those may lag behind the money. What
 //! it pushes may be anything.
 
+pub mod bills;
+pub mod elsewhere;
 pub mod notices;
 pub mod simulated;
 pub mod trade;
@@ -19,6 +21,7 @@ use tollgate_plugin::Outgoing;
 use tollgate_plugin::contract::HttpResponse;
 use tollgate_sdk::form::{self, Form};
 
+use self::bills::{BillWhims, Statement};
 use self::notices::Outbox;
 use self::simulated::Simulated;
 use self::trade::{Back, BackState, Trade, TradeState};
@@ -73,6 +76,8 @@ pub struct Whims {
     pub silent: u32,
     /// An answer to a question, signed, of another amount (18).
     pub misstates: u32,
+    /// How it goes with bills.
+    pub bills: BillWhims,
 }
 
 /// A call to the provider.
@@ -110,6 +115,12 @@ pub struct Provider {
     pub simulated: Option<Simulated>,
     /// The accounts at our side, in the order of the shops.
     accounts: Vec<String>,
+    /// The bills that were drawn up, by shop and day.
+    statements: BTreeMap<(usize, String), Statement>,
+    /// In which day's bill each thing is that moved.
+    placed: BTreeMap<String, String>,
+    /// How many rows of bills are wrong on purpose, out of a hundred.
+    pub flaws: u32,
     under_way: Vec<(Moment, Call)>,
     chance: StdRng,
     time: Time,
@@ -130,6 +141,9 @@ impl Provider {
             whims,
             simulated,
             accounts,
+            statements: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            flaws: 0,
             under_way: Vec::new(),
             chance: StdRng::seed_from_u64(seed),
             time,
@@ -193,8 +207,10 @@ impl Provider {
             return HttpResponse { status: 401, headers: Vec::new(), body: Vec::new() };
         };
         let theirs = shop_of(&form).map_or("", |shop| shop.theirs);
-        let pairs = self.act(call.path(), &form);
-        let body = encode(&pairs).into_bytes();
+        let body = match (call.path(), form.filled("shop"), form.filled("day")) {
+            ("bill", Some(shop), Some(day)) => self.bill(shop, day),
+            (path, ..) => encode(&self.act(path, &form)).into_bytes(),
+        };
         let headers = vec![(SIGNATURE.to_owned(), sign(theirs.as_bytes(), &body))];
         HttpResponse { status: 200, headers, body }
     }
@@ -235,6 +251,8 @@ impl Provider {
                 paid_seen_from: self.time.now(),
                 said_over: false,
                 backs: BTreeMap::new(),
+                reversed_at: None,
+                contest: None,
             };
             self.trades.insert(reference.to_owned(), trade);
         }
@@ -291,8 +309,16 @@ impl Provider {
                 (_, true) => (BackState::Pending, now.plus_millis(pause)),
             };
             let there = format!("{}-{}", trade.there, trade.backs.len());
-            let back =
-                Back { amount, state, there, seen_from, settles_at, refused: refused || !fits };
+            let back = Back {
+                amount,
+                state,
+                there,
+                seen_from,
+                settles_at,
+                refused: refused || !fits,
+                done_at: (state == BackState::Done).then_some(now),
+                made_there: false,
+            };
             trade.backs.insert(ours.clone(), back);
             if state != BackState::Pending {
                 self.announce_back(reference, &ours);
@@ -369,6 +395,7 @@ impl Provider {
             for (ours, back) in &mut trade.backs {
                 if back.state == BackState::Pending && back.settles_at <= now {
                     back.state = if back.refused { BackState::Failed } else { BackState::Done };
+                    back.done_at = (!back.refused).then_some(back.settles_at);
                     settled.push((reference.clone(), ours.clone()));
                 }
             }

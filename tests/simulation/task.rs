@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use serde_json::json;
+use tollgate::flows::bills::{self, Ask};
 use tollgate::flows::due::{self, Running, Wanted};
 use tollgate::flows::idempotency::{self, Answer, Asked, Outcome, fingerprint};
 use tollgate::flows::notices::{self, Address, Message};
 use tollgate::flows::orders::{self, NewOrder};
 use tollgate::flows::payments::{self, NewPayment};
 use tollgate::flows::refunds::{self, NewRefund};
-use tollgate::flows::{Flow, FlowError, query};
+use tollgate::flows::{Flow, FlowError, query, reconcile};
 use tollgate::gateway::Gateway;
 use tollgate::store::StoreError;
 use tollgate::store::jobs::{JobRow, Lane};
@@ -45,8 +46,12 @@ pub enum What {
     Return(PaymentId),
     /// A message comes.
     Notice(Notice),
-    /// A worker leases due jobs.
-    Claim,
+    /// Fetches a bill.
+    Fetch(Ask),
+    /// Compares a bill.
+    Reconcile(Ask),
+    /// A worker leases due jobs, those about bills too or not.
+    Claim(bool),
     /// A worker runs a job.
     Job(JobRow),
 }
@@ -174,12 +179,14 @@ async fn run(gateway: Arc<Gateway>, of: Owner, what: What) -> Ended {
             let message = message("POST", url, notice.headers, notice.body);
             answered(notices::receive(&gateway, Address::Account(of.account), message).await)
         }
-        What::Claim => {
+        What::Fetch(ask) => told(bills::fetch(&gateway, merchant, &ask).await.map(|_| None)),
+        What::Reconcile(ask) => told(reconcile::run(&gateway, merchant, &ask).await.map(|_| None)),
+        What::Claim(bills) => {
             let until = gateway.store.now().plus_millis(LEASE_MS);
             let running = &Running::new();
             let of = |lane| Wanted { lane, most: AT_ONCE, each: AT_ONCE, running, until };
-            let wanted = [of(Lane::Short), of(Lane::Webhooks)];
-            match due::claim(&gateway, &wanted).await {
+            let wanted = [of(Lane::Short), of(Lane::Webhooks), of(Lane::Bills)];
+            match due::claim(&gateway, if bills { &wanted } else { &wanted[..2] }).await {
                 Ok(claimed) => Ended::Claimed(claimed.jobs),
                 Err(error) => failed(error),
             }

@@ -1,7 +1,9 @@
 //! One seed's world: two replicas over one database, a provider, and a scheduler that does one thing at a time.
 
 mod acts;
+mod bills;
 mod calm;
+mod elsewhere;
 mod keys;
 mod record;
 
@@ -14,9 +16,10 @@ use sqlx::{Any, pool::PoolConnection};
 use tollgate::gateway::Gateway;
 use tollgate::store::Store;
 use tollgate_domain::ids::OrderId;
+use tollgate_domain::time::Moment;
 
 use crate::gate::{Database, Gate, Gates, Stand, Verdict, lock};
-use crate::ground::{Ground, Ways};
+use crate::ground::{Ground, Ways, Which};
 use crate::picture::{Broken, Picture};
 use crate::plan::Plan;
 use crate::provider::Provider;
@@ -65,6 +68,8 @@ pub struct World<'g> {
     settled: HashMap<(usize, String), keys::Settled>,
     /// Whose a payment, a refund or a reference is.
     index: HashMap<String, Key>,
+    /// Up to when days' bills are waited for at the end.
+    bills_until: Moment,
     steps: u64,
     trace: Arc<Mutex<Trace>>,
     file: std::path::PathBuf,
@@ -78,6 +83,9 @@ impl Drop for World<'_> {
             // The folder goes with the ground; this keeps it small meanwhile.
             let _ = std::fs::remove_file(name);
         }
+        for place in 0..REPLICAS {
+            let _ = std::fs::remove_dir_all(self.bills_folder(place));
+        }
     }
 }
 
@@ -89,12 +97,14 @@ impl<'g> World<'g> {
         trace: Arc<Mutex<Trace>>,
     ) -> Result<World<'g>, Broken> {
         let (time, plan) = (Time::default(), Plan::of(seed));
+        let plan = if ground.which == Which::Scripted { plan } else { plan.without_bills() };
         let file = ground.database(seed);
         let clock = Arc::new(ReplicaClock::new(time.clone()));
         let opened = Store::open_sqlite(&file, clock).await;
         let store = opened.map_err(|error| format!("the database: {error}"))?;
         let sql = store.read().await.map_err(|error| format!("the database: {error}"))?;
-        let provider = ground.provider(seed ^ 0x0f0f, plan.whims, time.clone());
+        let mut provider = ground.provider(seed ^ 0x0f0f, plan.whims, time.clone());
+        provider.flaws = plan.flaws;
         let mut world = World {
             ground,
             seed,
@@ -113,6 +123,7 @@ impl<'g> World<'g> {
             orders: Vec::new(),
             settled: HashMap::new(),
             index: HashMap::new(),
+            bills_until: Moment(0),
             steps: 0,
             trace,
             file,
@@ -145,8 +156,14 @@ impl<'g> World<'g> {
         let store = self.store.paced(clock.clone(), Arc::new(gates()));
         let chance = self.seed.wrapping_mul(1_000_003) ^ (starts * 2 + place as u64 + 1);
         let ways: Ways = (Box::new(gates()), Box::new(gates()));
-        let gateway = Arc::new(self.ground.gateway(store, ways, chance));
+        let bills = self.bills_folder(place);
+        let gateway = Arc::new(self.ground.gateway(store, ways, chance, &bills));
         Replica { gateway, clock, starts }
+    }
+
+    /// The disk of a replica: bills are kept as they came.
+    fn bills_folder(&self, place: usize) -> std::path::PathBuf {
+        self.file.with_extension(format!("bills-{place}"))
     }
 
     fn happens(&mut self, rate: u32) -> bool {

@@ -1,7 +1,7 @@
 //! What holds between an order as it was and as it is after a step.
 
 use tollgate_domain::payment::PaymentState;
-use tollgate_domain::refund::RefundState;
+use tollgate_domain::refund::{Origin, RefundState};
 
 use crate::picture::{Broken, Picture};
 
@@ -17,15 +17,21 @@ pub fn check(before: &Picture, now: &Picture) -> Result<(), Broken> {
         if rank(is.state) < rank(was.state) || is.taken < was.taken || is.refunded < was.refunded {
             return Err(format!("9: payment {} fell from {} to {}", was.id, was.state, is.state));
         }
+        if is.reversed < was.reversed {
+            return Err(format!("9: payment {} is less reversed than it was", was.id));
+        }
         if was.provider_ref.is_some() && is.provider_ref != was.provider_ref {
             return Err(format!("4: payment {} is another one at the provider", was.id));
         }
     }
+    super::elsewhere::blocked(before, now)?;
     for was in &before.refunds {
         let Some(is) = now.refunds.iter().find(|is| is.id == was.id) else {
             return Err(format!("9: refund {} is gone", was.id));
         };
-        if is.reference != was.reference || is.amount != was.amount {
+        // Of a sum that the provider told of, a name takes its part.
+        let is_named_later = was.origin == Origin::Provider && was.provider_ref.is_none();
+        if !is_named_later && (is.reference != was.reference || is.amount != was.amount) {
             return Err(format!("4: refund {} has another reference", was.id));
         }
         let settled = was.state == RefundState::Succeeded && is.state != was.state;

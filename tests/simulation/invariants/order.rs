@@ -3,8 +3,9 @@
 use tollgate::store::refunds::RefundRow;
 use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::PaymentState;
-use tollgate_domain::refund::RefundState;
+use tollgate_domain::refund::{Origin, RefundState};
 
+use super::elsewhere;
 use crate::picture::{Broken, Picture};
 use crate::provider::Provider;
 use crate::provider::trade::TradeState;
@@ -26,6 +27,7 @@ pub fn check(now: &Picture, provider: &Provider) -> Result<(), Broken> {
     }
     derived(now)?;
     counted_or_given_back(now)?;
+    elsewhere::check(now, provider)?;
     told(now)?;
     match now.missing_jobs.first() {
         Some(job) => Err(format!("23: the job {job} is lost")),
@@ -51,6 +53,10 @@ fn held(now: &Picture, id: tollgate_domain::ids::PaymentId) -> Result<(), Broken
     };
     let open = of(&RefundState::is_open);
     let done = of(&|state| state == RefundState::Succeeded);
+    // What went back beyond what came in is in no sum, and what came back neither.
+    let is_in_none = |refund: &&RefundRow| refund.beyond == 1 || refund.reversed_at.is_some();
+    let in_none = now.refunds.iter().filter(|refund| refund.payment_id == id).filter(is_in_none);
+    let done = done - in_none.map(|refund| refund.amount).sum::<i64>();
     if payment.reserved != open {
         return Err(format!("8: payment {id} holds {}, its refunds {open}", payment.reserved));
     }
@@ -121,7 +127,9 @@ fn counted_or_given_back(now: &Picture) -> Result<(), Broken> {
         let given_back = now.refunds.iter().filter(of).count();
         let is_counted = usize::from(payment.allocated == 1);
         let took = usize::from(payment.state == PaymentState::Succeeded);
-        if is_counted + given_back != took {
+        // Nothing was left to give back of what had gone another way before we heard of it.
+        let is_gone = took == 1 && payment.reversed + payment.charged_back >= payment.taken;
+        if is_counted + given_back != took && !(is_gone && is_counted + given_back == 0) {
             let id = payment.id;
             return Err(format!(
                 "29: payment {id} is counted {is_counted} and went back {given_back}"
@@ -160,10 +168,17 @@ fn told(now: &Picture) -> Result<(), Broken> {
         for state in [PaymentState::Succeeded, PaymentState::Failed, PaymentState::Closed] {
             once(&format!("payment.{state}"), &id, payment.state == state)?;
         }
+        once("payment.reversed", &id, payment.reversed > 0)?;
     }
     for refund in &now.refunds {
         let id = refund.id.to_string();
-        once("refund.requested", &id, true)?;
+        let is_asked_for = refund.origin != Origin::Provider;
+        once("refund.requested", &id, is_asked_for)?;
+        // A part of a sum that was told is not told again.
+        if !is_asked_for {
+            once("refund.succeeded", &id, false)?;
+            continue;
+        }
         for state in [RefundState::Succeeded, RefundState::Failed] {
             once(&format!("refund.{state}"), &id, refund.state == state)?;
         }

@@ -4,6 +4,7 @@ use tollgate_domain::order::OrderState;
 use tollgate_domain::payment::PaymentState;
 use tollgate_domain::refund::RefundState;
 
+use super::elsewhere;
 use crate::picture::{Broken, Picture};
 use crate::provider::Provider;
 use crate::provider::trade::{BackState, TradeState};
@@ -13,7 +14,11 @@ pub fn check(now: &Picture, provider: &Provider) -> Result<(), Broken> {
     for payment in &now.payments {
         let trade = provider.trades.get(&payment.reference);
         let is_true = match trade.map(|trade| trade.state) {
-            Some(TradeState::Paid) => payment.state == PaymentState::Succeeded,
+            Some(TradeState::Paid) => {
+                let reversed = trade.is_some_and(|trade| trade.reversed_at.is_some());
+                let taken_back = if reversed { payment.amount } else { 0 };
+                payment.state == PaymentState::Succeeded && payment.reversed == taken_back
+            }
             Some(TradeState::Failed | TradeState::Closed) | None => {
                 matches!(payment.state, PaymentState::Failed | PaymentState::Closed)
             }
@@ -28,7 +33,10 @@ pub fn check(now: &Picture, provider: &Provider) -> Result<(), Broken> {
             return Err(format!("18: payment {} and {trade:?} differ in refunds", payment.id));
         }
     }
-    for refund in &now.refunds {
+    for payment in &now.payments {
+        elsewhere::told(now, payment, provider)?;
+    }
+    for refund in now.refunds.iter().filter(|refund| refund.reversed_at.is_none()) {
         let payment = now.payments.iter().find(|payment| payment.id == refund.payment_id);
         let trade = payment.and_then(|payment| provider.trades.get(&payment.reference));
         let back = trade.and_then(|trade| trade.backs.get(&refund.reference));

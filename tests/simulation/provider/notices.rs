@@ -27,6 +27,8 @@ pub struct Notice {
     pub status: &'static str,
     /// Whether it is about a refund.
     pub of_refund: bool,
+    /// Whether it is about a dispute.
+    pub of_dispute: bool,
     /// What it is worth.
     pub worth: Worth,
     /// The headers.
@@ -58,6 +60,7 @@ impl Provider {
     pub fn announce_trade(&mut self, reference: &str) {
         let Some(trade) = self.trades.get(reference) else { return };
         let status = match trade.state {
+            super::TradeState::Paid if trade.reversed_at.is_some() => "failed",
             super::TradeState::Paid => "succeeded",
             super::TradeState::Failed => "failed",
             super::TradeState::Closed => "closed",
@@ -80,7 +83,13 @@ impl Provider {
         self.post(reference, status, pairs, Worth::True);
     }
 
-    fn post(&mut self, reference: &str, status: &'static str, pairs: Pairs, worth: Worth) {
+    pub(super) fn post(
+        &mut self,
+        reference: &str,
+        status: &'static str,
+        pairs: Pairs,
+        worth: Worth,
+    ) {
         if worth == Worth::True && self.happens(self.whims.silent) {
             return;
         }
@@ -102,14 +111,26 @@ impl Provider {
         due: Moment,
     ) -> Notice {
         self.outbox.written += 1;
-        let of_refund = pairs.iter().any(|(name, _)| *name == "refund");
+        let is_about = |what: &str| pairs.iter().any(|(name, _)| *name == what);
+        let (of_refund, of_dispute) = (is_about("refund"), is_about("dispute"));
         pairs.push(("shop", SHOPS[shop].name.to_owned()));
         pairs.push(("id", format!("N{}", self.outbox.written)));
         let body = encode(&pairs).into_bytes();
         let key = if worth == Worth::Forged { "a stranger's key" } else { SHOPS[shop].theirs };
         let headers = vec![(SIGNATURE.to_owned(), sign(key.as_bytes(), &body))];
         let reference = reference.to_owned();
-        Notice { shop, reference, status, of_refund, worth, headers, body, due, tries: 0 }
+        Notice {
+            shop,
+            reference,
+            status,
+            of_refund,
+            of_dispute,
+            worth,
+            headers,
+            body,
+            due,
+            tries: 0,
+        }
     }
 
     /// Copies what the simulator knows, and what it pushed, after it was called by this path.
@@ -130,6 +151,7 @@ impl Provider {
                 reference: pushed.reference,
                 status: if pushed.of_payment { "succeeded" } else { "other" },
                 of_refund: false,
+                of_dispute: false,
                 worth: Worth::True,
                 headers: pushed.headers,
                 body: pushed.body.into_bytes(),

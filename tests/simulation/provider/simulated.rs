@@ -212,6 +212,8 @@ impl Simulated {
                 seen_from: START,
                 settles_at: START,
                 refused: false,
+                done_at: None,
+                made_there: false,
             };
             backs.insert(refund["reference"].as_str().unwrap_or_default().to_owned(), back);
         }
@@ -226,6 +228,8 @@ impl Simulated {
             paid_seen_from: START,
             said_over: state == TradeState::Closed,
             backs,
+            reversed_at: None,
+            contest: None,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tollgate_domain::time::Moment;
 
 use super::Pairs;
+use super::elsewhere::Contest;
 
 /// Where a trade stands, in truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub struct Trade {
     pub said_over: bool,
     /// Refunds by the shop's reference.
     pub backs: BTreeMap<String, Back>,
+    /// When the provider took its success back.
+    pub reversed_at: Option<Moment>,
+    /// Whether its payer contests it.
+    pub contest: Option<Contest>,
 }
 
 /// Where a refund stands, in truth.
@@ -70,13 +75,19 @@ pub struct Back {
     pub settles_at: Moment,
     /// What will be decided.
     pub refused: bool,
+    /// When money went back.
+    pub done_at: Option<Moment>,
+    /// Whether it was made at the provider, without us.
+    pub made_there: bool,
 }
 
 impl Trade {
     /// What is left to give back, counting what is not decided.
     pub fn left(&self) -> i64 {
         let held = self.backs.values().filter(|back| back.state != BackState::Failed);
-        self.amount - held.map(|back| back.amount).sum::<i64>()
+        let lost = self.charged_back().map_or(0, |(contest, _)| contest.amount);
+        let reversed = if self.reversed_at.is_some() { self.amount } else { 0 };
+        self.amount - held.map(|back| back.amount).sum::<i64>() - lost - reversed
     }
 
     /// What was given back.
@@ -88,6 +99,7 @@ impl Trade {
     /// What the books say now.
     pub fn tell(&mut self, reference: &str, now: Moment) -> Pairs {
         let status = match self.state {
+            TradeState::Paid if self.reversed_at.is_some() => "failed",
             TradeState::Paid if self.paid_seen_from <= now => "succeeded",
             TradeState::Waiting | TradeState::Paid => "pending",
             TradeState::Failed => "failed",
@@ -107,7 +119,7 @@ impl Trade {
             ("currency", "CNY".to_owned()),
             ("refunded", self.given_back().to_string()),
         ];
-        if let Some(at) = self.paid_at {
+        if let Some(at) = self.reversed_at.or(self.paid_at) {
             pairs.push(("at", at.to_string()));
         }
         pairs
@@ -122,13 +134,17 @@ impl Back {
             BackState::Done => "succeeded",
             BackState::Failed => "failed",
         };
-        vec![
+        let mut pairs = vec![
             ("status", status.to_owned()),
             ("ref", reference.to_owned()),
             ("refund", ours.to_owned()),
             ("refund-id", self.there.clone()),
             ("amount", self.amount.to_string()),
             ("currency", "CNY".to_owned()),
-        ]
+        ];
+        if let Some(at) = self.done_at {
+            pairs.push(("at", at.to_string()));
+        }
+        pairs
     }
 }

@@ -11,6 +11,7 @@ use tollgate_domain::payment::PaymentState;
 use super::{Key, REPLICAS, World};
 use crate::gate::lock;
 use crate::ground::Which;
+use crate::invariants::elsewhere::DESPITE;
 use crate::picture::Broken;
 use crate::provider::notices::{Notice, Worth};
 use crate::provider::trade::TradeState;
@@ -38,10 +39,13 @@ enum Act {
     Crash,
     Jump,
     Outage,
+    Night,
+    Bill,
+    Elsewhere,
 }
 
 impl World<'_> {
-    fn weights(&self) -> [(Act, u32); 16] {
+    fn weights(&self) -> [(Act, u32); 19] {
         let plan = &self.plan;
         [
             (Act::Order, 60),
@@ -60,6 +64,9 @@ impl World<'_> {
             (Act::Crash, plan.crashes),
             (Act::Jump, plan.jumps),
             (Act::Outage, plan.outages),
+            (Act::Night, plan.nights),
+            (Act::Bill, plan.bills),
+            (Act::Elsewhere, plan.elsewhere),
         ]
     }
 
@@ -94,7 +101,7 @@ impl World<'_> {
             Act::Refund => self.shop_refunds(replica).await,
             Act::Deliver => self.deliver(replica).await,
             Act::Lie => self.lie(replica).await,
-            Act::Claim => self.begin(replica, 0, What::Claim).await,
+            Act::Claim => self.begin(replica, 0, What::Claim(self.has_bills())).await,
             Act::Pass => {
                 let millis = self.chance.random_range(100..10_000);
                 self.pass(millis);
@@ -103,6 +110,15 @@ impl World<'_> {
             Act::Leap => {
                 let millis = self.chance.random_range(60_000..3_600_000);
                 self.pass(millis);
+                Ok(())
+            }
+            Act::Night => {
+                self.night();
+                Ok(())
+            }
+            Act::Bill => self.merchant_compares(replica).await,
+            Act::Elsewhere => {
+                self.elsewhere();
                 Ok(())
             }
             Act::Crash => {
@@ -269,6 +285,7 @@ impl World<'_> {
             reason: None,
             despite_dispute: false,
         };
+        let new = if self.has_bills() && self.happens(200) { despite(new) } else { new };
         if self.happens(300) {
             self.begin(1 - replica, key.0, What::Refund(new.clone())).await?;
         }
@@ -317,4 +334,9 @@ impl World<'_> {
         let reference = provider.trades.keys().nth(at)?.clone();
         provider.lie(&reference, worth)
     }
+}
+
+/// The same by somebody who knows of a dispute, and says so.
+fn despite(new: NewRefund) -> NewRefund {
+    NewRefund { number: format!("{DESPITE}{}", new.number), despite_dispute: true, ..new }
 }

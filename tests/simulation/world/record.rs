@@ -32,7 +32,7 @@ impl World<'_> {
     fn order_of(&self, task: &Task) -> Option<Key> {
         let by = |name: &str| self.index.get(name).copied();
         match &task.what {
-            What::Order(_) | What::Claim => None,
+            What::Order(_) | What::Claim(_) | What::Fetch(_) | What::Reconcile(_) => None,
             What::Pay(order, ..) | What::Close(order) => Some((task.owner, *order)),
             What::Sync(payment) | What::Return(payment) => by(&payment.to_string()),
             What::Refund(new) => by(&new.payment_id.to_string()),
@@ -91,10 +91,11 @@ impl World<'_> {
 
     /// Reads and checks an order.
     pub(super) async fn look_at(&mut self, key: Key) -> Result<(), Broken> {
-        let merchant = self.ground.owners[key.0].merchant;
+        let (merchant, contested) = (self.ground.owners[key.0].merchant, self.has_bills());
         let before = self.pictures.get(&key);
         let known = before.map_or(&[][..], |before| &before.events);
-        let Some(now) = picture::take(&mut self.sql, merchant, key.1, known).await? else {
+        let Some(now) = picture::take(&mut self.sql, merchant, key.1, known, contested).await?
+        else {
             return match before {
                 Some(_) => Err(format!("27: order {} is gone", key.1)),
                 None => Ok(()),
@@ -168,8 +169,12 @@ impl World<'_> {
         if is_own && notice.status == "succeeded" && !notice.of_refund && !is_written {
             return Err(format!("25: success is said of {}, which is {row:?}", notice.reference));
         }
+        let mut provider = lock(&self.provider);
+        if notice.of_dispute {
+            provider.contest_was_heard(&notice.reference, notice.status);
+        }
         // A message that was heard is not sent again.
-        lock(&self.provider).outbox.waiting.retain(|waiting| waiting.body != notice.body);
+        provider.outbox.waiting.retain(|waiting| waiting.body != notice.body);
         Ok(())
     }
 

@@ -24,8 +24,8 @@ use self::turns::Work;
 use super::account::{self, Account};
 use super::{Flow, FlowError, Made, learn, reconcile};
 use crate::gateway::Gateway;
-use crate::store::{StoreError, Tx};
 use crate::store::bills::{self, BillRow, BillState, Filter};
+use crate::store::{StoreError, Tx};
 
 /// How long to wait where a provider does not say when its bill will be there.
 const USUAL_WAIT_MS: i64 = 1_800_000;

@@ -1,4 +1,5 @@
-//! A day's bill: lines of `kind,ref,id-there,refund,refund-id,amount,fee,at`.
+//! A day's bill: lines of `kind,status,ref,id-there,refund,refund-id,amount,fee,at`, and at the end `rows=COUNT`. One that
+//! begins with `open` may get more rows.
 
 use tollgate_sdk::bills::{BillSink, BillSource};
 use tollgate_sdk::contract::bill_io::{BillRow, RowKind, RowStatus};
@@ -8,8 +9,13 @@ use tollgate_sdk::contract::types::{BillRequest, Fault, HttpResponse, Money};
 use tollgate_sdk::fault;
 use tollgate_sdk::lines::{Line, Lines};
 
-/// The body is the bill.
+const OPEN: &str = "open";
+
+/// The body is the bill, or says that there is none yet.
 pub fn report(request: &BillRequest, response: &HttpResponse) -> Result<Outcome, Fault> {
+    if response.body.starts_with(b"status=not-found") {
+        return Err(fault::not_found("the bill is not there yet"));
+    }
     Ok(Outcome::Bill(BillReport {
         files: vec![BillFile {
             name: format!("{}.csv", request.period),
@@ -18,7 +24,7 @@ pub fn report(request: &BillRequest, response: &HttpResponse) -> Result<Outcome,
             digest: None,
         }],
         more: None,
-        complete: true,
+        complete: !response.body.starts_with(OPEN.as_bytes()),
         extra: Vec::new(),
     }))
 }
@@ -36,7 +42,7 @@ pub fn parse<I: BillSource, O: BillSink>(source: &I, sink: &O) -> Result<Summary
         if let Some(count) = text.strip_prefix("rows=") {
             let count = Some(count.parse().map_err(|_| fault::protocol("rows"))?);
             totals.push(Total { kind: None, count, gross: None, fee: None });
-        } else {
+        } else if text != OPEN {
             match row(number, text) {
                 Some(row) => rows.push(row),
                 None => sink.bad_line(number, "no row"),
@@ -52,7 +58,7 @@ pub fn parse<I: BillSource, O: BillSink>(source: &I, sink: &O) -> Result<Summary
 
 fn row(line: u64, text: &str) -> Option<BillRow> {
     let cells: Vec<&str> = text.split(',').collect();
-    let [kind, payment, there, refund, refund_there, amount, fee, at] = cells[..] else {
+    let [kind, status, payment, there, refund, refund_there, amount, fee, at] = cells[..] else {
         return None;
     };
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -65,10 +71,17 @@ fn row(line: u64, text: &str) -> Option<BillRow> {
         kind: match kind {
             "payment" => RowKind::Payment,
             "refund" => RowKind::Refund,
+            "reversal" => RowKind::Reversal,
+            "chargeback" => RowKind::Chargeback,
             _ => return None,
         },
-        status: RowStatus::Succeeded,
-        raw: kind.to_owned(),
+        status: match status {
+            "succeeded" => RowStatus::Succeeded,
+            "pending" => RowStatus::Pending,
+            "failed" => RowStatus::Failed,
+            _ => return None,
+        },
+        raw: format!("{kind} {status}"),
         payment_ref: filled(payment),
         provider_ref: filled(there),
         refund_ref: filled(refund),

@@ -3,8 +3,8 @@
 use tollgate_sdk::contract::requests::Step;
 use tollgate_sdk::contract::signing::Keyring;
 use tollgate_sdk::contract::types::{
-    Body, Context, Fact, Fault, Fields, HttpRequest, HttpResponse, Inbound, Money, PaymentStatus,
-    RefundStatus, Subject, Value,
+    Body, Context, DisputeNews, Fact, Fault, Fields, HttpRequest, HttpResponse, Inbound, Money,
+    PaymentStatus, RefundStatus, Subject, Value,
 };
 use tollgate_sdk::fault;
 use tollgate_sdk::form::{self, Form};
@@ -69,9 +69,14 @@ pub fn form(body: &[u8]) -> Result<Form, Fault> {
 pub fn fact(form: &Form) -> Result<Fact, Fault> {
     let need = |name: &str| form.filled(name).ok_or_else(|| fault::protocol(name));
     let status = need("status")?;
-    let about = match form.filled("refund") {
-        Some(ours) => refund_news(refund_status(status), Some(ours), form.filled("refund-id")),
-        None => Subject::Payment(payment_status(status)),
+    let about = match (form.filled("refund"), form.filled("dispute")) {
+        (Some(ours), _) => refund_news(refund_status(status), Some(ours), form.filled("refund-id")),
+        (None, Some(reference)) => Subject::Dispute(DisputeNews {
+            dispute_ref: reference.to_owned(),
+            status: status.to_owned(),
+            respond_by: None,
+        }),
+        (None, None) => Subject::Payment(payment_status(status)),
     };
     let money = |name: &str| -> Result<Option<Money>, Fault> {
         let Some(minor) = form.filled(name) else { return Ok(None) };
