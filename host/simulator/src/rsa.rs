@@ -2,6 +2,7 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeySize, Pkcs1PrivateDecryptingKey, PrivateDecryptingKey};
@@ -90,14 +91,27 @@ pub fn key(folder: Option<&Path>, name: &str) -> anyhow::Result<SigningKey> {
     };
     let path = folder.join(name);
     if path.exists() {
-        let text = std::fs::read_to_string(&path).context("key file")?;
-        let der = STANDARD.decode(text.trim()).context("key file is not base64")?;
-        return SigningKey::from_der(&der);
+        return read(&path);
     }
     let key = SigningKey::generate()?;
     std::fs::create_dir_all(folder).context("data folder")?;
-    write_private(&path, &STANDARD.encode(key.pkcs8())).context("key file")?;
-    Ok(key)
+    // Several may start at once with one folder: the first whole file is everybody's, and its own name is each try's.
+    let tag = hex::encode(&digest::digest(&digest::SHA256, key.spki()).as_ref()[..8]);
+    let own = folder.join(format!("{name}.{tag}"));
+    write_private(&own, &STANDARD.encode(key.pkcs8())).context("key file")?;
+    let linked = std::fs::hard_link(&own, &path);
+    std::fs::remove_file(&own).context("key file")?;
+    match linked {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => read(&path),
+        Err(error) => Err(error).context("key file"),
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<SigningKey> {
+    let text = std::fs::read_to_string(path).context("key file")?;
+    let der = STANDARD.decode(text.trim()).context("key file is not base64")?;
+    SigningKey::from_der(&der)
 }
 
 #[cfg(unix)]
@@ -111,4 +125,22 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::write(path, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_that_start_at_once_have_one_key() {
+        let folder = std::env::temp_dir().join(format!("tollgate-keys-{}", std::process::id()));
+        let keys: Vec<SigningKey> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| key(Some(&folder), "k"))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        });
+        let files = std::fs::read_dir(&folder).unwrap().count();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(files, 1, "what was tried is gone");
+        assert!(keys.windows(2).all(|pair| pair[0].spki() == pair[1].spki()));
+    }
 }
