@@ -3,12 +3,11 @@
 use serde::Deserialize;
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Payment, PaymentStatus};
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
 use crate::gateway;
 use crate::query::ByOurs;
 use crate::reply::Reply;
-use crate::status;
 
 /// The gateway's name of the call.
 pub const CLOSE: &str = "alipay.trade.close";
@@ -47,9 +46,9 @@ pub fn interpret<K: Keyring>(
         if closed.out_trade_no != ours {
             return Err(fault::protocol("close answered for another trade").outcome_unknown());
         }
-        let mut fact = status::payment(PaymentStatus::Closed, ours, "TRADE_CLOSED");
+        let mut fact = facts::payment(PaymentStatus::Closed, ours, "TRADE_CLOSED");
         fact.provider_ref = Some(closed.trade_no).filter(|text| !text.is_empty());
-        return Ok(status::report(fact));
+        return Ok(facts::report(fact));
     }
     let state = match reply.refusal() {
         Some("TRADE_NOT_EXIST") => PaymentStatus::NotFound,
@@ -57,7 +56,7 @@ pub fn interpret<K: Keyring>(
         Some(_) => PaymentStatus::Unknown,
     };
     let (code, words) = reply.refusal_words();
-    let mut fact = status::payment(state, ours, code);
+    let mut fact = facts::payment(state, ours, code);
     fact.reason = Some(words);
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }

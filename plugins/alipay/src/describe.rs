@@ -3,6 +3,7 @@
 use tollgate_sdk::contract::provider::{
     Ability, BillKind, Call, Currency, Input, Manifest, Method, Origin, Slot, Trust,
 };
+use tollgate_sdk::manifest::{FOR_EVER_MS, HOUR_MS, input, seconds};
 
 use crate::bill_request::{self, BILL_URL};
 use crate::certificates::{ALIPAY_CERTIFICATE, ALIPAY_KEY, ALIPAY_ROOT, APP_CERTIFICATE, DOWNLOAD};
@@ -14,9 +15,6 @@ use crate::query::QUERY;
 use crate::refund::REFUND;
 use crate::refund_query::REFUND_QUERY;
 
-const HOUR_MS: u64 = 3_600_000;
-/// Asking changes nothing, however long ago the first question was.
-const FOR_EVER_MS: u64 = 10 * 365 * 24 * HOUR_MS;
 /// Alipay forgets an unpaid trade after 15 days at the latest.
 const TRADE_LIFE_MS: u64 = 15 * 24 * HOUR_MS;
 
@@ -45,17 +43,6 @@ pub fn describe() -> Manifest {
         // It depends on the merchant's product: Alipay refuses what comes too late.
         refund_window_days: None,
         extra: Vec::new(),
-    }
-}
-
-fn input(name: &str, label: &str, kind: &str, required: bool, help: &str) -> Input {
-    Input {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind: kind.to_owned(),
-        required,
-        pattern: None,
-        help: help.to_owned(),
     }
 }
 
@@ -196,7 +183,6 @@ fn operations() -> Vec<Ability> {
     }
     let mut bill = post(BILL_URL);
     bill.push(fetch_bill);
-    let seconds = |list: &[u32]| list.iter().map(|second| second * 1000).collect();
     vec![
         ability("pay", pay, 2 * HOUR_MS),
         Ability {

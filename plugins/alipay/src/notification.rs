@@ -4,7 +4,7 @@
 use tollgate_sdk::contract::notices::{Authority, Event};
 use tollgate_sdk::contract::types::{Fact, Fault, Subject};
 use tollgate_sdk::form::Form;
-use tollgate_sdk::{china_time, fault};
+use tollgate_sdk::{china_time, facts, fault};
 
 use crate::money;
 use crate::status::{self, Trade};
@@ -27,7 +27,7 @@ pub fn event(form: &Form) -> Result<Event, Fault> {
         // Taken and not used: Alipay sends until it hears `success`.
         other => {
             let about = Subject::Other("ignored".to_owned());
-            let mut fact = status::fact(about, "", other);
+            let mut fact = facts::fact(about, None, other);
             fact.payment_ref = None;
             fact
         }
@@ -46,7 +46,7 @@ fn trade(form: &Form, payment_ref: &str, trade_status: &str) -> Result<Fact, Fau
     let paid_at = form.filled("gmt_payment");
     let was_paid = paid_at.is_some() || status::is_positive(given_back.as_ref());
     let trade = Trade::of(trade_status, was_paid);
-    let mut fact = status::payment(trade.status(), payment_ref, trade_status);
+    let mut fact = facts::payment(trade.status(), payment_ref, trade_status);
     fact.provider_ref = form.filled("trade_no").map(str::to_owned);
     let when = match trade {
         Trade::Paid | Trade::Returned => paid_at,

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use tollgate_sdk::contract::requests::{Item, NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
-use tollgate_sdk::{Keyring, china_time, context, decimal, fault};
+use tollgate_sdk::{Keyring, china_time, context, decimal, facts, fault};
 
 use crate::reply::Reply;
-use crate::{gateway, money, status};
+use crate::{gateway, money};
 
 /// Desktop page, the payer's browser carries the call.
 pub const PAGE: &str = "alipay.trade.page.pay";
@@ -74,7 +74,7 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
         _ => NextAction::PostForm(call.page_form()),
     };
     Ok(Step::Done(Outcome::Report(Report {
-        fact: status::payment(PaymentStatus::Pending, &request.payment.payment_ref, ""),
+        fact: facts::payment(PaymentStatus::Pending, &request.payment.payment_ref, ""),
         action,
         action_expires_ms: Some(request.expires_ms),
         keep: None,
@@ -176,9 +176,9 @@ pub fn interpret<K: Keyring>(
             }
             Some(_) => {
                 let (code, words) = reply.refusal_words();
-                let mut fact = status::payment(PaymentStatus::Failed, payment_ref, code);
+                let mut fact = facts::payment(PaymentStatus::Failed, payment_ref, code);
                 fact.reason = Some(words);
-                Ok(status::report(fact))
+                Ok(facts::report(fact))
             }
         };
     }
@@ -188,7 +188,7 @@ pub fn interpret<K: Keyring>(
     }
     let until = request.expires_ms.min(request.payment.created_ms.saturating_add(QR_LIFE_MS));
     Ok(Outcome::Report(Report {
-        fact: status::payment(PaymentStatus::Pending, payment_ref, ""),
+        fact: facts::payment(PaymentStatus::Pending, payment_ref, ""),
         action: NextAction::QrCode(body.qr_code),
         action_expires_ms: Some(until),
         keep: None,

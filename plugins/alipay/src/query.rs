@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Payment, PaymentStatus};
-use tollgate_sdk::{Keyring, china_time, fault};
+use tollgate_sdk::{Keyring, china_time, facts, fault};
 
 use crate::reply::Reply;
 use crate::status::{self, Trade};
@@ -58,9 +58,9 @@ pub fn interpret<K: Keyring>(
             return Err(reply.fault());
         }
         let (code, words) = reply.refusal_words();
-        let mut fact = status::payment(PaymentStatus::NotFound, ours, code);
+        let mut fact = facts::payment(PaymentStatus::NotFound, ours, code);
         fact.reason = Some(words);
-        return Ok(status::report(fact));
+        return Ok(facts::report(fact));
     }
     let found: Found = reply.body()?;
     if found.out_trade_no != ours {
@@ -73,7 +73,7 @@ pub fn interpret<K: Keyring>(
         || status::is_positive(received.as_ref())
         || status::is_positive(spent.as_ref());
     let trade = Trade::of(&found.trade_status, was_paid);
-    let mut fact = status::payment(trade.status(), ours, found.trade_status);
+    let mut fact = facts::payment(trade.status(), ours, found.trade_status);
     fact.provider_ref = Some(found.trade_no).filter(|text| !text.is_empty());
     fact.at = paid_at.and_then(china_time::rfc3339);
     status::put_amounts(&mut fact, &trade, found.total_amount.as_deref(), None)
@@ -81,5 +81,5 @@ pub fn interpret<K: Keyring>(
     if let Some(receipt) = found.receipt_amount {
         fact.extra.push(("receipt_amount".to_owned(), receipt));
     }
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }

@@ -7,9 +7,9 @@ use tollgate_sdk::contract::types::{Channel, Fact, Fault, Inbound, Payment, Paym
 use tollgate_sdk::form::Form;
 use tollgate_sdk::json_slice::Members;
 use tollgate_sdk::keys::{RSA_PKCS1_SHA256, verify_base64};
-use tollgate_sdk::{Keyring, canonical, china_time, fault};
+use tollgate_sdk::{Keyring, canonical, china_time, facts, fault};
 
-use crate::{certificates, money, notification, reply, status};
+use crate::{certificates, money, notification, reply};
 
 const APP_RESPONSE: &str = "alipay_trade_app_pay_response";
 
@@ -99,7 +99,7 @@ fn browser_return<K: Keyring>(keys: &K, message: &Inbound) -> Result<Event, Faul
 }
 
 fn hint(payment_ref: &str, raw: &str) -> Fact {
-    status::payment(PaymentStatus::Unknown, payment_ref, raw)
+    facts::payment(PaymentStatus::Unknown, payment_ref, raw)
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tollgate_sdk::contract::requests::{Outcome, RefundRequest, Step};
 use tollgate_sdk::contract::types::{Context, Fact, Fault, HttpResponse, RefundStatus};
-use tollgate_sdk::{Keyring, china_time, fault};
+use tollgate_sdk::{Keyring, china_time, facts, fault};
 
 use crate::reply::Reply;
 use crate::{gateway, money, status};
@@ -77,7 +77,7 @@ pub fn interpret<K: Keyring>(
     let refund = &request.refund;
     let about = |state, raw: String| -> Fact {
         let subject = status::refund(state, &refund.refund_ref);
-        let mut fact = status::fact(subject, &refund.payment.payment_ref, raw);
+        let mut fact = facts::fact(subject, Some(&refund.payment.payment_ref), raw);
         fact.amount = Some(refund.amount.clone());
         fact
     };
@@ -90,7 +90,7 @@ pub fn interpret<K: Keyring>(
         let (code, words) = reply.refusal_words();
         let mut fact = about(state, code);
         fact.reason = Some(words);
-        return Ok(status::report(fact));
+        return Ok(facts::report(fact));
     }
     let body: Refunded = reply.body()?;
     if body.out_trade_no != refund.payment.payment_ref {
@@ -103,5 +103,5 @@ pub fn interpret<K: Keyring>(
     fact.at = body.gmt_refund_pay.as_deref().and_then(china_time::rfc3339);
     fact.refunded = money::read_optional("refund_fee", body.refund_fee.as_deref())
         .map_err(Fault::outcome_unknown)?;
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Refund, RefundStatus};
-use tollgate_sdk::{Keyring, china_time, fault};
+use tollgate_sdk::{Keyring, china_time, facts, fault};
 
 use crate::reply::Reply;
 use crate::{gateway, money, status};
@@ -54,7 +54,7 @@ pub fn interpret<K: Keyring>(
     let reply = Reply::verified(keys, REFUND_QUERY, response)?;
     let about = |state, raw: String| {
         let subject = status::refund(state, &refund.refund_ref);
-        status::fact(subject, &refund.payment.payment_ref, raw)
+        facts::fact(subject, Some(&refund.payment.payment_ref), raw)
     };
     if !reply.worked() {
         if reply.refusal() != Some("TRADE_NOT_EXIST") {
@@ -63,7 +63,7 @@ pub fn interpret<K: Keyring>(
         let (code, words) = reply.refusal_words();
         let mut fact = about(RefundStatus::NotFound, code);
         fact.reason = Some(words);
-        return Ok(status::report(fact));
+        return Ok(facts::report(fact));
     }
     let found: Found = reply.body()?;
     let is_ours = |named: &Option<String>, ours: &str| {
@@ -87,5 +87,5 @@ pub fn interpret<K: Keyring>(
     }
     fact.provider_ref = found.trade_no.filter(|text| !text.is_empty());
     fact.at = found.gmt_refund_pay.as_deref().and_then(china_time::rfc3339);
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }

@@ -1,6 +1,5 @@
 //! Alipay's words for what became of a trade, and the facts made of them.
 
-use tollgate_sdk::contract::requests::{NextAction, Outcome, Report};
 use tollgate_sdk::contract::types::{Fact, Fault, Money, PaymentStatus, RefundNews, Subject};
 
 use crate::money;
@@ -44,29 +43,6 @@ impl Trade {
     }
 }
 
-/// A fact about a subject of ours, with nothing else known yet.
-pub fn fact(about: Subject, payment_ref: &str, raw_status: impl Into<String>) -> Fact {
-    Fact {
-        about,
-        payment_ref: Some(payment_ref.to_owned()),
-        provider_ref: None,
-        aliases: Vec::new(),
-        raw_status: raw_status.into(),
-        reason: None,
-        amount: None,
-        refunded: None,
-        at: None,
-        live: None,
-        seen: Vec::new(),
-        extra: Vec::new(),
-    }
-}
-
-/// A fact about a payment of ours.
-pub fn payment(status: PaymentStatus, payment_ref: &str, raw_status: impl Into<String>) -> Fact {
-    fact(Subject::Payment(status), payment_ref, raw_status)
-}
-
 /// News of a refund of ours; Alipay gives refunds no number of their own.
 pub fn refund(news: tollgate_sdk::contract::types::RefundStatus, refund_ref: &str) -> Subject {
     Subject::Refund(RefundNews {
@@ -103,9 +79,4 @@ pub fn put_amounts(
 /// The amount, if it is there and not zero.
 pub fn is_positive(amount: Option<&Money>) -> bool {
     amount.is_some_and(|amount| amount.minor > 0)
-}
-
-/// A report of a fact, with nothing for the payer to do.
-pub fn report(fact: Fact) -> Outcome {
-    Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep: None })
 }

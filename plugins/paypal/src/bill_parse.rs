@@ -1,7 +1,7 @@
 //! Reading a page of transactions: amounts are signed towards the merchant, fees too.
 
 use serde::Deserialize;
-use tollgate_sdk::bills::{BillSink, BillSource};
+use tollgate_sdk::bills::{self, BillSink, BillSource};
 use tollgate_sdk::contract::bill_io::{BillRow, RowKind, RowStatus};
 use tollgate_sdk::contract::bills::Summary;
 use tollgate_sdk::contract::types::Fault;
@@ -9,10 +9,8 @@ use tollgate_sdk::fault;
 
 use crate::money::{self, Amount};
 
-/// Bytes asked for at a time.
-const PIECE: u32 = 256 * 1024;
 /// A page holds five hundred rows: more than this is none.
-const LONGEST_PAGE: usize = 8 * 1024 * 1024;
+const LONGEST_PAGE_MIB: usize = 8;
 
 #[derive(Deserialize)]
 struct Page {
@@ -45,32 +43,13 @@ pub fn parse<I: BillSource, O: BillSink>(
     source: &I,
     sink: &O,
 ) -> Result<Summary, Fault> {
-    let unreadable = |reason: String| fault::unavailable(format!("bill: {reason}"));
-    let mut bytes = Vec::new();
-    loop {
-        let piece = source.read(PIECE).map_err(unreadable)?;
-        if piece.is_empty() {
-            break;
-        }
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > LONGEST_PAGE {
-            return Err(fault::protocol(format!("{file_name}: a page of more than 8 MiB")));
-        }
-    }
-    let page: Page = serde_json::from_slice(&bytes)
+    let page = bills::whole_page(file_name, source, LONGEST_PAGE_MIB)?;
+    let page: Page = serde_json::from_slice(&page)
         .map_err(|error| fault::protocol(format!("{file_name}: {error}")))?;
-    let mut rows = Vec::with_capacity(page.transaction_details.len());
-    for (at, value) in page.transaction_details.into_iter().enumerate() {
-        let line = u64::try_from(at).unwrap_or(u64::MAX) + 1;
-        let read = serde_json::from_value(value).map_err(|error| error.to_string());
-        match read.and_then(|row: Row| bill_row(line, &row.transaction_info)) {
-            Ok(row) => rows.push(row),
-            Err(reason) => sink.bad_line(line, &reason),
-        }
-    }
-    if !rows.is_empty() {
-        sink.rows(&rows).map_err(unreadable)?;
-    }
+    bills::hand_over(sink, page.transaction_details, |line, entry| {
+        let row: Row = serde_json::from_value(entry).map_err(|error| error.to_string())?;
+        bill_row(line, &row.transaction_info)
+    })?;
     Ok(Summary { totals: Vec::new(), extra: Vec::new() })
 }
 

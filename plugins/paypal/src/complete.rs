@@ -3,12 +3,12 @@
 use serde::Serialize;
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Payment, PaymentStatus};
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::objects::Order;
 use crate::pay::ORDERS;
 use crate::query::{order_id, report};
-use crate::{gateway, reply, status};
+use crate::{gateway, reply};
 
 /// Nothing is said beside the order's number.
 #[derive(Serialize)]
@@ -39,9 +39,9 @@ pub fn interpret(payment: &Payment, response: &HttpResponse) -> Result<Outcome, 
                 | "PAYER_ACTION_REQUIRED"
                 | "REDIRECT_PAYER_FOR_ALTERNATE_FUNDING" => {
                     let ours = payment.payment_ref.as_str();
-                    let mut fact = status::payment(PaymentStatus::Pending, ours, refusal.word());
+                    let mut fact = facts::payment(PaymentStatus::Pending, ours, refusal.word());
                     fact.reason = Some(refusal.words());
-                    Ok(status::report(fact, None))
+                    Ok(facts::report(fact))
                 }
                 "ORDER_ALREADY_CAPTURED" | "ORDER_COMPLETION_IN_PROGRESS" => {
                     let mut fault = refusal.fault().outcome_unknown();

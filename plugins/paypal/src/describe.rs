@@ -1,8 +1,9 @@
 //! Who this plugin is and what it asks for: the only calls that its keys can ever be used for.
 
 use tollgate_sdk::contract::provider::{
-    Ability, BillKind, Call, Currency, Egress, Input, Manifest, Method, Origin, Slot, Token,
+    Ability, BillKind, Call, Currency, Egress, Manifest, Method, Origin, Slot, Token,
 };
+use tollgate_sdk::manifest::{FOR_EVER_MS, HOUR_MS, input, seconds};
 
 use crate::bill_request::{self, TRANSACTIONS};
 use crate::money::CURRENCIES;
@@ -11,20 +12,8 @@ use crate::reading::VERIFY;
 use crate::token::{self, CLIENT_SECRET, TOKEN};
 use crate::{dispute_query, refund, refund_query};
 
-const HOUR_MS: u64 = 3_600_000;
-/// Asking changes nothing, however long ago the first question was.
-const FOR_EVER_MS: u64 = 10 * 365 * 24 * HOUR_MS;
-
 /// The manifest.
 pub fn describe() -> Manifest {
-    let input = |name: &str, label: &str, required: bool, help: &str| Input {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind: "text".to_owned(),
-        required,
-        pattern: None,
-        help: help.to_owned(),
-    };
     let webhook = "PayPal's id of the webhook that has the account's notification address";
     let merchant = "If it is given, an order that pays another merchant is refused";
     Manifest {
@@ -33,9 +22,9 @@ pub fn describe() -> Manifest {
         name: "PayPal".to_owned(),
         description: "PayPal's wallet, Orders v2".to_owned(),
         settings: vec![
-            input("client_id", "Client ID", true, "Of the REST app"),
-            input("webhook_id", "Webhook ID", true, webhook),
-            input("merchant_id", "Merchant ID", false, merchant),
+            input("client_id", "Client ID", "text", true, "Of the REST app"),
+            input("webhook_id", "Webhook ID", "text", true, webhook),
+            input("merchant_id", "Merchant ID", "text", false, merchant),
         ],
         slots: slots(),
         origins: origins(),
@@ -60,14 +49,7 @@ pub fn describe() -> Manifest {
 
 fn slots() -> Vec<Slot> {
     let slot = |name: &str, label: &str, kind: &str, filling: Option<&str>, help: &str| Slot {
-        input: Input {
-            name: name.to_owned(),
-            label: label.to_owned(),
-            kind: kind.to_owned(),
-            required: kind == "secret",
-            pattern: None,
-            help: help.to_owned(),
-        },
+        input: input(name, label, kind, kind == "secret", help),
         uses: Vec::new(),
         egress: vec![Egress {
             origin: "api".to_owned(),
@@ -139,7 +121,6 @@ fn operations() -> Vec<Ability> {
         accepts: Vec::new(),
     };
     let below = |rest: &str| format!("{ORDERS}/{rest}");
-    let seconds = |list: &[u32]| list.iter().map(|second| second * 1000).collect();
     vec![
         // Ids of orders are remembered for six hours, those of refunds for 45 days.
         ability("pay", "POST", ORDERS, 5 * HOUR_MS),

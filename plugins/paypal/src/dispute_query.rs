@@ -6,11 +6,11 @@ use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{
     Context, Dispute as Asked, DisputeNews, Fact, Fault, HttpResponse, Payment, Subject,
 };
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::money::{self, Amount};
 use crate::objects::Payee;
-use crate::{gateway, reply, status};
+use crate::{gateway, reply};
 
 /// Where a dispute is asked about; its number takes the place of the star.
 pub const PATH: &str = "/v1/customer/disputes/*";
@@ -80,7 +80,7 @@ impl Dispute {
         let raw = [Some(self.status.as_str()), stage, self.outcome()];
         let raw = raw.into_iter().flatten().collect::<Vec<_>>().join(" ");
         let ours = contested.and_then(|it| it.custom.as_deref()).filter(|text| !text.is_empty());
-        let mut fact = status::fact(about, ours, raw);
+        let mut fact = facts::fact(about, ours, raw);
         fact.provider_ref = contested.and_then(|it| it.seller_transaction_id.clone());
         fact.reason = self.reason.clone();
         fact.at = self.update_time.clone();
@@ -141,7 +141,7 @@ pub fn interpret(asked: &Asked, response: &HttpResponse) -> Result<Outcome, Faul
     };
     let mut fact = dispute.fact(contested);
     fact.amount = amount.map(|amount| money::read("dispute_amount", amount)).transpose()?;
-    Ok(status::report(fact, None))
+    Ok(facts::report(fact))
 }
 
 fn is_of(contested: &Contested, payment: &Payment) -> bool {

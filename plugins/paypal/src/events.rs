@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tollgate_sdk::contract::notices::{Authority, Event};
 use tollgate_sdk::contract::types::{Fact, Fault, PaymentStatus, Subject};
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::objects::{Order, Refund};
 use crate::{dispute_query, status};
@@ -73,18 +73,18 @@ fn parse<T: DeserializeOwned>(resource: Value) -> Result<T, Fault> {
 
 /// Taken and not used: PayPal stops sending to who refuses.
 fn ignored(kind: &str) -> Fact {
-    status::fact(Subject::Other("ignored".to_owned()), None, kind)
+    facts::fact(Subject::Other("ignored".to_owned()), None, kind)
 }
 
 fn of_order(order: &Order) -> Fact {
     let ours = order.purchase_units.first().and_then(|unit| unit.custom_id.as_deref());
-    status::fact(Subject::Payment(PaymentStatus::Unknown), ours, order.status.as_str())
+    facts::fact(Subject::Payment(PaymentStatus::Unknown), ours, order.status.as_str())
 }
 
 fn of_capture(resource: &Value) -> Fact {
     let text = |name: &str| resource[name].as_str();
     let subject = Subject::Payment(PaymentStatus::Unknown);
-    let mut fact = status::fact(subject, text("custom_id"), text("status").unwrap_or_default());
+    let mut fact = facts::fact(subject, text("custom_id"), text("status").unwrap_or_default());
     fact.provider_ref = text("id").map(str::to_owned);
     fact
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::money::{self, Amount};
 use crate::objects::Order;
@@ -100,9 +100,9 @@ pub fn interpret(request: &PayRequest, response: &HttpResponse) -> Result<Outcom
     let order: Order = match reply::read(response)? {
         Ok(order) => order,
         Err(refusal) if refusal.is_final() => {
-            let mut fact = status::payment(PaymentStatus::Failed, ours, refusal.word());
+            let mut fact = facts::payment(PaymentStatus::Failed, ours, refusal.word());
             fact.reason = Some(refusal.words());
-            return Ok(status::report(fact, None));
+            return Ok(facts::report(fact));
         }
         Err(refusal) => return Err(refusal.fault()),
     };

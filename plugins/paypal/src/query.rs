@@ -3,7 +3,7 @@
 
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Payment, PaymentStatus};
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::objects::Order;
 use crate::pay::ORDERS;
@@ -21,8 +21,8 @@ pub fn order_id(payment: &Payment) -> Option<&str> {
 pub fn build(context: &Context, payment: &Payment) -> Result<Step, Fault> {
     let Some(id) = order_id(payment) else {
         let raw = "its number is not known";
-        let fact = status::payment(PaymentStatus::NotFound, &payment.payment_ref, raw);
-        return Ok(Step::Done(status::report(fact, None)));
+        let fact = facts::payment(PaymentStatus::NotFound, &payment.payment_ref, raw);
+        return Ok(Step::Done(facts::report(fact)));
     };
     let request = gateway::get(context, &format!("{ORDERS}/{id}"), Vec::new())?;
     Ok(Step::Send((request, Vec::new())))
@@ -37,9 +37,9 @@ pub fn interpret(payment: &Payment, response: &HttpResponse) -> Result<Outcome, 
     let order: Order = match reply::read(response)? {
         Ok(order) => order,
         Err(refusal) if refusal.is_missing() => {
-            let mut fact = status::payment(PaymentStatus::Closed, ours, refusal.word());
+            let mut fact = facts::payment(PaymentStatus::Closed, ours, refusal.word());
             fact.reason = Some(refusal.words());
-            return Ok(status::report(fact, None));
+            return Ok(facts::report(fact));
         }
         Err(refusal) => return Err(refusal.fault()),
     };
@@ -54,5 +54,5 @@ pub fn report(order: &Order, payment: &Payment) -> Result<Outcome, Fault> {
     if !is_ours {
         return Err(fault::protocol("the answer is about another order").outcome_unknown());
     }
-    Ok(status::report(fact, None))
+    Ok(facts::report(fact))
 }

@@ -6,9 +6,9 @@ use tollgate_sdk::contract::notices::{Authority, Event, Reading};
 use tollgate_sdk::contract::types::{
     Channel, Context, Fault, HttpResponse, Inbound, Payment, PaymentStatus,
 };
-use tollgate_sdk::{fault, utc_time};
+use tollgate_sdk::{facts, fault, utc_time};
 
-use crate::{events, gateway, reply, status};
+use crate::{events, gateway, reply};
 
 /// Where signatures are checked.
 pub const VERIFY: &str = "/v1/notifications/verify-webhook-signature";
@@ -52,7 +52,7 @@ pub fn read(
 /// The payer's browser came back: `token` is the order's number, and nothing of it is signed.
 fn returned(message: &Inbound, about: Option<&Payment>) -> Result<Reading, Fault> {
     let about = about.ok_or_else(|| fault::protocol("it names no payment"))?;
-    let fact = status::payment(PaymentStatus::Unknown, &about.payment_ref, "returned");
+    let fact = facts::payment(PaymentStatus::Unknown, &about.payment_ref, "returned");
     let dedupe_key = format!("return:{}:{}", about.payment_ref, message.received_ms);
     let event = Event { fact, authority: Authority::Hint, dedupe_key };
     Ok(Reading::Events((Channel::BrowserReturn, vec![event])))

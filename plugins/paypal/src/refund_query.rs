@@ -4,6 +4,7 @@ use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{
     Context, Fact, Fault, HttpResponse, Refund as Asked, RefundNews, RefundStatus, Subject,
 };
+use tollgate_sdk::facts;
 
 use crate::objects::Refund;
 use crate::{gateway, refund, reply, status};
@@ -18,7 +19,7 @@ pub const PATH: &str = "/v2/payments/refunds/*";
 pub fn build(context: &Context, asked: &Asked) -> Result<Step, Fault> {
     let Some(id) = &asked.provider_refund_ref else {
         let fact = missing(asked, "its number is not known");
-        return Ok(Step::Done(status::report(fact, None)));
+        return Ok(Step::Done(facts::report(fact)));
     };
     let request = gateway::get(context, &PATH.replace('*', id), Vec::new())?;
     Ok(Step::Send((request, Vec::new())))
@@ -35,12 +36,10 @@ pub fn interpret(asked: &Asked, response: &HttpResponse) -> Result<Outcome, Faul
             if read.custom_id.is_none() && asked.provider_refund_ref.as_ref() == Some(&read.id) =>
         {
             let fact = status::refund(&read, Some(&asked.payment.payment_ref));
-            Ok(status::report(fact.map_err(Fault::outcome_unknown)?, None))
+            Ok(facts::report(fact.map_err(Fault::outcome_unknown)?))
         }
         Ok(read) => refund::report(&read, &asked.refund_ref, &asked.payment.payment_ref),
-        Err(refusal) if refusal.is_missing() => {
-            Ok(status::report(missing(asked, refusal.word()), None))
-        }
+        Err(refusal) if refusal.is_missing() => Ok(facts::report(missing(asked, refusal.word()))),
         Err(refusal) => Err(refusal.fault()),
     }
 }
@@ -51,5 +50,5 @@ fn missing(asked: &Asked, raw: &str) -> Fact {
         refund_ref: Some(asked.refund_ref.clone()),
         provider_refund_ref: None,
     });
-    status::fact(about, Some(&asked.payment.payment_ref), raw)
+    facts::fact(about, Some(&asked.payment.payment_ref), raw)
 }

@@ -1,10 +1,9 @@
 //! PayPal's words for what became of an order or refund, and the facts made of them.
 
-use tollgate_sdk::contract::requests::{NextAction, Outcome, Report};
 use tollgate_sdk::contract::types::{
     Fact, Fault, Money, PaymentStatus, RefundNews, RefundStatus, Subject,
 };
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::money;
 use crate::objects::{Capture, Order, Payments, Refund};
@@ -39,29 +38,6 @@ pub fn of_refund(status: &str) -> RefundStatus {
     }
 }
 
-/// A fact with nothing known yet.
-pub fn fact(about: Subject, payment_ref: Option<&str>, raw_status: impl Into<String>) -> Fact {
-    Fact {
-        about,
-        payment_ref: payment_ref.map(str::to_owned),
-        provider_ref: None,
-        aliases: Vec::new(),
-        raw_status: raw_status.into(),
-        reason: None,
-        amount: None,
-        refunded: None,
-        at: None,
-        live: None,
-        seen: Vec::new(),
-        extra: Vec::new(),
-    }
-}
-
-/// A fact about a payment of ours.
-pub fn payment(status: PaymentStatus, payment_ref: &str, raw: &str) -> Fact {
-    fact(Subject::Payment(status), Some(payment_ref), raw)
-}
-
 /// What an order says of its payment.
 ///
 /// # Errors
@@ -82,11 +58,11 @@ pub fn order(order: &Order) -> Result<Fact, Fault> {
         _ => 0,
     };
     let mut fact = match payments.captures.iter().max_by_key(rank) {
-        None => fact(Subject::Payment(of_order(&order.status)), ours, order.status.as_str()),
+        None => facts::fact(Subject::Payment(of_order(&order.status)), ours, order.status.as_str()),
         Some(capture) => {
             let status = of_capture(&capture.status);
             let raw = format!("{} {}", order.status, capture.status);
-            let mut fact = fact(Subject::Payment(status), ours, raw);
+            let mut fact = facts::fact(Subject::Payment(status), ours, raw);
             fact.provider_ref = Some(capture.id.clone());
             fact.at = capture.create_time.clone();
             let details = capture.status_details.as_ref();
@@ -124,7 +100,7 @@ pub fn refund(refund: &Refund, payment_ref: Option<&str>) -> Result<Fact, Fault>
         refund_ref: refund.custom_id.clone(),
         provider_refund_ref: Some(refund.id.clone()),
     });
-    let mut fact = fact(about, payment_ref, refund.status.as_str());
+    let mut fact = facts::fact(about, payment_ref, refund.status.as_str());
     fact.amount = Some(money::read("amount", &refund.amount)?);
     fact.at = refund.create_time.clone();
     fact.reason = refund.status_details.as_ref().and_then(|details| details.reason.clone());
@@ -132,9 +108,4 @@ pub fn refund(refund: &Refund, payment_ref: Option<&str>) -> Result<Fact, Fault>
     let up = refund.links.iter().find(|link| link.rel == "up");
     fact.provider_ref = up.and_then(|link| link.href.rsplit('/').next()).map(str::to_owned);
     Ok(fact)
-}
-
-/// A report of a fact, with nothing for the payer to do.
-pub fn report(fact: Fact, keep: Option<Vec<u8>>) -> Outcome {
-    Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep })
 }

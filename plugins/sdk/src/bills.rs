@@ -2,6 +2,8 @@
 //! memory in tests and benchmarks.
 
 use crate::contract::bill_io::{self, BillRow};
+use crate::contract::types::Fault;
+use crate::fault;
 
 /// A bill's bytes, unpacked and decoded by the host.
 pub trait BillSource {
@@ -21,6 +23,57 @@ pub trait BillSink {
     fn rows(&self, batch: &[BillRow]) -> Result<(), String>;
     /// Reports a line that could not be read.
     fn bad_line(&self, line: u64, reason: &str);
+}
+
+/// Bytes asked for at a time.
+const PIECE: u32 = 256 * 1024;
+
+/// All of a page, which is read as a whole: of more than `most_mib` it is none.
+///
+/// # Errors
+/// `unavailable` where the host cannot read on, `protocol` for more.
+pub fn whole_page<I: BillSource>(
+    file_name: &str,
+    source: &I,
+    most_mib: usize,
+) -> Result<Vec<u8>, Fault> {
+    let mut page = Vec::new();
+    loop {
+        let piece = source.read(PIECE).map_err(unreadable)?;
+        if piece.is_empty() {
+            return Ok(page);
+        }
+        page.extend_from_slice(&piece);
+        if page.len() > most_mib << 20 {
+            return Err(fault::protocol(format!(
+                "{file_name}: a page of more than {most_mib} MiB"
+            )));
+        }
+    }
+}
+
+/// Hands over the rows of a page, whose lines are its entries; one that cannot be read is reported and skipped.
+///
+/// # Errors
+/// `unavailable` where the host takes no more.
+pub fn hand_over<O: BillSink, T>(
+    sink: &O,
+    entries: Vec<T>,
+    read: impl Fn(u64, T) -> Result<BillRow, String>,
+) -> Result<(), Fault> {
+    let mut rows = Vec::with_capacity(entries.len());
+    for (line, entry) in (1..).zip(entries) {
+        match read(line, entry) {
+            Ok(row) => rows.push(row),
+            Err(reason) => sink.bad_line(line, &reason),
+        }
+    }
+    if rows.is_empty() { Ok(()) } else { sink.rows(&rows).map_err(unreadable) }
+}
+
+/// What the host could not do with a bill, as a plugin's fault.
+pub fn unreadable(reason: String) -> Fault {
+    fault::unavailable(format!("bill: {reason}"))
 }
 
 impl BillSource for bill_io::BillSource {

@@ -23,6 +23,7 @@ pub mod canonical;
 pub mod china_time;
 pub mod context;
 pub mod decimal;
+pub mod facts;
 pub mod fault;
 pub mod form;
 #[cfg(not(target_family = "wasm"))]
@@ -31,6 +32,7 @@ pub mod heap;
 pub mod json_slice;
 pub mod keys;
 pub mod lines;
+pub mod manifest;
 pub mod utc_time;
 
 /// The heap of every component. Its first bytes fit into two pages of memory beside the stack and 40 KiB of constants.

@@ -1,7 +1,7 @@
 //! Reading a page of balance transactions: gross in the payment's currency, fee and net in that of the settlement.
 
 use serde::Deserialize;
-use tollgate_sdk::bills::{BillSink, BillSource};
+use tollgate_sdk::bills::{self, BillSink, BillSource};
 use tollgate_sdk::contract::bill_io::{BillRow, RowKind, RowStatus};
 use tollgate_sdk::contract::bills::Summary;
 use tollgate_sdk::contract::types::{Fault, Money};
@@ -10,10 +10,8 @@ use tollgate_sdk::{fault, utc_time};
 use crate::money;
 use crate::objects::{List, Metadata, PAYMENT, REFUND, Reference};
 
-/// Bytes asked for at a time.
-const PIECE: u32 = 256 * 1024;
 /// A page holds a hundred rows: more than this is none.
-const LONGEST_PAGE: usize = 4 * 1024 * 1024;
+const LONGEST_PAGE_MIB: usize = 4;
 
 #[derive(Deserialize)]
 struct Transaction {
@@ -49,32 +47,12 @@ pub fn parse<I: BillSource, O: BillSink>(
     source: &I,
     sink: &O,
 ) -> Result<Summary, Fault> {
-    let unreadable = |reason: String| fault::unavailable(format!("bill: {reason}"));
-    let mut page = Vec::new();
-    loop {
-        let piece = source.read(PIECE).map_err(unreadable)?;
-        if piece.is_empty() {
-            break;
-        }
-        page.extend_from_slice(&piece);
-        if page.len() > LONGEST_PAGE {
-            return Err(fault::protocol(format!("{file_name}: a page of more than 4 MiB")));
-        }
-    }
+    let page = bills::whole_page(file_name, source, LONGEST_PAGE_MIB)?;
     let list: List<serde_json::Value> = serde_json::from_slice(&page)
         .map_err(|error| fault::protocol(format!("{file_name}: {error}")))?;
-    let mut rows = Vec::with_capacity(list.data.len());
-    for (at, value) in list.data.into_iter().enumerate() {
-        let line = u64::try_from(at).unwrap_or(u64::MAX) + 1;
-        let read = serde_json::from_value(value).map_err(|error| error.to_string());
-        match read.and_then(|transaction| row(line, &transaction)) {
-            Ok(row) => rows.push(row),
-            Err(reason) => sink.bad_line(line, &reason),
-        }
-    }
-    if !rows.is_empty() {
-        sink.rows(&rows).map_err(unreadable)?;
-    }
+    bills::hand_over(sink, list.data, |line, entry| {
+        row(line, &serde_json::from_value(entry).map_err(|error| error.to_string())?)
+    })?;
     Ok(Summary { totals: Vec::new(), extra: Vec::new() })
 }
 

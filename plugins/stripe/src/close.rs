@@ -4,7 +4,7 @@ use tollgate_sdk::contract::requests::{Progress, Step};
 use tollgate_sdk::contract::types::{
     Context, Fault, HttpResponse, Payment, PaymentStatus, Subject,
 };
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::find::{self, Place};
 use crate::gateway::{self, pair};
@@ -41,8 +41,8 @@ pub fn interpret(
 ) -> Result<Progress, Fault> {
     let ours = payment.payment_ref.as_str();
     let short = |status, raw: &str| {
-        let fact = status::fact(Subject::Payment(status), Some(ours), raw);
-        Progress::Done(status::report(fact, None))
+        let fact = facts::fact(Subject::Payment(status), Some(ours), raw);
+        Progress::Done(facts::report(fact))
     };
     if let Place::Listing(_) = find::place(payment, state) {
         return Ok(match find::found(payment, response)? {
@@ -61,7 +61,7 @@ pub fn interpret(
             if fact.payment_ref.as_deref() != Some(ours) {
                 return Err(fault::protocol("another payment was ended").outcome_unknown());
             }
-            Ok(Progress::Done(status::report(fact, None)))
+            Ok(Progress::Done(facts::report(fact)))
         }
         Err(refusal) if refusal.is_missing() => Ok(short(PaymentStatus::NotFound, refusal.word())),
         Err(refusal) if refusal.is_final() => Ok(short(PaymentStatus::Unknown, refusal.word())),

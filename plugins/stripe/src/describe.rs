@@ -1,8 +1,9 @@
 //! Who this plugin is and what it asks for: the only calls that its keys can ever be used for.
 
 use tollgate_sdk::contract::provider::{
-    Ability, BillKind, Call, Currency, Egress, Input, Manifest, Method, Origin, Slot,
+    Ability, BillKind, Call, Currency, Egress, Manifest, Method, Origin, Slot,
 };
+use tollgate_sdk::manifest::{FOR_EVER_MS, HOUR_MS, input, seconds};
 
 use crate::bill_request::{self, BALANCE};
 use crate::gateway::SECRET_KEY;
@@ -11,9 +12,6 @@ use crate::pay::{INTENTS, SESSIONS};
 use crate::reading::WEBHOOK_SECRET;
 use crate::refund::REFUNDS;
 
-const HOUR_MS: u64 = 3_600_000;
-/// Asking changes nothing, however long ago the first question was.
-const FOR_EVER_MS: u64 = 10 * 365 * 24 * HOUR_MS;
 /// Stripe remembers an idempotency key for a day at least.
 const KEY_LIFE_MS: u64 = 23 * HOUR_MS;
 
@@ -47,14 +45,7 @@ pub fn describe() -> Manifest {
 
 fn slots() -> Vec<Slot> {
     let slot = |name: &str, label: &str, required: bool, help: &str| Slot {
-        input: Input {
-            name: name.to_owned(),
-            label: label.to_owned(),
-            kind: "secret".to_owned(),
-            required,
-            pattern: None,
-            help: help.to_owned(),
-        },
+        input: input(name, label, "secret", required, help),
         uses: Vec::new(),
         egress: Vec::new(),
         token: None,
@@ -142,7 +133,6 @@ fn operations() -> Vec<Ability> {
         call("POST", &below(SESSIONS, "*/expire")),
         call("POST", &below(INTENTS, "*/cancel")),
     ]);
-    let seconds = |list: &[u32]| list.iter().map(|second| second * 1000).collect();
     vec![
         ability("pay", vec![call("POST", SESSIONS), call("POST", INTENTS)], KEY_LIFE_MS),
         Ability {

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tollgate_sdk::contract::notices::{Authority, Event};
 use tollgate_sdk::contract::types::{DisputeNews, Fact, Fault, PaymentStatus, Subject};
-use tollgate_sdk::{fault, utc_time};
+use tollgate_sdk::{facts, fault, utc_time};
 
 use crate::objects::{Charge, Dispute, Intent, PAYMENT, Refund, Session};
 use crate::{money, status};
@@ -74,7 +74,7 @@ fn parse<T: DeserializeOwned>(object: Value) -> Result<T, Fault> {
 
 /// Taken and not used: Stripe stops sending to who refuses.
 fn ignored(kind: &str) -> Fact {
-    status::fact(Subject::Other("ignored".to_owned()), None, kind)
+    facts::fact(Subject::Other("ignored".to_owned()), None, kind)
 }
 
 /// A method that takes days said no: this session cannot be paid any more.
@@ -90,7 +90,7 @@ fn slow_method_failed(session: &Session) -> Result<Fact, Fault> {
 fn charge(charge: &Charge) -> Result<Fact, Fault> {
     let ours = charge.metadata.get(PAYMENT).map(String::as_str);
     let subject = Subject::Payment(PaymentStatus::Succeeded);
-    let mut fact = status::fact(subject, ours, "charge.refunded");
+    let mut fact = facts::fact(subject, ours, "charge.refunded");
     fact.provider_ref = charge.payment_intent.clone();
     fact.amount = Some(money::read("amount", charge.amount, &charge.currency)?);
     let refunded = money::read("amount_refunded", charge.amount_refunded, &charge.currency)?;
@@ -113,7 +113,7 @@ fn dispute(dispute: &Dispute) -> Result<Fact, Fault> {
         status: state.to_owned(),
         respond_by: due_by.map(|at| utc_time::rfc3339(at.saturating_mul(1000))),
     });
-    let mut fact = status::fact(about, None, dispute.status.as_str());
+    let mut fact = facts::fact(about, None, dispute.status.as_str());
     fact.provider_ref = dispute.payment_intent.clone();
     fact.amount = Some(money::read("amount", dispute.amount, &dispute.currency)?);
     Ok(fact)

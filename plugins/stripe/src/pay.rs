@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus, Subject};
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::gateway::{self, Pairs, pair};
 use crate::objects::{Intent, PAYMENT, Session};
@@ -101,9 +101,9 @@ fn refused(request: &PayRequest, refusal: &reply::Refusal) -> Result<Outcome, Fa
         return Err(refusal.fault());
     }
     let ours = Some(request.payment.payment_ref.as_str());
-    let mut fact = status::fact(Subject::Payment(PaymentStatus::Failed), ours, refusal.word());
+    let mut fact = facts::fact(Subject::Payment(PaymentStatus::Failed), ours, refusal.word());
     fact.reason = Some(refusal.words());
-    Ok(status::report(fact, None))
+    Ok(facts::report(fact))
 }
 
 fn hosted(request: &PayRequest, session: &Session) -> Result<Outcome, Fault> {

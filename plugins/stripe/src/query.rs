@@ -1,10 +1,10 @@
 //! Asking what became of a payment.
 
-use tollgate_sdk::contract::requests::{Progress, Step};
+use tollgate_sdk::contract::requests::{NextAction, Outcome, Progress, Report, Step};
 use tollgate_sdk::contract::types::{
     Context, Fact, Fault, HttpResponse, Payment, PaymentStatus, Subject,
 };
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::find::{self, Place};
 use crate::gateway::{self, pair};
@@ -46,7 +46,7 @@ pub fn interpret(
         Place::Listing(_) => {
             return Ok(match find::found(payment, response)? {
                 Some(next) => Progress::Again(next),
-                None => Progress::Done(status::report(missing(ours, "not listed"), None)),
+                None => Progress::Done(facts::report(missing(ours, "not listed"))),
             });
         }
     };
@@ -63,9 +63,14 @@ pub fn interpret(
     if fact.payment_ref.as_deref() != Some(ours) {
         return Err(fault::protocol("query answered for another payment").outcome_unknown());
     }
-    Ok(Progress::Done(status::report(fact, Some(id.into_bytes()))))
+    Ok(Progress::Done(Outcome::Report(Report {
+        fact,
+        action: NextAction::None,
+        action_expires_ms: None,
+        keep: Some(id.into_bytes()),
+    })))
 }
 
 fn missing(ours: &str, raw: &str) -> Fact {
-    status::fact(Subject::Payment(PaymentStatus::NotFound), Some(ours), raw)
+    facts::fact(Subject::Payment(PaymentStatus::NotFound), Some(ours), raw)
 }

@@ -4,9 +4,9 @@ use tollgate_sdk::contract::notices::{Authority, Event, Reading};
 use tollgate_sdk::contract::signing::Piece;
 use tollgate_sdk::contract::types::{Channel, Fault, Inbound, Payment, PaymentStatus, Subject};
 use tollgate_sdk::keys::{HMAC_SHA256, Pick};
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
-use crate::{events, status};
+use crate::events;
 
 /// The slot of the endpoint's secrets: several while one is replaced by the next.
 pub const WEBHOOK_SECRET: &str = "webhook-secret";
@@ -30,7 +30,7 @@ pub fn read<K: Keyring>(
     // A browser that comes back, or a page that thinks it is done: worth a question, no more.
     let about = about.ok_or_else(|| fault::protocol("it names no payment"))?;
     let subject = Subject::Payment(PaymentStatus::Unknown);
-    let fact = status::fact(subject, Some(&about.payment_ref), "returned");
+    let fact = facts::fact(subject, Some(&about.payment_ref), "returned");
     let dedupe_key = format!("return:{}:{}", about.payment_ref, message.received_ms);
     let event = Event { fact, authority: Authority::Hint, dedupe_key };
     Ok(Reading::Events((message.channel, vec![event])))

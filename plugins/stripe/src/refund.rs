@@ -5,7 +5,7 @@ use tollgate_sdk::contract::requests::{Outcome, RefundRequest, Step};
 use tollgate_sdk::contract::types::{
     Context, Fault, HttpResponse, RefundNews, RefundStatus, Subject,
 };
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::gateway::{self, pair};
 use crate::objects::{PAYMENT, REFUND, Refund};
@@ -46,10 +46,10 @@ pub fn interpret(request: &RefundRequest, response: &HttpResponse) -> Result<Out
                 refund_ref: Some(refund.refund_ref.clone()),
                 provider_refund_ref: None,
             });
-            let mut fact = status::fact(about, Some(&refund.payment.payment_ref), refusal.word());
+            let mut fact = facts::fact(about, Some(&refund.payment.payment_ref), refusal.word());
             fact.reason = Some(refusal.words());
             fact.amount = Some(refund.amount.clone());
-            return Ok(status::report(fact, None));
+            return Ok(facts::report(fact));
         }
         Err(refusal) => return Err(refusal.fault()),
     };
@@ -61,5 +61,5 @@ pub fn report(read: &Refund, refund_ref: &str) -> Result<Outcome, Fault> {
     if read.metadata.get(REFUND).map(String::as_str) != Some(refund_ref) {
         return Err(fault::protocol("the answer is about another refund").outcome_unknown());
     }
-    Ok(status::report(status::refund(read).map_err(Fault::outcome_unknown)?, None))
+    Ok(facts::report(status::refund(read).map_err(Fault::outcome_unknown)?))
 }

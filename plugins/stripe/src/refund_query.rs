@@ -4,7 +4,7 @@ use tollgate_sdk::contract::requests::{Progress, Step};
 use tollgate_sdk::contract::types::{
     Context, Fault, HttpResponse, Refund as Asked, RefundNews, RefundStatus, Subject,
 };
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::gateway::{self, pair};
 use crate::objects::{List, REFUND, Refund};
@@ -44,15 +44,15 @@ pub fn interpret(asked: &Asked, _state: &[u8], response: &HttpResponse) -> Resul
             refund_ref: Some(ours.to_owned()),
             provider_refund_ref: None,
         });
-        let fact = status::fact(about, Some(&asked.payment.payment_ref), raw);
-        Progress::Done(status::report(fact, None))
+        let fact = facts::fact(about, Some(&asked.payment.payment_ref), raw);
+        Progress::Done(facts::report(fact))
     };
     if let Some(id) = &asked.provider_refund_ref {
         return match reply::read::<Refund>(response)? {
             // Made in the dashboard, it has its id and nothing of ours.
             Ok(read) if read.id == *id && !read.metadata.contains_key(REFUND) => {
                 let fact = status::refund(&read).map_err(Fault::outcome_unknown)?;
-                Ok(Progress::Done(status::report(fact, None)))
+                Ok(Progress::Done(facts::report(fact)))
             }
             Ok(read) => refund::report(&read, ours).map(Progress::Done),
             Err(refusal) if refusal.is_missing() => Ok(missing(refusal.word())),

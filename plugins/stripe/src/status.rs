@@ -1,11 +1,10 @@
 //! Stripe's words for what became of a payment or refund, and the facts made of them.
 
-use tollgate_sdk::contract::requests::{NextAction, Outcome, Report};
 use tollgate_sdk::contract::types::{
     Fact, Fault, PaymentStatus, RefundNews, RefundStatus, Subject,
 };
 
-use tollgate_sdk::utc_time;
+use tollgate_sdk::{facts, utc_time};
 
 use crate::money;
 use crate::objects::{Intent, PAYMENT, REFUND, Refund, Session};
@@ -44,24 +43,6 @@ pub fn of_refund(status: &str) -> RefundStatus {
     }
 }
 
-/// A fact with nothing known yet.
-pub fn fact(about: Subject, payment_ref: Option<&str>, raw_status: impl Into<String>) -> Fact {
-    Fact {
-        about,
-        payment_ref: payment_ref.map(str::to_owned),
-        provider_ref: None,
-        aliases: Vec::new(),
-        raw_status: raw_status.into(),
-        reason: None,
-        amount: None,
-        refunded: None,
-        at: None,
-        live: None,
-        seen: Vec::new(),
-        extra: Vec::new(),
-    }
-}
-
 /// What a session says of its payment.
 ///
 /// # Errors
@@ -70,7 +51,7 @@ pub fn session(session: &Session) -> Result<Fact, Fault> {
     let status = of_session(session);
     let raw = format!("{} {}", session.status.as_deref().unwrap_or("-"), session.payment_status);
     let ours = session.client_reference_id.as_deref();
-    let mut fact = fact(Subject::Payment(status), ours, raw);
+    let mut fact = facts::fact(Subject::Payment(status), ours, raw);
     fact.live = Some(session.livemode);
     let intent = session.payment_intent.as_ref();
     fact.provider_ref = intent.map(|intent| intent.id().to_owned());
@@ -91,7 +72,7 @@ pub fn session(session: &Session) -> Result<Fact, Fault> {
 pub fn intent(intent: &Intent) -> Result<Fact, Fault> {
     let status = of_intent(&intent.status);
     let ours = intent.metadata.get(PAYMENT).map(String::as_str);
-    let mut fact = fact(Subject::Payment(status), ours, intent.status.as_str());
+    let mut fact = facts::fact(Subject::Payment(status), ours, intent.status.as_str());
     fact.live = Some(intent.livemode);
     fact.provider_ref = Some(intent.id.clone());
     if status == PaymentStatus::Succeeded {
@@ -125,15 +106,10 @@ pub fn refund(refund: &Refund) -> Result<Fact, Fault> {
         provider_refund_ref: Some(refund.id.clone()),
     });
     let ours = refund.metadata.get(PAYMENT).map(String::as_str);
-    let mut fact = fact(about, ours, raw);
+    let mut fact = facts::fact(about, ours, raw);
     fact.provider_ref = refund.payment_intent.clone();
     fact.reason = refund.failure_reason.clone();
     fact.at = Some(utc_time::rfc3339(refund.created.saturating_mul(1000)));
     fact.amount = Some(money::read("amount", refund.amount, &refund.currency)?);
     Ok(fact)
-}
-
-/// A report of a fact, with nothing for the payer to do.
-pub fn report(fact: Fact, keep: Option<Vec<u8>>) -> Outcome {
-    Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep })
 }

@@ -3,16 +3,13 @@
 use tollgate_sdk::contract::provider::{
     Ability, BillKind, Call, Currency, Input, Manifest, Method, Origin, Slot, Trust,
 };
+use tollgate_sdk::manifest::{FOR_EVER_MS, HOUR_MS, input, seconds};
 
 use crate::bill_request::{self, SETTLEMENT};
 use crate::gateway::{MERCHANT_CERTIFICATE, MERCHANT_KEY};
 use crate::money::MAX_MINOR;
 use crate::reply::{CERTIFICATE, ROOTS};
 use crate::{card, certificates, pay, query, refund};
-
-const HOUR_MS: u64 = 3_600_000;
-/// Asking changes nothing, however long ago the first question was.
-const FOR_EVER_MS: u64 = 10 * 365 * 24 * HOUR_MS;
 
 /// UnionPay wants to be asked for its encryption certificate once a day.
 const REFRESH_MS: u64 = 24 * HOUR_MS;
@@ -45,17 +42,6 @@ pub fn describe() -> Manifest {
         }],
         refund_window_days: Some(330),
         extra: Vec::new(),
-    }
-}
-
-fn input(name: &str, label: &str, kind: &str, required: bool, help: &str) -> Input {
-    Input {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind: kind.to_owned(),
-        required,
-        pattern: None,
-        help: help.to_owned(),
     }
 }
 
@@ -162,7 +148,6 @@ fn operations() -> Vec<Ability> {
         schedule_ms: Vec::new(),
         accepts: Vec::new(),
     };
-    let seconds = |list: &[u32]| list.iter().map(|second| second * 1000).collect();
     vec![
         ability("pay", vec![of_type(pay::FRONT, "01"), of_type(pay::APP, "01")], Some(2 * HOUR_MS)),
         Ability {

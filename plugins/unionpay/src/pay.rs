@@ -3,9 +3,9 @@
 use serde_json::json;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
-use crate::status::{self, Verdict, verdict};
+use crate::status::{Verdict, verdict};
 use crate::{card, gateway, money, reply, times};
 
 /// Where the payer's browser posts.
@@ -52,7 +52,7 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
 
 fn pending(request: &PayRequest, action: NextAction) -> Outcome {
     Outcome::Report(Report {
-        fact: status::payment(PaymentStatus::Pending, &request.payment.payment_ref, ""),
+        fact: facts::payment(PaymentStatus::Pending, &request.payment.payment_ref, ""),
         action,
         action_expires_ms: Some(request.expires_ms),
         // Until when the payer may try again: a refusal before that is none.
@@ -83,9 +83,9 @@ pub fn interpret<K: Keyring>(
             Ok(pending(request, NextAction::ClientParameters(parameters)))
         }
         Verdict::Refused => {
-            let mut fact = status::payment(PaymentStatus::Failed, ours, code);
+            let mut fact = facts::payment(PaymentStatus::Failed, ours, code);
             fact.reason = Some(message.to_owned());
-            Ok(status::report(fact))
+            Ok(facts::report(fact))
         }
         Verdict::Duplicate => {
             let mut fault = reply::fault_of(code, message).outcome_unknown();

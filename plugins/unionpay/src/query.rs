@@ -2,10 +2,10 @@
 
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Payment, PaymentStatus};
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
 use crate::fields::Fields;
-use crate::status::{self, Verdict, traced_at, verdict};
+use crate::status::{Verdict, traced_at, verdict};
 use crate::{gateway, money, reply, times};
 
 /// Where transactions are asked about.
@@ -82,7 +82,7 @@ pub fn interpret<K: Keyring>(
         Verdict::Refused if is_over => PaymentStatus::Failed,
         Verdict::Refused => PaymentStatus::Pending,
     };
-    let mut fact = status::payment(state, ours, &code);
+    let mut fact = facts::payment(state, ours, &code);
     fact.reason = fields.filled("origRespMsg").or(fields.filled("respMsg")).map(str::to_owned);
     fact.seen.push(("mer_id".to_owned(), fields.need("merId")?.to_owned()));
     if state == PaymentStatus::Succeeded {
@@ -91,7 +91,7 @@ pub fn interpret<K: Keyring>(
         fact.provider_ref = fields.filled("queryId").map(str::to_owned);
         fact.at = traced_at(&fields);
     }
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }
 
 /// Whether nobody can pay the order any more.

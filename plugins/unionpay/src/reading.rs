@@ -4,10 +4,10 @@ use tollgate_sdk::contract::notices::{Authority, Event, Reading};
 use tollgate_sdk::contract::types::{
     Channel, Fact, Fault, Inbound, Payment, PaymentStatus, RefundNews, RefundStatus, Subject,
 };
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
 use crate::fields::Fields;
-use crate::status::{self, Verdict, traced_at, verdict};
+use crate::status::{Verdict, traced_at, verdict};
 use crate::{money, reply};
 
 /// Reads one message. Its signature is checked before anything in it is used.
@@ -39,7 +39,7 @@ pub fn read<K: Keyring>(
 /// What the app's library says is signed for the app, by another scheme, and proves nothing: it is worth a question.
 fn client_result(about: Option<&Payment>) -> Result<Reading, Fault> {
     let about = about.ok_or_else(|| fault::protocol("client result: it names no payment"))?;
-    let fact = status::payment(PaymentStatus::Unknown, &about.payment_ref, "client result");
+    let fact = facts::payment(PaymentStatus::Unknown, &about.payment_ref, "client result");
     let dedupe_key = format!("app:{}", about.payment_ref);
     let event = Event { fact, authority: Authority::Hint, dedupe_key };
     Ok(Reading::Events((Channel::ClientResult, vec![event])))
@@ -62,7 +62,7 @@ fn fact(fields: &Fields) -> Result<Fact, Fault> {
                 // A refused card is no end: the payer may try another.
                 _ => PaymentStatus::Pending,
             };
-            let mut fact = status::payment(state, order_id, code);
+            let mut fact = facts::payment(state, order_id, code);
             fact.provider_ref = Some(query_id.to_owned());
             fact
         }
@@ -78,12 +78,12 @@ fn fact(fields: &Fields) -> Result<Fact, Fault> {
                 refund_ref: Some(order_id.to_owned()),
                 provider_refund_ref: Some(query_id.to_owned()),
             };
-            let mut fact = status::fact(Subject::Refund(news), None, code);
+            let mut fact = facts::fact(Subject::Refund(news), None, code);
             fact.provider_ref = Some(fields.need("origQryId")?.to_owned());
             fact
         }
         // Taken and not used: UnionPay sends until it hears that it was.
-        other => return Ok(status::fact(Subject::Other("ignored".to_owned()), None, other)),
+        other => return Ok(facts::fact(Subject::Other("ignored".to_owned()), None, other)),
     };
     fact.reason = fields.filled("respMsg").map(str::to_owned);
     fact.amount = Some(money::read(fields.need("txnAmt")?, fields.need("currencyCode")?)?);

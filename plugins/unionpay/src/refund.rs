@@ -2,7 +2,7 @@
 
 use tollgate_sdk::contract::requests::{Outcome, RefundRequest, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, RefundStatus};
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
 use crate::status::{self, Verdict, verdict};
 use crate::{gateway, money, reply, times};
@@ -61,8 +61,8 @@ pub fn interpret<K: Keyring>(
         Verdict::Busy => return Err(reply::fault_of(code, message)),
     };
     let about = status::refund(state, &refund.refund_ref, fields.filled("queryId"));
-    let mut fact = status::fact(about, Some(&refund.payment.payment_ref), code);
+    let mut fact = facts::fact(about, Some(&refund.payment.payment_ref), code);
     fact.reason = Some(message.to_owned()).filter(|_| state != RefundStatus::Pending);
     fact.amount = Some(refund.amount.clone());
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }

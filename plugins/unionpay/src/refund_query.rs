@@ -1,8 +1,8 @@
 //! Asking what became of a refund, by its own number and time.
 
-use tollgate_sdk::Keyring;
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Refund, RefundStatus};
+use tollgate_sdk::{Keyring, facts};
 
 use crate::status::{self, Verdict, traced_at, verdict};
 use crate::{money, query};
@@ -33,12 +33,12 @@ pub fn interpret<K: Keyring>(
         Verdict::Refused => RefundStatus::Failed,
     };
     let about = status::refund(state, &refund.refund_ref, fields.filled("queryId"));
-    let mut fact = status::fact(about, Some(&refund.payment.payment_ref), &code);
+    let mut fact = facts::fact(about, Some(&refund.payment.payment_ref), &code);
     fact.reason = fields.filled("origRespMsg").map(str::to_owned);
     if state == RefundStatus::Succeeded {
         let amount = money::read(fields.need("txnAmt")?, fields.need("currencyCode")?);
         fact.amount = Some(amount.map_err(Fault::outcome_unknown)?);
         fact.at = traced_at(&fields);
     }
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }

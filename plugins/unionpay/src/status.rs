@@ -1,7 +1,6 @@
 //! UnionPay's codes for what became of a transaction, and the facts made of them.
 
-use tollgate_sdk::contract::requests::{NextAction, Outcome, Report};
-use tollgate_sdk::contract::types::{Fact, PaymentStatus, RefundNews, RefundStatus, Subject};
+use tollgate_sdk::contract::types::{RefundNews, RefundStatus, Subject};
 
 use crate::fields::Fields;
 use crate::times;
@@ -35,29 +34,6 @@ pub fn verdict(code: &str) -> Verdict {
     }
 }
 
-/// A fact with nothing known yet.
-pub fn fact(about: Subject, payment_ref: Option<&str>, raw_status: &str) -> Fact {
-    Fact {
-        about,
-        payment_ref: payment_ref.map(str::to_owned),
-        provider_ref: None,
-        aliases: Vec::new(),
-        raw_status: raw_status.to_owned(),
-        reason: None,
-        amount: None,
-        refunded: None,
-        at: None,
-        live: None,
-        seen: Vec::new(),
-        extra: Vec::new(),
-    }
-}
-
-/// A fact about a payment of ours.
-pub fn payment(status: PaymentStatus, payment_ref: &str, raw: &str) -> Fact {
-    fact(Subject::Payment(status), Some(payment_ref), raw)
-}
-
 /// News of a refund of ours, by our number and theirs.
 pub fn refund(status: RefundStatus, refund_ref: &str, query_id: Option<&str>) -> Subject {
     Subject::Refund(RefundNews {
@@ -71,9 +47,4 @@ pub fn refund(status: RefundStatus, refund_ref: &str, query_id: Option<&str>) ->
 pub fn traced_at(fields: &Fields) -> Option<String> {
     let (year, month) = times::year_and_month(fields.filled("txnTime")?)?;
     times::rfc3339_near(fields.filled("traceTime")?, year, month)
-}
-
-/// A report of a fact, with nothing for the payer to do.
-pub fn report(fact: Fact) -> Outcome {
-    Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep: None })
 }

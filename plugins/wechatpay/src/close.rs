@@ -1,11 +1,11 @@
 //! Closing an order that nobody paid.
 
 use serde::Serialize;
-use tollgate_sdk::Keyring;
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Payment, PaymentStatus};
+use tollgate_sdk::{Keyring, facts};
 
-use crate::{gateway, reply, status};
+use crate::{gateway, reply};
 
 /// Where an order is closed; our reference takes the place of the star.
 pub const PATH: &str = "/v3/pay/transactions/out-trade-no/*/close";
@@ -37,7 +37,7 @@ pub fn interpret<K: Keyring>(
 ) -> Result<Outcome, Fault> {
     let ours = payment.payment_ref.as_str();
     if reply::worked(keys, response, context.now_ms)? {
-        return Ok(status::report(status::payment(PaymentStatus::Closed, ours, "CLOSED")));
+        return Ok(facts::report(facts::payment(PaymentStatus::Closed, ours, "CLOSED")));
     }
     let refusal = reply::refusal(response);
     let state = match refusal.code.as_str() {
@@ -46,7 +46,7 @@ pub fn interpret<K: Keyring>(
         _ if refusal.is_failure() => return Err(refusal.fault()),
         _ => PaymentStatus::Unknown,
     };
-    let mut fact = status::payment(state, ours, refusal.code);
+    let mut fact = facts::payment(state, ours, refusal.code);
     fact.reason = Some(refusal.message);
-    Ok(status::report(fact))
+    Ok(facts::report(fact))
 }

@@ -3,15 +3,13 @@
 use tollgate_sdk::contract::provider::{
     Ability, BillKind, Call, Currency, Input, Manifest, Method, Origin, Slot, Trust,
 };
+use tollgate_sdk::manifest::{FOR_EVER_MS, HOUR_MS, input, seconds};
 
 use crate::certificates::{self, API_V3_KEY, CERTIFICATES, PUBLIC_KEYS};
 use crate::gateway::MERCHANT_KEY;
 use crate::money::MAX_MINOR;
 use crate::{bill_request, close, pay, query, refund, refund_query};
 
-const HOUR_MS: u64 = 3_600_000;
-/// Asking changes nothing, however long ago the first question was; nor does a refund under its own number.
-const FOR_EVER_MS: u64 = 10 * 365 * 24 * HOUR_MS;
 /// Platform certificates are to be fetched again at least every twelve hours.
 const REFRESH_MS: u64 = 12 * HOUR_MS;
 
@@ -39,17 +37,6 @@ pub fn describe() -> Manifest {
         }],
         refund_window_days: Some(365),
         extra: Vec::new(),
-    }
-}
-
-fn input(name: &str, label: &str, kind: &str, required: bool, help: &str) -> Input {
-    Input {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind: kind.to_owned(),
-        required,
-        pattern: None,
-        help: help.to_owned(),
     }
 }
 
@@ -166,7 +153,6 @@ fn operations() -> Vec<Ability> {
         schedule_ms: Vec::new(),
         accepts: Vec::new(),
     };
-    let seconds = |list: &[u32]| list.iter().map(|second| second * 1000).collect();
     let orders = pay::PATHS.iter().map(|(_, path)| call("POST", path)).collect();
     vec![
         ability("pay", orders, 2 * HOUR_MS),

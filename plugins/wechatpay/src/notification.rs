@@ -3,10 +3,10 @@
 use serde::de::DeserializeOwned;
 use tollgate_sdk::contract::notices::{Authority, Event};
 use tollgate_sdk::contract::types::{Fact, Fault, Subject};
-use tollgate_sdk::fault;
+use tollgate_sdk::{facts, fault};
 
 use crate::reading::Envelope;
-use crate::status::{self, Refunded, Transaction};
+use crate::status::{Refunded, Transaction};
 
 /// The event of an envelope whose signature held, with its content.
 ///
@@ -17,7 +17,7 @@ pub fn event(envelope: &Envelope, plain: &[u8]) -> Result<Event, Fault> {
         "TRANSACTION.SUCCESS" => transaction(plain)?,
         "REFUND.SUCCESS" | "REFUND.ABNORMAL" | "REFUND.CLOSED" => refund(plain)?,
         // Taken and not used: the provider sends until it hears that it was.
-        other => status::fact(Subject::Other("ignored".to_owned()), "", other),
+        other => facts::fact(Subject::Other("ignored".to_owned()), None, other),
     };
     if envelope.id.is_empty() {
         return Err(fault::protocol("notification: `id` is empty"));

@@ -5,10 +5,10 @@ use serde_json::json;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
 use tollgate_sdk::keys::{Pick, RSA_PKCS1_SHA256, sign_base64};
-use tollgate_sdk::{Keyring, china_time, fault, form};
+use tollgate_sdk::{Keyring, china_time, facts, fault, form};
 
 use crate::gateway::MERCHANT_KEY;
-use crate::{gateway, money, reply, status};
+use crate::{gateway, money, reply};
 
 /// Where orders of each product are made.
 pub const PATHS: [(&str, &str); 4] = [
@@ -148,16 +148,16 @@ pub fn interpret<K: Keyring>(
                 return Err(fault);
             }
             _ => {
-                let mut fact = status::payment(PaymentStatus::Failed, payment_ref, refusal.code);
+                let mut fact = facts::payment(PaymentStatus::Failed, payment_ref, refusal.code);
                 fact.reason = Some(refusal.message);
-                return Ok(status::report(fact));
+                return Ok(facts::report(fact));
             }
         },
     };
     let (action, life_ms) = action(context, keys, request, &prepared)?;
     let until = request.expires_ms.min(context.now_ms.saturating_add(life_ms));
     Ok(Outcome::Report(Report {
-        fact: status::payment(PaymentStatus::Pending, payment_ref, "NOTPAY"),
+        fact: facts::payment(PaymentStatus::Pending, payment_ref, "NOTPAY"),
         action,
         action_expires_ms: Some(until),
         keep: None,

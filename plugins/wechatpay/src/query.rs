@@ -2,9 +2,9 @@
 
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Payment, PaymentStatus};
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
-use crate::status::{self, Transaction};
+use crate::status::Transaction;
 use crate::{gateway, reply};
 
 /// Where an order is asked about; our reference takes the place of the star.
@@ -38,13 +38,13 @@ pub fn interpret<K: Keyring>(
             if !known.contains(&refusal.code.as_str()) {
                 return Err(refusal.fault());
             }
-            let mut fact = status::payment(PaymentStatus::NotFound, ours, refusal.code);
+            let mut fact = facts::payment(PaymentStatus::NotFound, ours, refusal.code);
             fact.reason = Some(refusal.message);
-            return Ok(status::report(fact));
+            return Ok(facts::report(fact));
         }
     };
     if found.out_trade_no != ours {
         return Err(fault::protocol("query answered for another order").outcome_unknown());
     }
-    Ok(status::report(found.fact().map_err(Fault::outcome_unknown)?))
+    Ok(facts::report(found.fact().map_err(Fault::outcome_unknown)?))
 }

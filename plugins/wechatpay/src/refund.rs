@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tollgate_sdk::contract::requests::{Outcome, RefundRequest, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, RefundStatus};
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, facts, fault};
 
 use crate::status::{self, Refunded};
 use crate::{gateway, money, reply};
@@ -92,7 +92,7 @@ pub fn interpret<K: Keyring>(
             let mut fact = status::refund(state, ours, paid, &refusal.code);
             fact.reason = Some(refusal.message);
             fact.amount = Some(refund.amount.clone());
-            return Ok(status::report(fact));
+            return Ok(facts::report(fact));
         }
     };
     report(body, &refund.refund_ref, &refund.payment.payment_ref)
@@ -103,5 +103,5 @@ pub fn report(body: Refunded, refund_ref: &str, payment_ref: &str) -> Result<Out
     if body.out_refund_no != refund_ref || body.out_trade_no != payment_ref {
         return Err(fault::protocol("the answer is about another refund").outcome_unknown());
     }
-    Ok(status::report(body.fact().map_err(Fault::outcome_unknown)?))
+    Ok(facts::report(body.fact().map_err(Fault::outcome_unknown)?))
 }

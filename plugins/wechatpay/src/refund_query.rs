@@ -1,8 +1,8 @@
 //! Asking what became of a refund, by our own reference.
 
-use tollgate_sdk::Keyring;
 use tollgate_sdk::contract::requests::{Outcome, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, Refund, RefundStatus};
+use tollgate_sdk::{Keyring, facts};
 
 use crate::status::{self, Refunded};
 use crate::{gateway, refund, reply};
@@ -38,7 +38,7 @@ pub fn interpret<K: Keyring>(
             }
             let mut fact = status::refund(RefundStatus::NotFound, ours, paid, &refusal.code);
             fact.reason = Some(refusal.message);
-            return Ok(status::report(fact));
+            return Ok(facts::report(fact));
         }
     };
     refund::report(found, ours, paid)

@@ -1,10 +1,10 @@
 //! WeChat Pay's words for what became of an order or a refund, and the facts made of them.
 
 use serde::Deserialize;
-use tollgate_sdk::contract::requests::{NextAction, Outcome, Report};
 use tollgate_sdk::contract::types::{
     Fact, Fault, PaymentStatus, RefundNews, RefundStatus, Subject,
 };
+use tollgate_sdk::facts;
 
 use crate::money;
 
@@ -67,7 +67,8 @@ impl Transaction {
     /// `protocol` for a paid order without an amount, or in another currency.
     pub fn fact(self) -> Result<Fact, Fault> {
         let status = payment_status(&self.trade_state);
-        let mut fact = payment(status, &self.out_trade_no, &self.trade_state);
+        let mut fact =
+            facts::fact(Subject::Payment(status), named(&self.out_trade_no), &self.trade_state);
         fact.provider_ref = filled(self.transaction_id);
         fact.reason = filled(self.trade_state_desc);
         fact.at = filled(self.success_time);
@@ -132,7 +133,7 @@ impl Refunded {
             refund_ref: Some(self.out_refund_no),
             provider_refund_ref: filled(self.refund_id),
         });
-        let mut fact = fact(about, &self.out_trade_no, self.status);
+        let mut fact = facts::fact(about, named(&self.out_trade_no), self.status);
         fact.provider_ref = filled(self.transaction_id);
         fact.at = filled(self.success_time);
         let currency = self.amount.currency.as_deref();
@@ -144,41 +145,18 @@ impl Refunded {
     }
 }
 
-fn filled(text: String) -> Option<String> {
+/// A number, if there is one.
+fn named(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// A fact about a subject of ours, with nothing else known yet.
-pub fn fact(about: Subject, payment_ref: &str, raw_status: impl Into<String>) -> Fact {
-    Fact {
-        about,
-        payment_ref: Some(payment_ref.to_owned()).filter(|text| !text.is_empty()),
-        provider_ref: None,
-        aliases: Vec::new(),
-        raw_status: raw_status.into(),
-        reason: None,
-        amount: None,
-        refunded: None,
-        at: None,
-        live: None,
-        seen: Vec::new(),
-        extra: Vec::new(),
-    }
-}
-
-/// A fact about a payment of ours.
-pub fn payment(status: PaymentStatus, payment_ref: &str, raw_status: impl Into<String>) -> Fact {
-    fact(Subject::Payment(status), payment_ref, raw_status)
+fn filled(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// A fact about a refund of ours of which the provider only says that it does not do it.
 pub fn refund(status: RefundStatus, refund_ref: &str, payment_ref: &str, raw: &str) -> Fact {
     let news =
         RefundNews { status, refund_ref: Some(refund_ref.to_owned()), provider_refund_ref: None };
-    fact(Subject::Refund(news), payment_ref, raw)
-}
-
-/// A report of a fact, with nothing for the payer to do.
-pub fn report(fact: Fact) -> Outcome {
-    Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep: None })
+    facts::fact(Subject::Refund(news), Some(payment_ref), raw)
 }

@@ -1,0 +1,32 @@
+//! Facts, as every plugin begins one: who it is about, in the provider's word, and nothing else known yet.
+
+use crate::contract::requests::{NextAction, Outcome, Report};
+use crate::contract::types::{Fact, PaymentStatus, Subject};
+
+/// A fact with nothing known yet. `raw_status` is the provider's own word.
+pub fn fact(about: Subject, payment_ref: Option<&str>, raw_status: impl Into<String>) -> Fact {
+    Fact {
+        about,
+        payment_ref: payment_ref.map(str::to_owned),
+        provider_ref: None,
+        aliases: Vec::new(),
+        raw_status: raw_status.into(),
+        reason: None,
+        amount: None,
+        refunded: None,
+        at: None,
+        live: None,
+        seen: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+/// A fact about a payment of ours.
+pub fn payment(status: PaymentStatus, payment_ref: &str, raw_status: impl Into<String>) -> Fact {
+    fact(Subject::Payment(status), Some(payment_ref), raw_status)
+}
+
+/// A report of a fact, with nothing for the payer to do and nothing to keep.
+pub fn report(fact: Fact) -> Outcome {
+    Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep: None })
+}
