@@ -1,6 +1,7 @@
 //! What the database says of one order, read beside the gateway.
 
-use sqlx::{Any, AssertSqlSafe, pool::PoolConnection};
+use sqlx::AssertSqlSafe;
+use tollgate::store::Sql;
 use tollgate::store::disputes::{self, DisputeRow};
 use tollgate::store::orders::{self, OrderRow};
 use tollgate::store::payments::{self, PaymentRow};
@@ -43,7 +44,7 @@ const EVENTS: &str = "SELECT sequence, kind, coalesce(data ->> 'dispute_id', dat
 
 /// Reads an order; none: there is no such. What was known of its events is not read again.
 pub async fn take(
-    sql: &mut PoolConnection<Any>,
+    sql: &mut Sql,
     merchant: MerchantId,
     order: OrderId,
     known: &[Event],
@@ -64,7 +65,7 @@ pub async fn take(
         .bind(merchant.to_string())
         .bind(order.to_string())
         .bind(known.len() as i64)
-        .fetch_all(&mut **sql)
+        .fetch_all(&mut *sql)
         .await
         .map_err(|error| broken(&error))?;
     let mut events = known.to_vec();
@@ -86,10 +87,7 @@ pub async fn take(
 }
 
 /// Whatever is open has a job that will bring it to an end.
-async fn missing_jobs(
-    sql: &mut PoolConnection<Any>,
-    picture: &Picture,
-) -> Result<Vec<String>, sqlx::Error> {
+async fn missing_jobs(sql: &mut Sql, picture: &Picture) -> Result<Vec<String>, sqlx::Error> {
     let mut wanted = Vec::new();
     if picture.order.state == tollgate_domain::order::OrderState::Open {
         wanted.push(("end_order", picture.order.id.to_string()));
@@ -111,7 +109,7 @@ async fn missing_jobs(
         list.join(", ")
     );
     let there: Vec<(String,)> =
-        sqlx::query_as(AssertSqlSafe(statement)).fetch_all(&mut **sql).await?;
+        sqlx::query_as(AssertSqlSafe(statement)).fetch_all(&mut *sql).await?;
     let is_there = |subject: &String| there.iter().any(|(there,)| there == subject);
     Ok(wanted
         .into_iter()

@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sqlx::{Any, pool::PoolConnection};
 use tollgate::gateway::Gateway;
-use tollgate::store::Store;
+use tollgate::store::{Sql, Store};
 use tollgate_domain::ids::OrderId;
 use tollgate_domain::time::Moment;
 
@@ -56,7 +55,7 @@ pub struct World<'g> {
     inbox: Arc<Mutex<HashSet<String>>>,
     store: Store,
     /// A connection of the checks' own.
-    sql: PoolConnection<Any>,
+    sql: Sql,
     replicas: Vec<Replica>,
     tasks: Vec<Task>,
     begun: u64,

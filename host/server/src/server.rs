@@ -80,7 +80,7 @@ pub async fn start_with(config: Config, loaded: Option<Registry>) -> Result<Runn
     }
     let chance = Chance::of_the_machine();
     let store = open_store(&config.database).await?;
-    let sealed = accounts::all(&mut *store.read().await?).await?;
+    let sealed = accounts::all(&mut store.read().await?).await?;
     let sealer = key::sealer(&config.key, config.also.as_ref(), &sealed, &chance)?;
     let marks = match installation::agree_on_key(&store, &sealer, &chance).await {
         Err(FlowError::Seal(error)) => {

@@ -34,11 +34,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool};
+use sqlx::AnyPool;
 use tollgate_domain::time::Moment;
 
-pub use engine::take_turn;
+use engine::File;
+pub use engine::{Sql, take_turn};
 use shared::{Lanes, Open};
 
 /// What went wrong below the flows.
@@ -156,7 +156,7 @@ pub struct Tx<'a> {
 
 impl Tx<'_> {
     /// What statements run on.
-    pub fn sql(&mut self) -> &mut AnyConnection {
+    pub fn sql(&mut self) -> &mut Sql {
         self.open.sql()
     }
 }
@@ -164,10 +164,19 @@ impl Tx<'_> {
 /// How often a write is run at most: each time others were at the same rows, and the next time it sees what they did.
 const MOST_TRIES: usize = 10;
 
+/// Where reads get their connections.
+#[derive(Clone)]
+enum Readers {
+    /// As many as read at once.
+    File(Arc<File>),
+    /// So many, and who comes later waits.
+    Server(AnyPool),
+}
+
 /// The database.
 #[derive(Clone)]
 pub struct Store {
-    readers: AnyPool,
+    readers: Readers,
     lanes: Lanes,
     clock: Arc<dyn Clock>,
     pace: Option<Arc<dyn Pace>>,
@@ -190,11 +199,14 @@ impl Store {
     }
 
     /// A connection to read from.
-    pub async fn read(&self) -> Result<PoolConnection<Any>, StoreError> {
+    pub async fn read(&self) -> Result<Sql, StoreError> {
         if let Some(pace) = &self.pace {
             pace.read()?;
         }
-        Ok(self.readers.acquire().await?)
+        Ok(match &self.readers {
+            Readers::File(file) => Sql::File(file.connect()?),
+            Readers::Server(pool) => Sql::Pooled(pool.acquire().await?),
+        })
     }
 
     /// Runs `work` in a transaction and returns once that is durable. If `work` fails, nothing of it stays.

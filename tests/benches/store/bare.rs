@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{AnyConnection, Executor};
+use sqlx::Executor;
 use tollgate::chance::Chance;
+use tollgate::store::Sql;
 use tollgate_domain::ids::{EventId, JobId, MerchantId, OrderId};
 use tollgate_domain::time::Moment;
 
@@ -24,7 +25,7 @@ const JOB: &str = "INSERT INTO jobs (merchant_id, id, kind, subject_id, payload,
 /// Writes so many orders; a commit's worth at a time.
 pub async fn write(
     ground: &Ground,
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     (chance, now): (&Chance, Moment),
     count: u64,
@@ -41,7 +42,7 @@ pub async fn write(
 }
 
 async fn order(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: &str,
     chance: &Chance,
     now: Moment,

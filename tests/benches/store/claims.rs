@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sqlx::{AnyConnection, Executor};
+use sqlx::Executor;
 use tollgate::flows::due::{self, Wanted};
+use tollgate::store::Sql;
 use tollgate::store::jobs::Lane;
 use tollgate_tests::figures::{Milli, at_least, fact, median};
 
@@ -73,7 +74,7 @@ enum By {
 /// A line of due jobs.
 struct Line {
     seat: Seat,
-    sql: AnyConnection,
+    sql: Sql,
     begin: &'static str,
     /// The number of the next job.
     next: u64,

@@ -14,7 +14,7 @@ use tollgate::gateway::{Gateway, Settings};
 use tollgate::net::Net;
 use tollgate::net::merchant::Http;
 use tollgate::sealing::{Marks, Sealer};
-use tollgate::store::{self, Store, SystemClock};
+use tollgate::store::{self, Sql, Store, SystemClock};
 use tollgate_domain::ids::MerchantId;
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
 use tollgate_tests::shim::Board;
@@ -46,8 +46,6 @@ pub struct Ground {
     pub engine: &'static str,
     /// Begins a transaction, as the gateway does.
     pub begin: &'static str,
-    /// What the gateway says on a connection before it writes.
-    session: &'static str,
     url: String,
     file: Option<PathBuf>,
 }
@@ -59,8 +57,6 @@ impl Ground {
         Ground {
             engine: "SQLite",
             begin: "BEGIN IMMEDIATE",
-            session: "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; \
-                      PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY",
             url: format!("sqlite://{}?mode=rwc", file.display()),
             file: Some(file),
         }
@@ -69,13 +65,7 @@ impl Ground {
     /// An empty database of the server.
     pub async fn on_postgres(server: &Server, name: &str) -> Ground {
         server.server.run(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
-        Ground {
-            engine: "Postgres",
-            begin: "BEGIN",
-            session: "SET client_min_messages = error",
-            url: server.server.url(name),
-            file: None,
-        }
+        Ground { engine: "Postgres", begin: "BEGIN", url: server.server.url(name), file: None }
     }
 
     /// Opens the database and sets a gateway on it: a replica, where there is one already.
@@ -128,11 +118,15 @@ impl Ground {
     }
 
     /// A connection of one's own, as durable as the gateway's.
-    pub async fn connect(&self) -> AnyConnection {
+    pub async fn connect(&self) -> Sql {
+        if let Some(file) = &self.file {
+            let store = Store::open_sqlite(file, Arc::new(SystemClock)).await.unwrap();
+            return store.read().await.unwrap();
+        }
         sqlx::any::install_default_drivers();
         let mut sql = AnyConnection::connect(&self.url).await.unwrap();
-        sql.execute(self.session).await.unwrap();
-        sql
+        sql.execute("SET client_min_messages = error").await.unwrap();
+        Sql::Single(sql)
     }
 
     /// Has the database do now what it puts off after much was written.
@@ -145,14 +139,12 @@ impl Ground {
                 sql.execute("CHECKPOINT").await.unwrap()
             }
         };
-        sql.close().await.unwrap();
     }
 
     /// How many rows a statement counts.
     pub async fn count(&self, statement: &'static str) -> u64 {
         let mut sql = self.connect().await;
         let (count,): (i64,) = sqlx::query_as(statement).fetch_one(&mut sql).await.unwrap();
-        sql.close().await.unwrap();
         u64::try_from(count).unwrap()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::{Any, AssertSqlSafe, pool::PoolConnection};
+use sqlx::AssertSqlSafe;
+use tollgate::store::Sql;
 use tollgate_domain::ids::AccountId;
 use tollgate_domain::matching::{DifferenceKind, Period, PeriodKind, Zone};
 use tollgate_domain::time::Moment;
@@ -10,8 +11,6 @@ use tollgate_domain::time::Moment;
 use crate::picture::Broken;
 use crate::provider::Provider;
 use crate::provider::bills::{Planted, day_of, ready_at};
-
-type Sql = PoolConnection<Any>;
 
 const COMPARED: &str = "SELECT r.period, r.id, r.state, r.discrepancies, coalesce(r.bill_id, ''), coalesce(b.complete, 0) \
      FROM reconciliations r LEFT JOIN bills b ON b.merchant_id = r.merchant_id AND b.id = r.bill_id \
@@ -55,11 +54,11 @@ impl Books {
         let account = account.to_string();
         let broken = |error: sqlx::Error| error.to_string();
         let rows: Vec<(String, String, String, i64, String, i64)> =
-            sqlx::query_as(COMPARED).bind(&account).fetch_all(&mut **sql).await.map_err(broken)?;
+            sqlx::query_as(COMPARED).bind(&account).fetch_all(&mut *sql).await.map_err(broken)?;
         let listed: Vec<(String, String, String)> =
-            sqlx::query_as(LISTED).bind(&account).fetch_all(&mut **sql).await.map_err(broken)?;
+            sqlx::query_as(LISTED).bind(&account).fetch_all(&mut *sql).await.map_err(broken)?;
         let moved: Vec<(String, i64, i64, String)> =
-            sqlx::query_as(MOVED).bind(&account).fetch_all(&mut **sql).await.map_err(broken)?;
+            sqlx::query_as(MOVED).bind(&account).fetch_all(&mut *sql).await.map_err(broken)?;
         let zone: Zone = "+08:00".parse().unwrap();
         let compared = rows.into_iter().map(|(day, id, state, counted, bill, complete)| Compared {
             day: Period::parse(PeriodKind::Day, &zone, &day).unwrap(),
@@ -162,14 +161,14 @@ pub async fn dump(sql: &mut Sql) -> Result<Dump, Broken> {
         "SELECT t.name, group_concat('quote(\"' || c.name || '\")', ' || '','' || ') FROM sqlite_master t \
          JOIN pragma_table_info(t.name) c WHERE t.type = 'table' GROUP BY t.name",
     )
-    .fetch_all(&mut **sql)
+    .fetch_all(&mut *sql)
     .await
     .map_err(broken)?;
     let mut dump = Dump::new();
     for (table, columns) in columns {
         let statement = format!("SELECT {columns} FROM \"{table}\"");
         let rows: Vec<(String,)> =
-            sqlx::query_as(AssertSqlSafe(statement)).fetch_all(&mut **sql).await.map_err(broken)?;
+            sqlx::query_as(AssertSqlSafe(statement)).fetch_all(&mut *sql).await.map_err(broken)?;
         dump.insert(table, rows.into_iter().map(|(row,)| row).collect());
     }
     Ok(dump)

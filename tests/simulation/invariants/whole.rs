@@ -1,6 +1,7 @@
 //! What holds of the whole database.
 
-use sqlx::{Any, AssertSqlSafe, pool::PoolConnection};
+use sqlx::AssertSqlSafe;
+use tollgate::store::Sql;
 
 use crate::picture::Broken;
 
@@ -56,10 +57,10 @@ const NEVER: [(&str, &str); 10] = [
 ];
 
 /// Checks everything that one statement can find.
-pub async fn check(sql: &mut PoolConnection<Any>) -> Result<(), Broken> {
+pub async fn check(sql: &mut Sql) -> Result<(), Broken> {
     for (rule, statement) in NEVER {
         let found: Option<(String,)> = sqlx::query_as(AssertSqlSafe(statement.to_owned()))
-            .fetch_optional(&mut **sql)
+            .fetch_optional(&mut *sql)
             .await
             .map_err(|error| format!("{rule}: {error}"))?;
         if let Some((found,)) = found {

@@ -59,7 +59,7 @@ impl World<'_> {
     async fn check_inbox(&mut self) -> Result<(), Broken> {
         let statement = "SELECT event_id, state, coalesce(reason, '') FROM deliveries";
         let all: Vec<(String, String, String)> = sqlx::query_as(statement)
-            .fetch_all(&mut *self.sql)
+            .fetch_all(&mut self.sql)
             .await
             .map_err(|error| error.to_string())?;
         let inbox = lock(&self.inbox);
@@ -113,7 +113,7 @@ impl World<'_> {
         let (due,): (Option<i64>,) = sqlx::query_as(statement)
             .bind(self.bills_until.0)
             .bind(without)
-            .fetch_one(&mut *self.sql)
+            .fetch_one(&mut self.sql)
             .await
             .map_err(|error| error.to_string())?;
         Ok(due.map(Moment))

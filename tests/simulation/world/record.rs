@@ -64,7 +64,7 @@ impl World<'_> {
         let statement = "SELECT body, coalesce(payment_id, '') FROM notifications WHERE id = $1";
         let (body, payment): (Vec<u8>, String) = sqlx::query_as(statement)
             .bind(&id)
-            .fetch_one(&mut *self.sql)
+            .fetch_one(&mut self.sql)
             .await
             .map_err(|error| error.to_string())?;
         let body = String::from_utf8_lossy(&body);
@@ -201,7 +201,7 @@ impl World<'_> {
             "SELECT id, fence, leased_until, coalesce(reason, '') FROM jobs WHERE id = $1";
         let row: Option<(String, i64, i64, String)> = sqlx::query_as(statement)
             .bind(job)
-            .fetch_optional(&mut *self.sql)
+            .fetch_optional(&mut self.sql)
             .await
             .map_err(|error| error.to_string())?;
         Ok(row.map(|(job, fence, until, reason)| Lease { job, fence, until, reason }))
@@ -211,7 +211,7 @@ impl World<'_> {
     pub(super) async fn check_whole(&mut self) -> Result<(), Broken> {
         let all: Vec<(String, String)> =
             sqlx::query_as("SELECT merchant_id, id FROM orders ORDER BY created_at, id")
-                .fetch_all(&mut *self.sql)
+                .fetch_all(&mut self.sql)
                 .await
                 .map_err(|error| StoreError::from(error).to_string())?;
         for (merchant, order) in all {

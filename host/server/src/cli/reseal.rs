@@ -13,7 +13,7 @@ pub fn run(database: Database, as_json: bool) -> anyhow::Result<()> {
     block_on(async {
         let settings = database.settings()?;
         let open = open(&settings).await?;
-        let sealed = accounts::all(&mut *open.store.read().await?).await?;
+        let sealed = accounts::all(&mut open.store.read().await?).await?;
         let sealer = key::sealer(&settings.key, settings.also.as_ref(), &sealed, &open.chance)?;
         let done = reseal::run(&open.store, &sealer, &open.chance).await.map_err(told)?;
         let json = json!({

@@ -32,7 +32,7 @@ pub async fn run(store: &Store, sealer: &Sealer, chance: &Chance) -> Flow<Reseal
 
 /// The last of all: whoever comes with the old key alone is refused from now on.
 async fn reseal_witness(store: &Store, sealer: &Sealer, chance: &Chance) -> Flow<()> {
-    let Some(read) = witness::witness(&mut *store.read().await?).await? else { return Ok(()) };
+    let Some(read) = witness::witness(&mut store.read().await?).await? else { return Ok(()) };
     let Some(sealed) = sealer.reseal(installation::WITNESS, &read, chance)? else {
         return Ok(());
     };
@@ -45,7 +45,7 @@ async fn reseal_witness(store: &Store, sealer: &Sealer, chance: &Chance) -> Flow
 }
 
 async fn reseal_endpoints(store: &Store, sealer: &Sealer, chance: &Chance) -> Flow<u64> {
-    let rows = endpoints::all(&mut *store.read().await?).await?;
+    let rows = endpoints::all(&mut store.read().await?).await?;
     let mut done = 0;
     for row in &rows {
         let owner = row.id.to_string();
@@ -66,7 +66,7 @@ async fn reseal_endpoints(store: &Store, sealer: &Sealer, chance: &Chance) -> Fl
 }
 
 async fn reseal_accounts(store: &Store, sealer: &Sealer, chance: &Chance) -> Flow<u64> {
-    let rows = accounts::all(&mut *store.read().await?).await?;
+    let rows = accounts::all(&mut store.read().await?).await?;
     let mut done = 0;
     for row in &rows {
         let Some(sealed) = sealer.reseal(&row.id.to_string(), &row.secrets, chance)? else {
@@ -86,7 +86,7 @@ async fn reseal_answers(store: &Store, sealer: &Sealer, chance: &Chance) -> Flow
     let mut after = (String::new(), String::new(), String::new());
     loop {
         let place = (after.0.as_str(), after.1.as_str(), after.2.as_str());
-        let rows = requests::answered(&mut *store.read().await?, place, AT_ONCE).await?;
+        let rows = requests::answered(&mut store.read().await?, place, AT_ONCE).await?;
         let Some(last) = rows.last() else { return Ok(done) };
         after = (last.merchant_id.to_string(), last.route.clone(), last.key.clone());
         for row in &rows {

@@ -1,10 +1,9 @@
 //! Accounts: a merchant's standing with a provider.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO accounts (merchant_id, id, plugin, name, live, simulator, settings, origins, \
      secrets, slots, granted, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -50,7 +49,7 @@ pub struct AccountRow {
 }
 
 /// Writes an account.
-pub async fn insert(sql: &mut AnyConnection, row: &AccountRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &AccountRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -71,7 +70,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &AccountRow) -> Result<(), Sto
 
 /// Writes what an account's plugin may do from now on.
 pub async fn set_granted(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: AccountId,
     granted: &str,
@@ -86,11 +85,7 @@ pub async fn set_granted(
 }
 
 /// Writes an account's secrets as another key sealed them. False: they were changed meanwhile.
-pub async fn reseal(
-    sql: &mut AnyConnection,
-    row: &AccountRow,
-    sealed: &[u8],
-) -> Result<bool, StoreError> {
+pub async fn reseal(sql: &mut Sql, row: &AccountRow, sealed: &[u8]) -> Result<bool, StoreError> {
     let done = sqlx::query(RESEAL)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -103,7 +98,7 @@ pub async fn reseal(
 
 /// A merchant's account.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: AccountId,
 ) -> Result<Option<AccountRow>, StoreError> {
@@ -115,22 +110,16 @@ pub async fn get(
 }
 
 /// The account that a provider's message is addressed to, whoever owns it.
-pub async fn by_address(
-    sql: &mut AnyConnection,
-    id: AccountId,
-) -> Result<Option<AccountRow>, StoreError> {
+pub async fn by_address(sql: &mut Sql, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
     Ok(sqlx::query_as(BY_ADDRESS).bind(id.to_string()).fetch_optional(sql).await?)
 }
 
 /// All accounts of a merchant, oldest first.
-pub async fn list(
-    sql: &mut AnyConnection,
-    merchant: MerchantId,
-) -> Result<Vec<AccountRow>, StoreError> {
+pub async fn list(sql: &mut Sql, merchant: MerchantId) -> Result<Vec<AccountRow>, StoreError> {
     Ok(sqlx::query_as(LIST).bind(merchant.to_string()).fetch_all(sql).await?)
 }
 
 /// All accounts of everybody, oldest first: for the daily bills.
-pub async fn all(sql: &mut AnyConnection) -> Result<Vec<AccountRow>, StoreError> {
+pub async fn all(sql: &mut Sql) -> Result<Vec<AccountRow>, StoreError> {
     Ok(sqlx::query_as(ALL).fetch_all(sql).await?)
 }

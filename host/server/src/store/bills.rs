@@ -9,12 +9,11 @@ pub mod rows;
 use std::fmt;
 use std::str::FromStr;
 
-use sqlx::AnyConnection;
 use tollgate_domain::UnknownState;
 use tollgate_domain::ids::{AccountId, BillId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO bills (merchant_id, id, account_id, kind, period, state, rows, bad_lines, \
      files, complete, attempt, edition, resume, retry_at, created_at, updated_at) \
@@ -134,7 +133,7 @@ pub struct BillRow {
 }
 
 /// Writes a new bill.
-pub async fn insert(sql: &mut AnyConnection, row: &BillRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &BillRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -152,7 +151,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &BillRow) -> Result<(), StoreE
 
 /// A merchant's bill.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: BillId,
 ) -> Result<Option<BillRow>, StoreError> {
@@ -162,7 +161,7 @@ pub async fn get(
 
 /// A merchant's bill by what it is of.
 pub async fn find(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     kind: &str,
@@ -189,7 +188,7 @@ pub struct Filter<'a> {
 
 /// A merchant's bills, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     filter: &Filter<'_>,
 ) -> Result<Vec<BillRow>, StoreError> {
@@ -203,7 +202,7 @@ pub async fn list(
 }
 
 /// Counts a try up, over the one that was read.
-pub async fn begin(sql: &mut AnyConnection, row: &BillRow, now: Moment) -> Result<(), StoreError> {
+pub async fn begin(sql: &mut Sql, row: &BillRow, now: Moment) -> Result<(), StoreError> {
     let done = sqlx::query(BEGIN)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -217,7 +216,7 @@ pub async fn begin(sql: &mut AnyConnection, row: &BillRow, now: Moment) -> Resul
 }
 
 /// Writes a changed bill, if no later try has begun.
-pub async fn update(sql: &mut AnyConnection, row: &BillRow) -> Result<(), StoreError> {
+pub async fn update(sql: &mut Sql, row: &BillRow) -> Result<(), StoreError> {
     let done = sqlx::query(UPDATE)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -265,7 +264,7 @@ pub struct NewFile {
 
 /// Notes a piece of the bill's running try.
 pub async fn keep_file(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     bill: &BillRow,
     file: &NewFile,
     now: Moment,

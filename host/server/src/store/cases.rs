@@ -1,10 +1,9 @@
 //! Cases: what only people can settle, one row for each cause.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, CaseId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const OPEN: &str = "INSERT INTO cases (merchant_id, id, account_id, kind, cause, order_id, payment_id, \
      notification_id, data, state, created_at, updated_at) \
@@ -53,7 +52,7 @@ pub struct CaseRow {
 }
 
 /// Opens a case, unless its cause has been met before. True: it had not.
-pub async fn open(sql: &mut AnyConnection, row: &CaseRow) -> Result<bool, StoreError> {
+pub async fn open(sql: &mut Sql, row: &CaseRow) -> Result<bool, StoreError> {
     let done = sqlx::query(OPEN)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -72,7 +71,7 @@ pub async fn open(sql: &mut AnyConnection, row: &CaseRow) -> Result<bool, StoreE
 
 /// A merchant's case.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: CaseId,
 ) -> Result<Option<CaseRow>, StoreError> {
@@ -97,7 +96,7 @@ pub struct Filter<'a> {
 
 /// A merchant's cases, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     filter: &Filter<'_>,
 ) -> Result<Vec<CaseRow>, StoreError> {
@@ -113,7 +112,7 @@ pub async fn list(
 
 /// Closes a case. One that is closed stays as it is.
 pub async fn close(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: CaseId,
     note: &str,

@@ -1,11 +1,10 @@
 //! Deliveries: the outbox of events, a row for each event and endpoint, and how each try went.
 
-use sqlx::AnyConnection;
 use tollgate_domain::delivery::{Delivery, DeliveryState};
 use tollgate_domain::ids::{DeliveryId, EndpointId, EventId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO deliveries (merchant_id, id, endpoint_id, event_id, state, tries, attempts, next_at, \
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $8)";
@@ -110,7 +109,7 @@ pub struct Filter {
 
 /// Writes a new delivery.
 pub async fn insert(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: DeliveryId,
     (endpoint, event): (EndpointId, EventId),
@@ -133,7 +132,7 @@ pub async fn insert(
 
 /// A merchant's delivery.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: DeliveryId,
 ) -> Result<Option<DeliveryRow>, StoreError> {
@@ -143,7 +142,7 @@ pub async fn get(
 
 /// A merchant's deliveries before `before`, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     before: &str,
     filter: &Filter,
@@ -162,7 +161,7 @@ pub async fn list(
 
 /// What is to be sent to an endpoint by now: what has waited longest first.
 pub async fn due(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     endpoint: EndpointId,
     now: Moment,
@@ -179,7 +178,7 @@ pub async fn due(
 
 /// When an endpoint's next delivery is due, if it has one that is pending.
 pub async fn next(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     endpoint: EndpointId,
 ) -> Result<Option<Moment>, StoreError> {
@@ -191,7 +190,7 @@ pub async fn next(
 /// Writes what became of a try of the delivery that was read. False: it was replayed, parked or settled by another run
 /// meanwhile, and stays what that made of it.
 pub async fn settle(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     read: &DeliveryRow,
     after: Delivery,
     reason: Option<&str>,
@@ -216,7 +215,7 @@ pub async fn settle(
 
 /// Parks all that an endpoint was to be sent.
 pub async fn park_all(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     endpoint: EndpointId,
     reason: &str,
@@ -234,7 +233,7 @@ pub async fn park_all(
 
 /// Has a delivery tried again from now on, whatever became of it.
 pub async fn replay(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: DeliveryId,
     now: Moment,
@@ -246,7 +245,7 @@ pub async fn replay(
 
 /// Has an endpoint's parked deliveries tried again that were made since then. Gives how many.
 pub async fn replay_since(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     endpoint: EndpointId,
     since: Moment,
@@ -264,7 +263,7 @@ pub async fn replay_since(
 
 /// Writes how a try went, and lets go of those that are long past.
 pub async fn record(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     delivery: DeliveryId,
     attempt: &AttemptRow,
@@ -293,7 +292,7 @@ pub async fn record(
 
 /// How a delivery's tries went, oldest first.
 pub async fn attempts(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     delivery: DeliveryId,
 ) -> Result<Vec<AttemptRow>, StoreError> {

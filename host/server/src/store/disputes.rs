@@ -1,12 +1,11 @@
 //! Disputes: payments that payers contest. Updates name the version that was read.
 
-use sqlx::AnyConnection;
 use tollgate_domain::dispute::{Dispute, DisputeState};
 use tollgate_domain::ids::{AccountId, DisputeId, MerchantId, OrderId, PaymentId};
 use tollgate_domain::money::Currency;
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO disputes (merchant_id, id, payment_id, order_id, account_id, reference, state, \
      amount, currency, reason, respond_by, source, bill_id, bill_line, version, created_at, updated_at) \
@@ -83,7 +82,7 @@ impl DisputeRow {
 }
 
 /// Writes a new dispute.
-pub async fn insert(sql: &mut AnyConnection, row: &DisputeRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &DisputeRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -107,7 +106,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &DisputeRow) -> Result<(), Sto
 
 /// A merchant's dispute.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: DisputeId,
 ) -> Result<Option<DisputeRow>, StoreError> {
@@ -120,7 +119,7 @@ pub async fn get(
 
 /// An account's dispute by the provider's reference.
 pub async fn by_reference(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     reference: &str,
@@ -135,7 +134,7 @@ pub async fn by_reference(
 
 /// A payment's disputes, oldest first.
 pub async fn of_payment(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     payment: PaymentId,
 ) -> Result<Vec<DisputeRow>, StoreError> {
@@ -162,7 +161,7 @@ pub struct Filter<'a> {
 
 /// A merchant's disputes, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     filter: &Filter<'_>,
 ) -> Result<Vec<DisputeRow>, StoreError> {
@@ -178,7 +177,7 @@ pub async fn list(
 }
 
 /// Writes a changed row over the version that was read.
-pub async fn update(sql: &mut AnyConnection, row: &DisputeRow) -> Result<(), StoreError> {
+pub async fn update(sql: &mut Sql, row: &DisputeRow) -> Result<(), StoreError> {
     let done = sqlx::query(UPDATE)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())

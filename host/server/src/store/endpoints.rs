@@ -3,12 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sqlx::AnyConnection;
 use tollgate_domain::UnknownState;
 use tollgate_domain::ids::{EndpointId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO webhook_endpoints (merchant_id, id, url, description, kinds, state, secret, \
      old_until, paused_until, failing_since, version, created_at, updated_at) \
@@ -133,7 +132,7 @@ pub struct EnabledRow {
 }
 
 /// Writes a new endpoint.
-pub async fn insert(sql: &mut AnyConnection, row: &EndpointRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &EndpointRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -150,7 +149,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &EndpointRow) -> Result<(), St
 
 /// A merchant's endpoint.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: EndpointId,
 ) -> Result<Option<EndpointRow>, StoreError> {
@@ -160,7 +159,7 @@ pub async fn get(
 
 /// A merchant's endpoints after `after` (empty: from the start), oldest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     after: &str,
     limit: i64,
@@ -170,15 +169,12 @@ pub async fn list(
 }
 
 /// A merchant's endpoints that are called.
-pub async fn enabled(
-    sql: &mut AnyConnection,
-    merchant: MerchantId,
-) -> Result<Vec<EnabledRow>, StoreError> {
+pub async fn enabled(sql: &mut Sql, merchant: MerchantId) -> Result<Vec<EnabledRow>, StoreError> {
     Ok(sqlx::query_as(ENABLED).bind(merchant.to_string()).fetch_all(sql).await?)
 }
 
 /// Writes a changed row over the version that was read.
-pub async fn update(sql: &mut AnyConnection, row: &EndpointRow) -> Result<(), StoreError> {
+pub async fn update(sql: &mut Sql, row: &EndpointRow) -> Result<(), StoreError> {
     let done = sqlx::query(UPDATE)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -204,7 +200,7 @@ pub async fn update(sql: &mut AnyConnection, row: &EndpointRow) -> Result<(), St
 
 /// Calls an endpoint no more. False: it was not called any more before.
 pub async fn disable(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: EndpointId,
     reason: &str,
@@ -222,7 +218,7 @@ pub async fn disable(
 
 /// Leaves an endpoint alone until then.
 pub async fn pause(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: EndpointId,
     until: Moment,
@@ -234,7 +230,7 @@ pub async fn pause(
 
 /// Notes that an endpoint takes nothing, unless that is known.
 pub async fn failing(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: EndpointId,
     since: Moment,
@@ -246,23 +242,19 @@ pub async fn failing(
 }
 
 /// Notes that an endpoint takes what it is sent.
-pub async fn well(
-    sql: &mut AnyConnection,
-    merchant: MerchantId,
-    id: EndpointId,
-) -> Result<(), StoreError> {
+pub async fn well(sql: &mut Sql, merchant: MerchantId, id: EndpointId) -> Result<(), StoreError> {
     sqlx::query(WELL).bind(merchant.to_string()).bind(id.to_string()).execute(sql).await?;
     Ok(())
 }
 
 /// All endpoints of everybody, oldest first: for when the sealing key is replaced.
-pub async fn all(sql: &mut AnyConnection) -> Result<Vec<EndpointRow>, StoreError> {
+pub async fn all(sql: &mut Sql) -> Result<Vec<EndpointRow>, StoreError> {
     Ok(sqlx::query_as(ALL).fetch_all(sql).await?)
 }
 
 /// Writes an endpoint's secrets as another key sealed them. False: it was changed meanwhile.
 pub async fn reseal(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     row: &EndpointRow,
     secret: &[u8],
     old_secret: Option<&[u8]>,

@@ -2,21 +2,27 @@
 //! statements elsewhere are the same text for all.
 
 mod clock;
+mod file;
 mod migrations;
 mod postgres;
+mod refusal;
+mod sql;
 mod sqlite;
 
-pub use migrations::take_turn;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Executor};
+use std::sync::Arc;
 
+pub use migrations::take_turn;
+pub use sql::Sql;
+use sqlx::Executor;
+
+pub(super) use self::file::File;
 use super::StoreError;
 
 /// Where writes get their connections, and how their transactions are spelled.
 #[derive(Clone)]
 pub(super) enum Writers {
-    /// One connection: more would only wait for each other.
-    Sqlite(AnyPool),
+    /// One connection at a time: more would only wait for each other.
+    Sqlite(Arc<File>),
     /// A connection for each lane, and one to ask what became of a commit.
     Postgres(postgres::Writers),
 }
@@ -34,21 +40,27 @@ pub(super) enum Unconfirmed {
 }
 
 impl Writers {
-    pub(super) async fn connect(&self) -> Result<PoolConnection<Any>, StoreError> {
-        let (Writers::Sqlite(pool) | Writers::Postgres(postgres::Writers { pool, .. })) = self;
-        Ok(pool.acquire().await?)
+    pub(super) async fn connect(&self) -> Result<Sql, StoreError> {
+        Ok(match self {
+            Writers::Sqlite(file) => Sql::File(file.connect()?),
+            Writers::Postgres(writers) => Sql::Pooled(writers.pool.acquire().await?),
+        })
     }
 
     /// Begins a transaction for its first member.
-    pub(super) async fn begin(&self, sql: &mut AnyConnection) -> Result<Mark, sqlx::Error> {
-        match self {
-            Writers::Sqlite(_) => sql.execute(sqlite::BEGIN).await.map(|_| None),
-            Writers::Postgres(writers) => writers.begin(sql).await.map(Some),
-        }
+    pub(super) async fn begin(&self, mut sql: Sql) -> Result<(Sql, Mark), sqlx::Error> {
+        let mark = match self {
+            Writers::Sqlite(_) => {
+                sql = sqlite::begin(sql).await?;
+                None
+            }
+            Writers::Postgres(writers) => Some(writers.begin(&mut sql).await?),
+        };
+        Ok((sql, mark))
     }
 
     /// Lets one more member join.
-    pub(super) async fn join(&self, sql: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    pub(super) async fn join(&self, sql: &mut Sql) -> Result<(), sqlx::Error> {
         let join = match self {
             Writers::Sqlite(_) => sqlite::JOIN,
             Writers::Postgres(_) => postgres::JOIN,
@@ -57,11 +69,7 @@ impl Writers {
     }
 
     /// Ends a member's part: keeps what it wrote, or takes it back.
-    pub(super) async fn leave(
-        &self,
-        sql: &mut AnyConnection,
-        keep: bool,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn leave(&self, sql: &mut Sql, keep: bool) -> Result<(), sqlx::Error> {
         let end = if keep {
             "RELEASE SAVEPOINT work"
         } else {
@@ -73,17 +81,16 @@ impl Writers {
     /// Commits. Gives the connection back if it is still good.
     pub(super) async fn commit(
         &self,
-        mut connection: PoolConnection<Any>,
+        sql: Sql,
         mark: &Mark,
-    ) -> (Option<PoolConnection<Any>>, Result<(), Unconfirmed>) {
-        let Err(error) = connection.execute("COMMIT").await else {
-            return (Some(connection), Ok(()));
-        };
+    ) -> (Option<Sql>, Result<(), Unconfirmed>) {
+        let (sql, done) = committed(sql).await;
+        let Err(error) = done else { return (sql, Ok(())) };
         if sqlite::lost_on_disk(&error) {
             tracing::error!(%error, "the disk did not keep a commit: stopping at once, nothing of it was acknowledged");
             std::process::abort();
         }
-        drop(connection);
+        drop(sql);
         let outcome = match (self, mark) {
             (Writers::Postgres(writers), Some(mark)) if is_lost(&error) => {
                 tracing::warn!(%error, "the answer to a commit was lost: asking whether it happened");
@@ -93,6 +100,20 @@ impl Writers {
             _ => Err(Unconfirmed::Failed(error.to_string())),
         };
         (None, outcome)
+    }
+}
+
+/// Sends the commit. Of a file it waits for the disk, on a thread that may.
+async fn committed(mut sql: Sql) -> (Option<Sql>, Result<(), sqlx::Error>) {
+    match sql {
+        Sql::File(file) => {
+            let (file, done) = file.batch_elsewhere("COMMIT").await;
+            (file.map(Sql::File), done)
+        }
+        Sql::Pooled(_) | Sql::Single(_) => {
+            let done = sql.execute("COMMIT").await.map(|_| ());
+            (Some(sql), done)
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! Events: facts for the merchant, in order for each order, written in the transaction that made them true.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{EventId, MerchantId, OrderId};
 use tollgate_domain::time::Moment;
 
-use super::{StoreError, orders};
+use super::{Sql, StoreError, orders};
 
 const INSERT: &str = "INSERT INTO events (merchant_id, id, order_id, sequence, kind, data, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -45,7 +44,7 @@ pub struct NewEvent<'a> {
 
 /// Writes an event as its order's next.
 pub async fn insert(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     event: &NewEvent<'_>,
     now: Moment,
@@ -69,7 +68,7 @@ pub async fn insert(
 
 /// A merchant's event that must be there, because another row names it.
 pub async fn must(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: EventId,
 ) -> Result<EventRow, StoreError> {
@@ -83,7 +82,7 @@ pub async fn must(
 
 /// A merchant's events after `after` (empty: from the start), oldest first, of `order` (empty: of all).
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     after: &str,
     order: &str,

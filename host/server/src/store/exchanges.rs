@@ -1,10 +1,9 @@
 //! Every request to a provider with its answer, secrets redacted: what happened, and what a replay needs.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, ExchangeId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO exchanges (merchant_id, id, account_id, subject_id, operation, record, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -28,7 +27,7 @@ pub struct ExchangeRow<'a> {
 }
 
 /// Writes a record.
-pub async fn insert(sql: &mut AnyConnection, row: &ExchangeRow<'_>) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &ExchangeRow<'_>) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())

@@ -1,10 +1,9 @@
 //! Keys that a provider handed over, sealed, so that every replica has them; and when each may be asked for again.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const PUT: &str = "INSERT INTO fetched_keys (merchant_id, account_id, slot, key_id, value, fetched_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (merchant_id, account_id, slot, key_id) DO UPDATE SET \
@@ -52,11 +51,7 @@ pub struct FetchedRow {
 }
 
 /// Keeps a key in place of the one of that name, and drops what has expired.
-pub async fn put(
-    sql: &mut AnyConnection,
-    place: Place<'_>,
-    row: &FetchedRow,
-) -> Result<(), StoreError> {
+pub async fn put(sql: &mut Sql, place: Place<'_>, row: &FetchedRow) -> Result<(), StoreError> {
     sqlx::query(SWEEP)
         .bind(place.merchant.to_string())
         .bind(place.account.to_string())
@@ -78,7 +73,7 @@ pub async fn put(
 
 /// An account's keys that are worth something now, oldest first.
 pub async fn all(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     now: Moment,
@@ -94,7 +89,7 @@ pub async fn all(
 /// Takes the right to ask now, unless somebody did so too short a time ago. `gap_ms` says how long to wait after so many
 /// failures in a row; this try counts as one until [`succeed`].
 pub async fn begin(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     place: Place<'_>,
     now: Moment,
     gap_ms: impl Fn(i64) -> i64,
@@ -121,7 +116,7 @@ pub async fn begin(
 }
 
 /// The try that was begun brought what it was for.
-pub async fn succeed(sql: &mut AnyConnection, place: Place<'_>) -> Result<(), StoreError> {
+pub async fn succeed(sql: &mut Sql, place: Place<'_>) -> Result<(), StoreError> {
     sqlx::query(SUCCEED)
         .bind(place.merchant.to_string())
         .bind(place.account.to_string())

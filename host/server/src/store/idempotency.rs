@@ -4,11 +4,10 @@
 //! written later names the fence, so that a runner who was given up changes nothing. Fences begin at the time of the
 //! claim: one of a row that was withdrawn is none of the row that took its place.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::MerchantId;
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const FORGET: &str = "DELETE FROM keyed_requests WHERE merchant_id = $1 AND route = $2 AND key = $3 \
      AND expires_at <= $4 AND leased_until <= $4";
@@ -82,7 +81,7 @@ pub struct Times {
 
 /// Claims a key that nobody used, or whose time is over. False: a row is there.
 pub async fn insert(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     place: Place<'_>,
     fingerprint: &str,
     times: Times,
@@ -99,10 +98,7 @@ pub async fn insert(
 }
 
 /// A merchant's request by its key.
-pub async fn get(
-    sql: &mut AnyConnection,
-    place: Place<'_>,
-) -> Result<Option<RequestRow>, StoreError> {
+pub async fn get(sql: &mut Sql, place: Place<'_>) -> Result<Option<RequestRow>, StoreError> {
     Ok(sqlx::query_as(GET)
         .bind(place.merchant.to_string())
         .bind(place.route)
@@ -113,7 +109,7 @@ pub async fn get(
 
 /// Takes a request up whose runner's lease is over. False: somebody else did, or it was answered.
 pub async fn take_up(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     place: Place<'_>,
     fence: i64,
     times: Times,
@@ -124,7 +120,7 @@ pub async fn take_up(
 
 /// Notes what the request made. False: somebody else runs it by now.
 pub async fn note(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     place: Place<'_>,
     fence: i64,
     made: &str,
@@ -134,7 +130,7 @@ pub async fn note(
 
 /// Keeps the answer. False: somebody else runs it by now, or answered it.
 pub async fn answer(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     place: Place<'_>,
     fence: i64,
     answer: &[u8],
@@ -143,24 +139,20 @@ pub async fn answer(
 }
 
 /// Lets a request go that came to no answer worth keeping: the next one under its key runs at once.
-pub async fn let_go(
-    sql: &mut AnyConnection,
-    place: Place<'_>,
-    fence: i64,
-) -> Result<(), StoreError> {
+pub async fn let_go(sql: &mut Sql, place: Place<'_>, fence: i64) -> Result<(), StoreError> {
     at(WITHDRAW, place).bind(fence).execute(&mut *sql).await?;
     at(LET_GO, place).bind(fence).execute(sql).await?;
     Ok(())
 }
 
 /// Removes up to `most` requests whose time is over; tells how many.
-pub async fn sweep(sql: &mut AnyConnection, now: Moment, most: i64) -> Result<u64, StoreError> {
+pub async fn sweep(sql: &mut Sql, now: Moment, most: i64) -> Result<u64, StoreError> {
     Ok(sqlx::query(SWEEP).bind(now.0).bind(most).execute(sql).await?.rows_affected())
 }
 
 /// Up to `most` answered requests after this place, in order, whoever owns them.
 pub async fn answered(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     (merchant, route, key): (&str, &str, &str),
     most: i64,
 ) -> Result<Vec<RequestRow>, StoreError> {
@@ -170,7 +162,7 @@ pub async fn answered(
 
 /// Writes an answer as another key sealed it, if it is still the one that was read.
 pub async fn reseal(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     place: Place<'_>,
     read: &[u8],
     sealed: &[u8],

@@ -9,11 +9,10 @@
 
 pub mod history;
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{JobId, MerchantId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const PUT: &str = "INSERT INTO jobs (merchant_id, id, kind, subject_id, payload, due_at, attempts, leased_until, \
      fence, urgings, created_at, queue) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7, $8) \
@@ -162,7 +161,7 @@ pub struct Line {
 
 /// Writes a job, or brings the one that is there forward. One that is parked stays so.
 pub async fn put(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     job: &NewJob<'_>,
     now: Moment,
@@ -182,13 +181,13 @@ pub async fn put(
 }
 
 /// Every line in which a job stands.
-pub async fn lines(sql: &mut AnyConnection) -> Result<Vec<Line>, StoreError> {
+pub async fn lines(sql: &mut Sql) -> Result<Vec<Line>, StoreError> {
     Ok(sqlx::query_as(LINES).fetch_all(sql).await?)
 }
 
 /// Leases up to `most` due jobs of a line until `until`, the oldest first.
 pub async fn claim(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     queue: &str,
     now: Moment,
     until: Moment,
@@ -201,11 +200,7 @@ pub async fn claim(
 }
 
 /// Lengthens a lease. False: somebody else holds the job now, or it is gone.
-pub async fn keep(
-    sql: &mut AnyConnection,
-    job: &JobRow,
-    until: Moment,
-) -> Result<bool, StoreError> {
+pub async fn keep(sql: &mut Sql, job: &JobRow, until: Moment) -> Result<bool, StoreError> {
     let kept = sqlx::query(KEEP)
         .bind(job.merchant_id.to_string())
         .bind(job.id.to_string())
@@ -218,11 +213,7 @@ pub async fn keep(
 
 /// Moves a job that is done to the history, if the lease still holds; one that was wanted at once meanwhile runs
 /// again. False: the lease does not hold.
-pub async fn finish(
-    sql: &mut AnyConnection,
-    job: &JobRow,
-    now: Moment,
-) -> Result<bool, StoreError> {
+pub async fn finish(sql: &mut Sql, job: &JobRow, now: Moment) -> Result<bool, StoreError> {
     let done = sqlx::query(FINISH)
         .bind(job.merchant_id.to_string())
         .bind(job.id.to_string())
@@ -240,7 +231,7 @@ pub async fn finish(
 /// Makes a job due later, with the reason, if the lease still holds; one that was wanted at once meanwhile stays due.
 /// `failures`: how many claims in a row have come to no end. False: the lease does not hold.
 pub async fn postpone(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     job: &JobRow,
     due_at: Moment,
     reason: &str,
@@ -261,7 +252,7 @@ pub async fn postpone(
 
 /// Sets a job aside, with the reason, if the lease still holds. False: it does not.
 pub async fn park(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     job: &JobRow,
     now: Moment,
     reason: &str,
@@ -279,7 +270,7 @@ pub async fn park(
 
 /// Makes a parked job due again. None: there is no such job, or it is not parked.
 pub async fn replay(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: JobId,
     now: Moment,
@@ -290,7 +281,7 @@ pub async fn replay(
 
 /// Moves a subject's job of a kind to the history: there is nothing left to do.
 pub async fn cancel(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     kind: &str,
     subject: &str,
@@ -306,7 +297,7 @@ pub async fn cancel(
 
 /// A merchant's job that is not done.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: JobId,
 ) -> Result<Option<JobRow>, StoreError> {
@@ -316,7 +307,7 @@ pub async fn get(
 
 /// A merchant's jobs before an id that are parked, or that are not, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     parked: bool,
     before: &str,
@@ -327,11 +318,7 @@ pub async fn list(
 }
 
 /// How many jobs of a kind a merchant has.
-pub async fn count(
-    sql: &mut AnyConnection,
-    merchant: MerchantId,
-    kind: &str,
-) -> Result<i64, StoreError> {
+pub async fn count(sql: &mut Sql, merchant: MerchantId, kind: &str) -> Result<i64, StoreError> {
     let (count,): (i64,) =
         sqlx::query_as(COUNT).bind(merchant.to_string()).bind(kind).fetch_one(sql).await?;
     Ok(count)

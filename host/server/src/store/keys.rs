@@ -1,11 +1,10 @@
 //! API keys: kept as hashes, each with what it may do and until when.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{ApiKeyId, MerchantId};
 use tollgate_domain::scope::Scopes;
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO api_keys (merchant_id, id, hash, hint, name, scopes, per_second, expires_at, \
      created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -86,11 +85,7 @@ pub struct Trace {
 }
 
 /// Writes a new key.
-pub async fn insert(
-    sql: &mut AnyConnection,
-    row: &KeyRow,
-    trace: &Trace,
-) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &KeyRow, trace: &Trace) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -107,17 +102,13 @@ pub async fn insert(
 }
 
 /// Who holds the key with this hash, if it lives at `now`.
-pub async fn by_hash(
-    sql: &mut AnyConnection,
-    hash: &str,
-    now: Moment,
-) -> Result<Option<Holder>, StoreError> {
+pub async fn by_hash(sql: &mut Sql, hash: &str, now: Moment) -> Result<Option<Holder>, StoreError> {
     Ok(sqlx::query_as(BY_HASH).bind(hash).bind(now.0).fetch_optional(sql).await?)
 }
 
 /// A merchant's key.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: ApiKeyId,
 ) -> Result<Option<KeyRow>, StoreError> {
@@ -129,13 +120,13 @@ pub async fn get(
 }
 
 /// A key, whoever owns it: for the operator.
-pub async fn anybodys(sql: &mut AnyConnection, id: ApiKeyId) -> Result<Option<KeyRow>, StoreError> {
+pub async fn anybodys(sql: &mut Sql, id: ApiKeyId) -> Result<Option<KeyRow>, StoreError> {
     Ok(sqlx::query_as(OWNER).bind(id.to_string()).fetch_optional(sql).await?)
 }
 
 /// A merchant's keys with ids before `before`, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     before: &str,
     limit: i64,
@@ -150,7 +141,7 @@ pub async fn list(
 
 /// The key that this one replaces, if it still lives.
 pub async fn predecessor(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: ApiKeyId,
     now: Moment,
@@ -165,7 +156,7 @@ pub async fn predecessor(
 
 /// Ends a key now. One that was ended before keeps its time.
 pub async fn revoke(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: ApiKeyId,
     now: Moment,
@@ -181,7 +172,7 @@ pub async fn revoke(
 
 /// Names the key that replaces this one, which ends at `end` or before. False: it is replaced already, or over.
 pub async fn replace(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     old: &KeyRow,
     successor: ApiKeyId,
     end: Moment,
@@ -200,7 +191,7 @@ pub async fn replace(
 
 /// Gives a key another secret: for one whose first nobody was ever told. False: it was revoked.
 pub async fn set_secret(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: ApiKeyId,
     trace: &Trace,

@@ -1,10 +1,9 @@
 //! Merchants: who uses the gateway, and what they demand of it.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::MerchantId;
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str =
     "INSERT INTO merchants (id, name, demands_keys, created_at) VALUES ($1, $2, $3, $4)";
@@ -29,7 +28,7 @@ pub struct MerchantRow {
 }
 
 /// Writes a merchant.
-pub async fn insert(sql: &mut AnyConnection, row: &MerchantRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &MerchantRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.id.to_string())
         .bind(row.name.as_str())
@@ -41,7 +40,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &MerchantRow) -> Result<(), St
 }
 
 /// The oldest merchant, if there is one.
-pub async fn first(sql: &mut AnyConnection) -> Result<Option<MerchantId>, StoreError> {
+pub async fn first(sql: &mut Sql) -> Result<Option<MerchantId>, StoreError> {
     let row: Option<(String,)> = sqlx::query_as(FIRST).fetch_optional(sql).await?;
     row.map(|(id,)| {
         id.parse().map_err(|_| StoreError::Inconsistent {
@@ -54,20 +53,17 @@ pub async fn first(sql: &mut AnyConnection) -> Result<Option<MerchantId>, StoreE
 }
 
 /// A merchant.
-pub async fn get(
-    sql: &mut AnyConnection,
-    id: MerchantId,
-) -> Result<Option<MerchantRow>, StoreError> {
+pub async fn get(sql: &mut Sql, id: MerchantId) -> Result<Option<MerchantRow>, StoreError> {
     Ok(sqlx::query_as(GET).bind(id.to_string()).fetch_optional(sql).await?)
 }
 
 /// Every merchant, oldest first: for the operator.
-pub async fn all(sql: &mut AnyConnection) -> Result<Vec<MerchantRow>, StoreError> {
+pub async fn all(sql: &mut Sql) -> Result<Vec<MerchantRow>, StoreError> {
     Ok(sqlx::query_as(ALL).fetch_all(sql).await?)
 }
 
 /// Writes a merchant's name and demands.
-pub async fn update(sql: &mut AnyConnection, row: &MerchantRow) -> Result<(), StoreError> {
+pub async fn update(sql: &mut Sql, row: &MerchantRow) -> Result<(), StoreError> {
     sqlx::query(UPDATE)
         .bind(row.id.to_string())
         .bind(row.name.as_str())

@@ -1,10 +1,9 @@
 //! Messages from providers and payers' browsers, kept as they came.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, MerchantId, NotificationId};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO notifications (merchant_id, id, account_id, payment_id, message, body, state, \
      received_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'received', $7, $7)";
@@ -56,8 +55,8 @@ pub struct NotificationRow {
     pub received_at: Moment,
 }
 
-/// Keeps a message before anybody reads it.
-pub async fn insert(sql: &mut AnyConnection, row: &NotificationRow) -> Result<(), StoreError> {
+/// Keeps a message.
+pub async fn insert(sql: &mut Sql, row: &NotificationRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -73,7 +72,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &NotificationRow) -> Result<()
 
 /// A kept message.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: NotificationId,
 ) -> Result<Option<NotificationRow>, StoreError> {
@@ -100,7 +99,7 @@ pub struct Settled<'a> {
 
 /// Notes what became of a message. That it waits is noted only while nobody has dealt with it.
 pub async fn settle(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: NotificationId,
     settled: &Settled<'_>,
@@ -136,7 +135,7 @@ pub struct UnreadRow {
 
 /// Everybody's messages that were kept up to then, were never read, and that no job of this kind is about; oldest first.
 pub async fn unread(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     until: Moment,
     kind: &str,
     limit: i64,
@@ -147,7 +146,7 @@ pub async fn unread(
 
 /// Keeps no more of a message's body than its first 64 KiB.
 pub async fn cut(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: NotificationId,
 ) -> Result<(), StoreError> {
@@ -157,7 +156,7 @@ pub async fn cut(
 
 /// Drops all but the newest messages of an account that are in a state, signed or not.
 pub async fn sweep(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     (state, signed): (&str, bool),

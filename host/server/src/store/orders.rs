@@ -1,12 +1,11 @@
 //! Orders: what payers owe.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_domain::money::{Currency, Money};
 use tollgate_domain::order::{LateSuccess, Order, OrderState};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO orders (merchant_id, id, number, state, amount, currency, subject, details, \
      fingerprint, token, event_seq, expires_at, created_at, updated_at, late_success) \
@@ -78,7 +77,7 @@ impl OrderRow {
 }
 
 /// Writes a new order.
-pub async fn insert(sql: &mut AnyConnection, row: &OrderRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &OrderRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -100,7 +99,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &OrderRow) -> Result<(), Store
 
 /// A merchant's order.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: OrderId,
 ) -> Result<Option<OrderRow>, StoreError> {
@@ -113,7 +112,7 @@ pub async fn get(
 
 /// A merchant's order that must be there, because another row names it.
 pub async fn must(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: OrderId,
 ) -> Result<OrderRow, StoreError> {
@@ -126,7 +125,7 @@ pub async fn must(
 
 /// A merchant's order by its own number.
 pub async fn by_number(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     number: &str,
 ) -> Result<Option<OrderRow>, StoreError> {
@@ -138,10 +137,7 @@ pub async fn by_number(
 }
 
 /// The order that a cashier page belongs to.
-pub async fn by_token(
-    sql: &mut AnyConnection,
-    token: &str,
-) -> Result<Option<OrderRow>, StoreError> {
+pub async fn by_token(sql: &mut Sql, token: &str) -> Result<Option<OrderRow>, StoreError> {
     Ok(sqlx::query_as(BY_TOKEN).bind(token).fetch_optional(sql).await?)
 }
 
@@ -159,7 +155,7 @@ pub struct Filter<'a> {
 
 /// A merchant's orders, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     filter: &Filter<'_>,
 ) -> Result<Vec<OrderRow>, StoreError> {
@@ -175,11 +171,7 @@ pub async fn list(
 
 /// Takes the order's row until the transaction ends. Whoever decides about an order, its payments or its refunds does
 /// this before anything else: what it reads afterwards is all there is, and nobody else decides meanwhile.
-pub async fn lock(
-    sql: &mut AnyConnection,
-    merchant: MerchantId,
-    id: OrderId,
-) -> Result<(), StoreError> {
+pub async fn lock(sql: &mut Sql, merchant: MerchantId, id: OrderId) -> Result<(), StoreError> {
     let locked =
         sqlx::query(LOCK).bind(merchant.to_string()).bind(id.to_string()).execute(sql).await?;
     if locked.rows_affected() == 1 {
@@ -190,7 +182,7 @@ pub async fn lock(
 
 /// Writes a new state over the one that was read.
 pub async fn set_state(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     row: &OrderRow,
     state: OrderState,
     now: Moment,
@@ -211,7 +203,7 @@ pub async fn set_state(
 
 /// The number of the order's next event, counted within the transaction.
 pub(super) async fn next_sequence(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: OrderId,
 ) -> Result<i64, StoreError> {

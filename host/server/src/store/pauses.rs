@@ -1,10 +1,9 @@
 //! Operations that a provider needs time for: what the plugin goes on with, and when.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::MerchantId;
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const PUT: &str = "INSERT INTO pauses (merchant_id, subject_id, operation, state, due_at) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (merchant_id, subject_id, operation) DO UPDATE SET state = excluded.state, due_at = excluded.due_at";
@@ -27,7 +26,7 @@ pub struct PauseRow {
 
 /// Keeps where an operation on `subject` stands, in place of where it stood.
 pub async fn put(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     subject: &str,
     row: &PauseRow,
@@ -45,7 +44,7 @@ pub async fn put(
 
 /// The operations on `subject` that wait, the one that is due first in front.
 pub async fn of(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     subject: &str,
 ) -> Result<Vec<PauseRow>, StoreError> {
@@ -54,7 +53,7 @@ pub async fn of(
 
 /// Forgets that an operation waits.
 pub async fn end(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     subject: &str,
     operation: &str,

@@ -1,12 +1,11 @@
 //! Payments: attempts to pay an order. An update names the version that was read, so that no change is lost.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId};
 use tollgate_domain::money::{Currency, Money};
 use tollgate_domain::payment::{Payment, PaymentState};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO payments (merchant_id, id, order_id, account_id, plugin, method, state, amount, \
      currency, taken, reserved, refunded, reference, request, kept, asked, version, expires_at, created_at, \
@@ -145,7 +144,7 @@ impl PaymentRow {
 }
 
 /// Writes a new payment.
-pub async fn insert(sql: &mut AnyConnection, row: &PaymentRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &PaymentRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -168,7 +167,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &PaymentRow) -> Result<(), Sto
 
 /// A merchant's payment.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: PaymentId,
 ) -> Result<Option<PaymentRow>, StoreError> {
@@ -181,7 +180,7 @@ pub async fn get(
 
 /// A merchant's payment that must be there, because another row names it.
 pub async fn must(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: PaymentId,
 ) -> Result<PaymentRow, StoreError> {
@@ -193,16 +192,13 @@ pub async fn must(
 }
 
 /// The payment that a return address belongs to, whoever owns it.
-pub async fn by_address(
-    sql: &mut AnyConnection,
-    id: PaymentId,
-) -> Result<Option<PaymentRow>, StoreError> {
+pub async fn by_address(sql: &mut Sql, id: PaymentId) -> Result<Option<PaymentRow>, StoreError> {
     Ok(sqlx::query_as(BY_ADDRESS).bind(id.to_string()).fetch_optional(sql).await?)
 }
 
 /// An account's payment by our reference at the provider.
 pub async fn by_reference(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     reference: &str,
@@ -217,7 +213,7 @@ pub async fn by_reference(
 
 /// An account's payment by the provider's reference.
 pub async fn by_provider_ref(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     reference: &str,
@@ -232,7 +228,7 @@ pub async fn by_provider_ref(
 
 /// An order's payments, oldest first.
 pub async fn of_order(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     order: OrderId,
 ) -> Result<Vec<PaymentRow>, StoreError> {
@@ -244,7 +240,7 @@ pub async fn of_order(
 }
 
 /// Writes a changed row over the version that was read.
-pub async fn update(sql: &mut AnyConnection, row: &PaymentRow) -> Result<(), StoreError> {
+pub async fn update(sql: &mut Sql, row: &PaymentRow) -> Result<(), StoreError> {
     let done = sqlx::query(UPDATE)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -278,7 +274,7 @@ pub async fn update(sql: &mut AnyConnection, row: &PaymentRow) -> Result<(), Sto
 
 /// Counts a question about a payment.
 pub async fn count_question(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: &str,
 ) -> Result<(), StoreError> {
@@ -289,7 +285,7 @@ pub async fn count_question(
 /// Reserves so many minor units for a refund, if so much is left and, unless `despite_dispute`, nothing of the payment
 /// is in dispute. False: it is not.
 pub async fn reserve(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: PaymentId,
     minor: i64,

@@ -7,14 +7,13 @@ pub mod records;
 use std::fmt;
 use std::str::FromStr;
 
-use sqlx::AnyConnection;
 use tollgate_domain::UnknownState;
 use tollgate_domain::ids::{AccountId, DiscrepancyId, MerchantId, ReconciliationId};
 use tollgate_domain::matching::{DifferenceKind, FeeTerms};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
 use super::bills::Filter;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO reconciliations (merchant_id, id, account_id, kind, period, state, edition, \
      rows, matched, carried, discrepancies, created_at, updated_at) \
@@ -133,7 +132,7 @@ pub struct ReconciliationRow {
 }
 
 /// Writes a new reconciliation.
-pub async fn insert(sql: &mut AnyConnection, row: &ReconciliationRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &ReconciliationRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -149,7 +148,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &ReconciliationRow) -> Result<
 
 /// A merchant's reconciliation.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: ReconciliationId,
 ) -> Result<Option<ReconciliationRow>, StoreError> {
@@ -159,7 +158,7 @@ pub async fn get(
 
 /// A merchant's reconciliation by what it is of.
 pub async fn find(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     kind: &str,
@@ -176,7 +175,7 @@ pub async fn find(
 
 /// A merchant's reconciliations, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     filter: &Filter<'_>,
 ) -> Result<Vec<ReconciliationRow>, StoreError> {
@@ -190,7 +189,7 @@ pub async fn list(
 }
 
 /// Writes where it stands now.
-pub async fn update(sql: &mut AnyConnection, row: &ReconciliationRow) -> Result<(), StoreError> {
+pub async fn update(sql: &mut Sql, row: &ReconciliationRow) -> Result<(), StoreError> {
     sqlx::query(UPDATE)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -243,7 +242,7 @@ pub struct DiscrepancyRow {
 
 /// Writes a difference that was not known, unless another process that compares the same has written it meanwhile.
 pub async fn insert_discrepancy(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     of: &ReconciliationRow,
     row: &DiscrepancyRow,
 ) -> Result<(), StoreError> {
@@ -267,7 +266,7 @@ pub async fn insert_discrepancy(
 
 /// Writes what has changed about a known one.
 pub async fn update_discrepancy(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     of: &ReconciliationRow,
     row: &DiscrepancyRow,
 ) -> Result<(), StoreError> {
@@ -290,7 +289,7 @@ pub async fn update_discrepancy(
 
 /// A reconciliation's differences after an id (empty: from the start), oldest first.
 pub async fn discrepancies(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: ReconciliationId,
     after: &str,
@@ -307,7 +306,7 @@ pub async fn discrepancies(
 
 /// Notes what the provider takes by its contract with the merchant.
 pub async fn set_fee_terms(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     terms: FeeTerms,
@@ -326,7 +325,7 @@ pub async fn set_fee_terms(
 
 /// What the provider takes, if somebody told us.
 pub async fn fee_terms(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
 ) -> Result<Option<FeeTerms>, StoreError> {

@@ -1,13 +1,12 @@
 //! Refunds: requests to give money back. Updates name the version that was read.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, MerchantId, OrderId, PaymentId, RefundId};
 use tollgate_domain::money::Currency;
 use tollgate_domain::refund::{Origin, Refund, RefundState};
 use tollgate_domain::time::Moment;
 
-use super::StoreError;
 use super::payments::PaymentRow;
+use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO refunds (merchant_id, id, payment_id, order_id, account_id, number, state, amount, \
      currency, reason, fingerprint, reference, kept, asked, version, created_at, updated_at, origin, sent_at, \
@@ -158,7 +157,7 @@ impl RefundRow {
 }
 
 /// Writes a new refund.
-pub async fn insert(sql: &mut AnyConnection, row: &RefundRow) -> Result<(), StoreError> {
+pub async fn insert(sql: &mut Sql, row: &RefundRow) -> Result<(), StoreError> {
     sqlx::query(INSERT)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())
@@ -186,7 +185,7 @@ pub async fn insert(sql: &mut AnyConnection, row: &RefundRow) -> Result<(), Stor
 
 /// A merchant's refund.
 pub async fn get(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: RefundId,
 ) -> Result<Option<RefundRow>, StoreError> {
@@ -199,7 +198,7 @@ pub async fn get(
 
 /// A merchant's refund that must be there.
 pub async fn must(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: RefundId,
 ) -> Result<RefundRow, StoreError> {
@@ -212,7 +211,7 @@ pub async fn must(
 
 /// A merchant's refund by its own number.
 pub async fn by_number(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     number: &str,
 ) -> Result<Option<RefundRow>, StoreError> {
@@ -225,7 +224,7 @@ pub async fn by_number(
 
 /// An account's refund by our reference at the provider.
 pub async fn by_reference(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     account: AccountId,
     reference: &str,
@@ -240,7 +239,7 @@ pub async fn by_reference(
 
 /// A payment's refunds, oldest first.
 pub async fn of_payment(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     payment: PaymentId,
 ) -> Result<Vec<RefundRow>, StoreError> {
@@ -253,7 +252,7 @@ pub async fn of_payment(
 
 /// An order's refunds, oldest first.
 pub async fn of_order(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     order: OrderId,
 ) -> Result<Vec<RefundRow>, StoreError> {
@@ -278,7 +277,7 @@ pub struct Filter<'a> {
 
 /// A merchant's refunds, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     filter: &Filter<'_>,
 ) -> Result<Vec<RefundRow>, StoreError> {
@@ -294,7 +293,7 @@ pub async fn list(
 
 /// Counts a question about a refund.
 pub async fn count_question(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     id: &str,
 ) -> Result<(), StoreError> {
@@ -303,7 +302,7 @@ pub async fn count_question(
 }
 
 /// Writes a changed row over the version that was read.
-pub async fn update(sql: &mut AnyConnection, row: &RefundRow) -> Result<(), StoreError> {
+pub async fn update(sql: &mut Sql, row: &RefundRow) -> Result<(), StoreError> {
     let done = sqlx::query(UPDATE)
         .bind(row.merchant_id.to_string())
         .bind(row.id.to_string())

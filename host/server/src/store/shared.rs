@@ -8,12 +8,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, Executor};
+use sqlx::Executor;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::StoreError;
-use super::engine::{Mark, Unconfirmed, Writers};
+use super::engine::{Mark, Sql, Unconfirmed, Writers};
 
 /// How many writes at most share one commit.
 const MOST_IN_A_COMMIT: usize = 64;
@@ -38,13 +37,13 @@ struct Place {
     /// The transaction that is open.
     open: Option<Open>,
     /// The connection that had the last one.
-    idle: Option<PoolConnection<Any>>,
+    idle: Option<Sql>,
 }
 
 /// A transaction and who waits for its commit. Dropped, its connection is rolled back, and they hear that it was
 /// given up.
 pub(super) struct Open {
-    connection: PoolConnection<Any>,
+    connection: Sql,
     mark: Mark,
     members: Vec<oneshot::Sender<Result<(), Unconfirmed>>>,
 }
@@ -101,13 +100,12 @@ impl Turn {
             return Ok(open);
         }
         // A connection that broke since its last transaction is no loss.
-        if let Some(mut connection) = self.place.idle.take()
-            && let Ok(mark) = writers.begin(&mut connection).await
+        if let Some(connection) = self.place.idle.take()
+            && let Ok((connection, mark)) = writers.begin(connection).await
         {
             return Ok(Open { connection, mark, members: Vec::new() });
         }
-        let mut connection = writers.connect().await?;
-        let mark = writers.begin(&mut connection).await?;
+        let (connection, mark) = writers.begin(writers.connect().await?).await?;
         Ok(Open { connection, mark, members: Vec::new() })
     }
 
@@ -147,7 +145,7 @@ impl Turn {
 
 impl Open {
     /// What statements run on.
-    pub(super) fn sql(&mut self) -> &mut AnyConnection {
+    pub(super) fn sql(&mut self) -> &mut Sql {
         &mut self.connection
     }
 }

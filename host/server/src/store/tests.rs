@@ -29,7 +29,7 @@ async fn insert(store: &Store, id: &str) -> Result<(), StoreError> {
 
 async fn count(store: &Store) -> i64 {
     let mut sql = store.read().await.unwrap();
-    let (count,): (i64,) = sqlx::query_as(COUNT).fetch_one(&mut *sql).await.unwrap();
+    let (count,): (i64,) = sqlx::query_as(COUNT).fetch_one(&mut sql).await.unwrap();
     count
 }
 

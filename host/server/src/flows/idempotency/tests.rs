@@ -77,7 +77,7 @@ impl Desk {
     async fn rows(&self) -> i64 {
         let mut sql = self.gateway().store.read().await.unwrap();
         let count = sqlx::query_as("SELECT count(*) FROM keyed_requests");
-        let (rows,): (i64,) = count.fetch_one(&mut *sql).await.unwrap();
+        let (rows,): (i64,) = count.fetch_one(&mut sql).await.unwrap();
         rows
     }
 }
@@ -246,7 +246,7 @@ async fn an_answer_lies_sealed_and_is_bound_to_its_request() {
     let store = &desk.gateway().store;
     let mut sql = store.read().await.unwrap();
     let all = sqlx::query_as("SELECT answer FROM keyed_requests ORDER BY key");
-    let answers: Vec<(Vec<u8>,)> = all.fetch_all(&mut *sql).await.unwrap();
+    let answers: Vec<(Vec<u8>,)> = all.fetch_all(&mut sql).await.unwrap();
     drop(sql);
     for (sealed,) in &answers {
         assert!(!String::from_utf8_lossy(sealed).contains("secret"));

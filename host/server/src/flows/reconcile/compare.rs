@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::AnyConnection;
 use tollgate_domain::matching::{
     FeeTerms, Finding, Matcher, OurPayment, OurRefund, Period, RowKind, StatementRow, Subject,
     Tolerance, Window,
@@ -15,6 +14,7 @@ use super::told::{self, Told};
 use super::{asking, put_job, write};
 use crate::flows::{Flow, FlowError};
 use crate::gateway::Gateway;
+use crate::store::Sql;
 use crate::store::bills::{BillRow, rows};
 use crate::store::reconciliations::records::{self, Owner, PaymentRecord, RefundRecord, Stretch};
 use crate::store::reconciliations::{self, ReconciliationRow, ReconciliationState};
@@ -98,7 +98,7 @@ impl Books<'_> {
     /// Reads what succeeded in the bill's period, or so close to it that this bill may tell of it.
     async fn read_window(
         &mut self,
-        sql: &mut AnyConnection,
+        sql: &mut Sql,
         window: Window,
         tolerance: Tolerance,
     ) -> Flow<()> {
@@ -178,7 +178,7 @@ impl Books<'_> {
     async fn take_rows(
         &mut self,
         gateway: &Gateway,
-        sql: &mut AnyConnection,
+        sql: &mut Sql,
         findings: &mut Findings<'_>,
     ) -> Flow<()> {
         let (mut file, mut line) = (0, 0);
@@ -206,7 +206,7 @@ impl Books<'_> {
     async fn look_up(
         &mut self,
         gateway: &Gateway,
-        sql: &mut AnyConnection,
+        sql: &mut Sql,
         row: &StatementRow,
     ) -> Flow<bool> {
         let owner = self.owner;

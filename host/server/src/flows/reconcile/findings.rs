@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
-use sqlx::AnyConnection;
 use tollgate_domain::ids::OrderId;
 use tollgate_domain::matching::{DifferenceKind, Discrepancy, Match, Place, Said, Subject};
 
@@ -13,7 +12,7 @@ use crate::jobs::Kind;
 use crate::store::bills::{BillRow, rows};
 use crate::store::reconciliations::marks::{self, Mark};
 use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow};
-use crate::store::{Tx, orders, payments, refunds};
+use crate::store::{Sql, Tx, orders, payments, refunds};
 
 /// Findings that are written in one transaction.
 const BATCH: usize = 50;
@@ -49,7 +48,7 @@ pub(super) struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// With what earlier runs found.
     pub async fn read(
-        sql: &mut AnyConnection,
+        sql: &mut Sql,
         bill: &'a BillRow,
         reconciliation: &'a ReconciliationRow,
     ) -> Flow<Findings<'a>> {
@@ -215,7 +214,7 @@ impl<'a> Findings<'a> {
 
 /// What a comparison's bill has a row of that another amount or status keeps from settling our record.
 pub(super) async fn told_otherwise(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     compared: &ReconciliationRow,
 ) -> Flow<HashSet<Subject>> {
     let mut told = HashSet::new();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::{AnyConnection, Executor, Row};
+use sqlx::{Executor, Row};
 use tempfile::TempDir;
 use tollgate_domain::ids::{
     AccountId, BillId, MerchantId, OrderId, PaymentId, ReconciliationId, RefundId,
@@ -24,7 +24,7 @@ use crate::sealing::{Marks, Sealer};
 use crate::store::bills::rows::{self, RowRow};
 use crate::store::bills::{self, BillRow, BillState};
 use crate::store::reconciliations::{self, DiscrepancyRow, ReconciliationRow};
-use crate::store::{Clock, Store};
+use crate::store::{Clock, Sql, Store};
 
 /// Ten in the morning of the 22nd in China: the bill of the 21st is out.
 pub(crate) const NOW: Moment = Moment(1_795_312_800_000_000);
@@ -120,7 +120,7 @@ impl Bench {
         let statements = &statements;
         let write = self.gateway.store.write::<(), FlowError, _>(move |tx| {
             Box::pin(async move {
-                let sql: &mut AnyConnection = tx.sql();
+                let sql: &mut Sql = tx.sql();
                 let sql_text = sqlx::AssertSqlSafe(statements.clone());
                 sql.execute(sqlx::raw_sql(sql_text)).await.unwrap();
                 Ok(())
@@ -237,7 +237,7 @@ impl Bench {
     /// The rows of a query, each as texts.
     pub async fn read(&self, query: &'static str) -> Vec<String> {
         let mut sql = self.gateway.store.read().await.unwrap();
-        let rows = sqlx::query(query).fetch_all(&mut *sql).await.unwrap();
+        let rows = sqlx::query(query).fetch_all(&mut sql).await.unwrap();
         rows.iter().map(|row| row.get::<String, _>(0)).collect()
     }
 

@@ -1,7 +1,6 @@
 //! What a bill tells of that happened without us: refunds made at the provider, chargebacks, reversals. Each becomes a
 //! fact of its payment before the row is compared, and is the same fact where a message told of it before.
 
-use sqlx::AnyConnection;
 use tollgate_domain::dispute::DisputeTold;
 use tollgate_domain::ids::RefundId;
 use tollgate_domain::matching::{RowKind, RowStatus, StatementRow};
@@ -12,6 +11,7 @@ use crate::flows::found::{self, Found, Named};
 use crate::flows::learn::{self, Particulars};
 use crate::flows::{Flow, FlowError, disputes};
 use crate::gateway::Gateway;
+use crate::store::Sql;
 use crate::store::bills::BillRow;
 use crate::store::payments::{self, PaymentRow};
 
@@ -28,7 +28,7 @@ pub(super) enum Told {
 /// Learns of what a row tells, if it is about a payment of ours.
 pub(super) async fn of(
     gateway: &Gateway,
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     bill: &BillRow,
     row: &StatementRow,
 ) -> Flow<Told> {
@@ -61,11 +61,7 @@ pub(super) async fn of(
     }
 }
 
-async fn payment_of(
-    sql: &mut AnyConnection,
-    bill: &BillRow,
-    row: &StatementRow,
-) -> Flow<Option<PaymentRow>> {
+async fn payment_of(sql: &mut Sql, bill: &BillRow, row: &StatementRow) -> Flow<Option<PaymentRow>> {
     let (merchant, account) = (bill.merchant_id, bill.account_id);
     if let Some(ours) = &row.payment_ref {
         let found = payments::by_reference(sql, merchant, account, ours).await?;

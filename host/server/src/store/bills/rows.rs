@@ -1,13 +1,12 @@
 //! The rows of bills, an edition for each try that got that far.
 
 use serde::{Deserialize, Serialize};
-use sqlx::AnyConnection;
 use tollgate_domain::matching::{Place, StatementRow, Subject};
 use tollgate_domain::money::{Currency, Money};
 use tollgate_domain::time::Moment;
 
 use super::BillRow;
-use crate::store::StoreError;
+use crate::store::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO statement_rows (merchant_id, bill_id, edition, file, line, kind, status, raw, \
      payment_ref, provider_ref, refund_ref, provider_refund_ref, gross, currency, fee, fee_currency, net, \
@@ -116,11 +115,7 @@ fn money(minor: Option<i64>, currency: Option<String>) -> Result<Option<Money>, 
 }
 
 /// Writes a row of the bill's running try. False: there is one of that file and line.
-pub async fn insert(
-    sql: &mut AnyConnection,
-    bill: &BillRow,
-    row: &RowRow,
-) -> Result<bool, StoreError> {
+pub async fn insert(sql: &mut Sql, bill: &BillRow, row: &RowRow) -> Result<bool, StoreError> {
     let done = sqlx::query(INSERT)
         .bind(bill.merchant_id.to_string())
         .bind(bill.id.to_string())
@@ -150,7 +145,7 @@ pub async fn insert(
 
 /// The bill's own rows behind a place, in order.
 pub async fn after(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     bill: &BillRow,
     file: i64,
     line: i64,
@@ -169,7 +164,7 @@ pub async fn after(
 
 /// Notes the payment or refund that a row speaks for.
 pub async fn speaks_for(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     bill: &BillRow,
     place: Place,
     subject: Subject,
@@ -199,7 +194,7 @@ pub struct BadLine {
 
 /// Notes a bad line of the bill's running try.
 pub async fn insert_bad_line(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     bill: &BillRow,
     bad: &BadLine,
 ) -> Result<(), StoreError> {
@@ -216,7 +211,7 @@ pub async fn insert_bad_line(
 }
 
 /// Takes away some of what earlier tries left, the bill's own edition aside. False: there is no more.
-pub async fn sweep(sql: &mut AnyConnection, bill: &BillRow) -> Result<bool, StoreError> {
+pub async fn sweep(sql: &mut Sql, bill: &BillRow) -> Result<bool, StoreError> {
     let (merchant, id) = (bill.merchant_id.to_string(), bill.id.to_string());
     let swept = sqlx::query(SWEEP_ROWS)
         .bind(merchant.as_str())

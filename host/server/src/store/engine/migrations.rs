@@ -1,8 +1,9 @@
 //! The tables: forward-only, in the order of their names, inside the binary. Of several gateways that start at once one
 //! brings them up to date, and the others wait for it.
 
-use sqlx::{AnyConnection, Executor};
+use sqlx::Executor;
 
+use super::Sql;
 use crate::store::StoreError;
 
 /// One step, the same on each engine.
@@ -72,7 +73,7 @@ const MOST_TRIES: usize = 5;
 /// # Errors
 /// There are tables of a newer version, or a step failed: then none of it stays.
 pub(super) async fn migrate(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     begin: &'static str,
     text: fn(&Migration) -> &'static str,
 ) -> Result<(), StoreError> {
@@ -90,10 +91,7 @@ pub(super) async fn migrate(
     done
 }
 
-async fn apply(
-    sql: &mut AnyConnection,
-    text: fn(&Migration) -> &'static str,
-) -> Result<(), StoreError> {
+async fn apply(sql: &mut Sql, text: fn(&Migration) -> &'static str) -> Result<(), StoreError> {
     take_turn(sql).await?;
     let names: Vec<(String,)> = sqlx::query_as(NAMES).bind(TURN).fetch_all(&mut *sql).await?;
     if let Some((newer,)) = names.iter().find(|(name,)| ALL.iter().all(|known| known.name != name))
@@ -109,7 +107,7 @@ async fn apply(
 
 /// Waits until no other gateway's transaction has the turn, and has it until the transaction's end: for what is done
 /// once in a database's life.
-pub async fn take_turn(sql: &mut AnyConnection) -> Result<(), StoreError> {
+pub async fn take_turn(sql: &mut Sql) -> Result<(), StoreError> {
     sqlx::query(TAKE_TURN).bind(TURN).execute(sql).await?;
     Ok(())
 }

@@ -11,10 +11,10 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor};
 use tollgate_domain::time::Moment;
 
 use super::clock::DatabaseClock;
-use super::{Unconfirmed, migrations};
+use super::{Sql, Unconfirmed, migrations};
 use crate::chance::Chance;
 use crate::store::shared::Lanes;
-use crate::store::{Clock, Store, StoreError};
+use crate::store::{Clock, Readers, Store, StoreError};
 
 /// Lets one more member join. It waits for a row but shortly, because the members before it hold theirs meanwhile: one
 /// that waits in vain runs again as the first of a transaction, and that one holds nothing while it waits.
@@ -76,9 +76,12 @@ impl Store {
         let mut first = AnyConnection::connect(url).await?;
         check(&mut first).await?;
         first.execute(PATIENT).await?;
+        let mut first = Sql::Single(first);
         migrations::migrate(&mut first, "BEGIN", |migration| migration.postgres).await?;
         let clock = Arc::new(DatabaseClock::new(sample(&mut first).await?));
-        first.close().await?;
+        if let Sql::Single(first) = first {
+            first.close().await?;
+        }
         let pool = pool(LANES + 1, WRITES).after_release(|connection, _| {
             Box::pin(async move {
                 // A write that was given up leaves its transaction open.
@@ -89,7 +92,7 @@ impl Store {
         let pool = pool.connect_lazy(url)?;
         let own = hex::encode(Chance::of_the_machine().bytes::<8>()).into();
         let writers = Writers { pool, clock: clock.clone(), own, count: Arc::default() };
-        let readers = self::pool(READERS, READS).connect_lazy(url)?;
+        let readers = Readers::Server(self::pool(READERS, READS).connect_lazy(url)?);
         let lanes = Lanes::new(super::Writers::Postgres(writers), LANES as usize);
         Ok(Store { readers, lanes, clock, pace: None })
     }
@@ -133,7 +136,7 @@ fn pool(connections: u32, session: &'static str) -> AnyPoolOptions {
 }
 
 /// The database's time, and when here that was.
-async fn sample(sql: &mut AnyConnection) -> Result<(Instant, i64), sqlx::Error> {
+async fn sample(sql: &mut Sql) -> Result<(Instant, i64), sqlx::Error> {
     let before = super::clock::instant();
     let (micros,): (i64,) = sqlx::query_as(NOW).fetch_one(sql).await?;
     Ok((before + before.elapsed() / 2, micros))
@@ -141,7 +144,7 @@ async fn sample(sql: &mut AnyConnection) -> Result<(Instant, i64), sqlx::Error> 
 
 impl Writers {
     /// Begins a transaction that has left its mark.
-    pub(super) async fn begin(&self, sql: &mut AnyConnection) -> Result<String, sqlx::Error> {
+    pub(super) async fn begin(&self, sql: &mut Sql) -> Result<String, sqlx::Error> {
         if self.clock.takes_a_sample() {
             self.clock.set(sample(sql).await?);
             let old = self.clock.now().plus_millis(-KEPT_MS);

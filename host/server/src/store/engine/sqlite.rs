@@ -2,14 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, Connection, Executor};
+use sqlx::Executor;
 
-use super::{Writers, migrations};
+use super::file::File;
+use super::{Sql, Writers, migrations};
 use crate::store::shared::Lanes;
-use crate::store::{Clock, Store, StoreError};
+use crate::store::{Clock, Readers, Store, StoreError};
 
 /// Begins a transaction for its first member. It takes the write lock at once, so that it never fails half way because
 /// another one wrote.
@@ -17,47 +16,39 @@ pub(super) const BEGIN: &str = "BEGIN IMMEDIATE; SAVEPOINT work";
 /// Lets one more member join.
 pub(super) const JOIN: &str = "SAVEPOINT work";
 
-const READERS: u32 = 8;
-
 impl Store {
     /// Opens the SQLite file, makes it if it is missing, and brings its tables up to date.
     ///
     /// # Errors
     /// The file cannot be used, or a newer version made it.
     pub async fn open_sqlite(file: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
-        sqlx::any::install_default_drivers();
-        let url = sqlite_url(file)?;
-        examine(&url).await?;
-        let writers = pool(1)
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    // A write that was given up leaves its transaction open. Without one this is refused: fine.
-                    let _ = connection.execute("ROLLBACK").await;
-                    Ok(true)
-                })
-            })
-            .connect(&url)
-            .await?;
-        let mut connection = writers.acquire().await?;
+        let file = File::new(&std::path::absolute(file).map_err(sqlx::Error::Io)?);
+        examine(file.clone()).await?;
+        let mut connection = Sql::File(file.connect()?);
         connection.execute("PRAGMA journal_mode = WAL").await?;
         migrations::migrate(&mut connection, BEGIN, |migration| migration.sqlite).await?;
         drop(connection);
-        let readers = pool(READERS).connect(&url).await?;
-        Ok(Store { readers, lanes: Lanes::new(Writers::Sqlite(writers), 1), clock, pace: None })
+        let lanes = Lanes::new(Writers::Sqlite(file.clone()), 1);
+        Ok(Store { readers: Readers::File(file), lanes, clock, pace: None })
     }
 }
 
+/// Begins a transaction. Another process that writes is waited for on a thread that may block.
+pub(super) async fn begin(sql: Sql) -> Result<Sql, sqlx::Error> {
+    let Sql::File(mut file) = sql else { return Err(sqlx::Error::PoolClosed) };
+    if file.batch_at_once(BEGIN)? {
+        return Ok(Sql::File(file));
+    }
+    let (file, done) = file.batch_elsewhere(BEGIN).await;
+    done?;
+    file.map(Sql::File).ok_or(sqlx::Error::WorkerCrashed)
+}
+
 /// Looks whether the file is whole: what is built on a damaged one would be lost with it.
-async fn examine(url: &str) -> Result<(), StoreError> {
-    let look = async {
-        let mut connection = AnyConnection::connect(url).await?;
-        let words: Vec<(String,)> =
-            sqlx::query_as("PRAGMA quick_check(1)").fetch_all(&mut connection).await?;
-        connection.close().await?;
-        Ok(words)
-    };
-    match look.await {
-        Ok(words) if words.iter().all(|(word,)| word == "ok") => Ok(()),
+async fn examine(file: Arc<File>) -> Result<(), StoreError> {
+    let look = tokio::task::spawn_blocking(move || file.connect()?.text("PRAGMA quick_check(1)"));
+    match look.await.map_err(|_| sqlx::Error::WorkerCrashed)? {
+        Ok(word) if word == "ok" => Ok(()),
         Ok(_) => Err(StoreError::Unfit(DAMAGE)),
         Err(error) if is(&error, &DAMAGED) => Err(StoreError::Unfit(DAMAGE)),
         Err(error) => Err(error.into()),
@@ -70,6 +61,9 @@ const DAMAGE: &str =
 /// SQLITE_CORRUPT, SQLITE_NOTADB.
 const DAMAGED: [&str; 2] = ["11", "26"];
 
+/// SQLITE_BUSY, SQLITE_BUSY_RECOVERY, SQLITE_BUSY_SNAPSHOT.
+const BUSY: [&str; 3] = ["5", "261", "517"];
+
 /// SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC.
 const NOT_DURABLE: [&str; 2] = ["1034", "1290"];
 
@@ -79,35 +73,12 @@ pub(super) fn lost_on_disk(error: &sqlx::Error) -> bool {
     is(error, &NOT_DURABLE)
 }
 
+/// Whether another process writes.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    is(error, &BUSY)
+}
+
 fn is(error: &sqlx::Error, codes: &[&str]) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| codes.contains(&&*code))
-}
-
-fn pool(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(30))
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                // FULL: a commit that was answered survives a power cut.
-                connection
-                    .execute(
-                        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; \
-                         PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY",
-                    )
-                    .await?;
-                Ok(())
-            })
-        })
-}
-
-fn sqlite_url(file: &Path) -> Result<String, StoreError> {
-    let absolute = std::path::absolute(file).map_err(sqlx::Error::Io)?;
-    let mut url = url::Url::from_file_path(&absolute)
-        .map_err(|()| sqlx::Error::Configuration("the database needs a file path".into()))?;
-    url.set_query(Some("mode=rwc"));
-    Ok(url.as_str().replacen("file:", "sqlite:", 1))
 }

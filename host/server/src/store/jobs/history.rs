@@ -1,11 +1,10 @@
 //! Jobs that have ended: kept beside the hot table for a while, so that somebody can look, and then swept.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{JobId, MerchantId};
 use tollgate_domain::time::Moment;
 
 use super::JobRow;
-use crate::store::StoreError;
+use crate::store::{Sql, StoreError};
 
 /// Its own run ended it.
 pub const DONE: &str = "done";
@@ -45,7 +44,7 @@ pub struct EndedRow {
 
 /// Notes how a job ended.
 pub async fn insert(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     job: &JobRow,
     outcome: &str,
     now: Moment,
@@ -67,7 +66,7 @@ pub async fn insert(
 
 /// A merchant's ended jobs before an id, newest first.
 pub async fn list(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     before: &str,
     limit: i64,
@@ -77,7 +76,7 @@ pub async fn list(
 }
 
 /// Forgets up to `most` jobs that ended before a time, oldest first. Gives how many.
-pub async fn sweep(sql: &mut AnyConnection, before: Moment, most: i64) -> Result<u64, StoreError> {
+pub async fn sweep(sql: &mut Sql, before: Moment, most: i64) -> Result<u64, StoreError> {
     let swept = sqlx::query(SWEEP).bind(before.0).bind(most).execute(sql).await?;
     Ok(swept.rows_affected())
 }

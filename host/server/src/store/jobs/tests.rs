@@ -12,7 +12,7 @@ async fn plan(statement: &str) -> Vec<String> {
     let store = Store::open_sqlite(&folder.path().join("db"), Arc::new(SystemClock)).await.unwrap();
     let mut sql = store.read().await.unwrap();
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-    let steps = sqlx::query(explain).fetch_all(&mut *sql).await.unwrap();
+    let steps = sqlx::raw_sql(explain).fetch_all(&mut sql).await.unwrap();
     steps.iter().map(|step| step.get::<String, _>(3)).collect()
 }
 

@@ -1,11 +1,10 @@
 //! The mark that a bill leaves on a payment or refund that it settles: the bill, its line and its day.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{BillId, MerchantId};
 use tollgate_domain::matching::Subject;
 use tollgate_domain::time::Moment;
 
-use crate::store::StoreError;
+use crate::store::{Sql, StoreError};
 
 const MARK_PAYMENT: &str = "UPDATE payments SET bill_id = $3, bill_line = $4, bill_day = $5, updated_at = $6 \
      WHERE merchant_id = $1 AND id = $2 AND bill_id IS NULL";
@@ -33,7 +32,7 @@ pub struct Mark<'a> {
 
 /// Marks what no bill has settled yet, or moves the mark of this bill. True: it was not settled before.
 pub async fn set(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     subject: Subject,
     mark: Mark<'_>,
@@ -62,7 +61,7 @@ pub async fn set(
 
 /// Takes this bill's mark away: its renewed rows settle the record no more.
 pub async fn clear(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     merchant: MerchantId,
     subject: Subject,
     bill: BillId,

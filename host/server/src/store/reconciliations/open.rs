@@ -1,9 +1,7 @@
 //! Payments and refunds of a stretch of time whose end is not known.
 
-use sqlx::AnyConnection;
-
 use super::records::{Owner, Stretch};
-use crate::store::StoreError;
+use crate::store::{Sql, StoreError};
 
 const PAYMENTS: &str = "SELECT id, created_at FROM payments WHERE merchant_id = $1 AND account_id = $2 \
      AND state IN ('created', 'pending', 'unknown', 'approved', 'authorized') \
@@ -23,7 +21,7 @@ pub struct OpenRow {
 
 /// A page of the payments made in a stretch that may still take money.
 pub async fn payments(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     owner: Owner,
     stretch: &Stretch,
 ) -> Result<Vec<OpenRow>, StoreError> {
@@ -32,7 +30,7 @@ pub async fn payments(
 
 /// A page of the refunds asked for in a stretch that may still give money back.
 pub async fn refunds(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     owner: Owner,
     stretch: &Stretch,
 ) -> Result<Vec<OpenRow>, StoreError> {
@@ -40,7 +38,7 @@ pub async fn refunds(
 }
 
 async fn page(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     statement: &'static str,
     owner: Owner,
     stretch: &Stretch,

@@ -1,12 +1,11 @@
 //! Payments and refunds as a comparison sees them, each with the bill that has settled it.
 
-use sqlx::AnyConnection;
 use tollgate_domain::ids::{AccountId, MerchantId, PaymentId, RefundId};
 use tollgate_domain::money::Currency;
 use tollgate_domain::payment::PaymentState;
 use tollgate_domain::refund::RefundState;
 
-use crate::store::StoreError;
+use crate::store::{Sql, StoreError};
 
 const PAYMENTS_BETWEEN: &str = "SELECT p.id, p.reference, p.provider_ref, p.state, p.amount, p.taken, p.currency, \
      p.succeeded_at, p.bill_id, p.bill_line, b.kind AS bill_kind FROM payments p \
@@ -128,7 +127,7 @@ pub struct Stretch {
 
 /// A page of the payments that succeeded in a stretch.
 pub async fn payments_between(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     owner: Owner,
     stretch: &Stretch,
 ) -> Result<Vec<PaymentRecord>, StoreError> {
@@ -145,7 +144,7 @@ pub async fn payments_between(
 
 /// A page of the refunds that succeeded in a stretch, without those that only sums told of and others turned out to be.
 pub async fn refunds_between(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     owner: Owner,
     stretch: &Stretch,
 ) -> Result<Vec<RefundRecord>, StoreError> {
@@ -162,7 +161,7 @@ pub async fn refunds_between(
 
 /// The payment of a row's references: by ours, else by theirs.
 pub async fn payment(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     owner: Owner,
     ours: Option<&str>,
     theirs: Option<&str>,
@@ -184,7 +183,7 @@ pub async fn payment(
 
 /// The refund of a row's references: by ours, else by theirs.
 pub async fn refund(
-    sql: &mut AnyConnection,
+    sql: &mut Sql,
     owner: Owner,
     ours: Option<&str>,
     theirs: Option<&str>,
