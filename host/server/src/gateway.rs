@@ -88,8 +88,35 @@ pub struct Gateway {
     pub strangers: Strangers,
     /// Which providers do not answer.
     pub breakers: Breakers,
-    /// Rung when a job may have come due sooner than the worker knows.
-    pub bell: Notify,
+    /// Rung when a job comes due sooner than the worker looks by itself.
+    pub bell: Bell,
+}
+
+/// Wakes the worker.
+#[derive(Default)]
+pub struct Bell(Notify);
+
+impl Bell {
+    /// The worker looks by itself this often.
+    pub const EVERY: Duration = Duration::from_millis(Self::EVERY_MS.unsigned_abs());
+    const EVERY_MS: i64 = 1_000;
+
+    /// A job is due then: rung if that is before the worker looks by itself.
+    pub fn ring_for(&self, due: Moment, now: Moment) {
+        if due <= now.plus_millis(Self::EVERY_MS) {
+            self.ring();
+        }
+    }
+
+    /// Something is due now.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until it is rung.
+    pub async fn rung(&self) {
+        self.0.notified().await;
+    }
 }
 
 /// How providers have been answering, by account. Each replica finds out for itself.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use self::places::{Places, Running};
 use crate::flows::Flow;
 use crate::flows::due::{self, Wanted};
-use crate::gateway::Gateway;
+use crate::gateway::{Bell, Gateway};
 use crate::store::jobs::{JobRow, Lane};
 
 /// What a job does.
@@ -98,7 +98,9 @@ const LEASE_MS: i64 = 120_000;
 /// How often that is done.
 const HEARTBEAT: Duration = Duration::from_secs(40);
 /// The longest sleep: a job that another process wrote rings no bell here.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+const LONGEST_SLEEP: Duration = Bell::EVERY;
+/// The longest one after the bell: whoever rang it may not have committed yet.
+const SLEEP_AFTER_BELL: Duration = Duration::from_millis(50);
 /// The shortest one.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 /// The longest sleep while the database cannot be had.
@@ -111,6 +113,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     let mut outage = LONGEST_SLEEP;
     while !*stop.borrow() {
+    let mut longest = LONGEST_SLEEP;
         while tasks.try_join_next().is_some() {}
         let sleep = match round(&gateway, &places, &running, &mut tasks).await {
             Ok(sleep) => sleep,
@@ -130,8 +133,9 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
             continue;
         }
         tokio::select! {
+        let sleep = sleep.min(std::mem::replace(&mut longest, LONGEST_SLEEP));
             _ = stop.changed() => {}
-            _ = gateway.bell.notified() => {}
+            () = gateway.bell.rung() => longest = SLEEP_AFTER_BELL,
             _ = tasks.join_next(), if !tasks.is_empty() => {}
             _ = tokio::time::sleep(sleep) => {}
         }

@@ -217,7 +217,7 @@ impl Running {
     pub async fn stop(mut self) {
         let deadline = Instant::now() + TIME_TO_STOP;
         let _ = self.stop.send(true);
-        self.gateway.bell.notify_waiters();
+        self.gateway.bell.ring();
         if timeout_at(deadline, &mut self.served).await.is_err() {
             self.served.abort();
         }

@@ -47,6 +47,6 @@ pub async fn replay(gateway: &Gateway, merchant: MerchantId, id: JobId) -> Flow<
             })
         })
         .await?;
-    gateway.bell.notify_one();
+    gateway.bell.ring();
     Ok(row)
 }

@@ -352,7 +352,7 @@ async fn put_in_line(
     let (kind, queue) = (kind.as_str(), queue.as_str());
     let job = NewJob { id, kind, subject, payload: "{}", queue, due_at };
     jobs::put(tx.sql(), merchant, &job, now).await?;
-    gateway.bell.notify_one();
+    gateway.bell.ring_for(due_at, now);
     Ok(())
 }
 
