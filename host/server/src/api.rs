@@ -30,9 +30,11 @@ pub mod reconciliations;
 pub mod refunds;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use tracing::Instrument;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -97,15 +99,18 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(document::show))
 }
 
-/// Runs a flow to its end even if the client hangs up meanwhile: half a payment helps nobody.
-pub async fn finish<T, F>(flow: F) -> Result<T, Problem>
+/// Runs a flow and answers for one that panics. It runs to its end even if the client hangs up meanwhile, as all of a
+/// request does that was let in (`server::admission`): half a payment helps nobody. A flow is large, so it is moved once.
+pub fn finish<T, F>(flow: F) -> BoxFuture<'static, Result<T, Problem>>
 where
     T: Send + 'static,
     F: Future<Output = Flow<T>> + Send + 'static,
 {
-    match tokio::spawn(flow.in_current_span()).await {
-        Ok(done) => done.map_err(Problem::from),
-        // The panic itself was written by the panic hook; the payload may hold anything.
-        Err(_) => Err(Problem::internal("a flow panicked")),
-    }
+    Box::pin(async move {
+        match AssertUnwindSafe(flow).catch_unwind().await {
+            Ok(done) => done.map_err(Problem::from),
+            // The panic itself was written by the panic hook; the payload may hold anything.
+            Err(_) => Err(Problem::internal("a flow panicked")),
+        }
+    })
 }
