@@ -47,6 +47,21 @@ async fn a_flood_that_nobody_signed_ends_in_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_refused_is_written_beside_the_requests_and_before_a_stop() {
+    let mut world = World::start().await;
+    world.account().await;
+    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
+    let url = text(&account, "notify_url");
+    for number in 0..5 {
+        let reply = world.post_form(url, FORM, &format!("sign=AAAA&n={number}")).await;
+        assert_eq!((reply.status, reply.text.as_str()), (400, "fail"));
+    }
+    world.stop_gateway().await;
+    let kept = "state = 'rejected' AND signed = 0 AND reason LIKE 'signature%'";
+    assert_eq!(count(&world, kept).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_thousand_are_kept_and_no_more() {
     let world = World::start().await;
     let payment = world.started(1250, "page").await;

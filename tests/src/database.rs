@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
 
+use tollgate::flows::notices::strangers;
 use tollgate::store::{Clock, SystemClock};
 
 use crate::postgres::Database as ServerDatabase;
@@ -99,8 +100,12 @@ impl Dump {
 }
 
 impl World {
-    /// A connection to the gateway's database.
+    /// A connection to the gateway's database, in which all is written that waited for it.
     pub async fn db(&self) -> AnyConnection {
+        if let Some(gateway) = &self.gateway {
+            // A database that cannot be reached is told by whoever looks into it.
+            let _ = strangers::write(gateway.gateway()).await;
+        }
         self.storage.connect(&self.data()).await
     }
 

@@ -78,8 +78,8 @@ pub struct Gateway {
     pub marks: Marks,
     /// Limits and addresses.
     pub settings: Settings,
-    /// Accounts whose keys are open, so that a call does not parse them anew.
-    pub accounts: Mutex<HashMap<(AccountId, String), Arc<Account>>>,
+    /// Accounts that are open, so that a call neither reads nor parses them anew.
+    pub accounts: Mutex<HashMap<AccountId, Arc<Account>>>,
     /// Who is asking a provider about a payment right now.
     pub asking: Asking,
     /// Who is getting or comparing which bill right now.

@@ -1,6 +1,7 @@
 //! The worker: claims due jobs, runs a few at a time, and sleeps until the next one is due or somebody rings.
 
 mod places;
+pub mod strangers;
 pub mod sweep;
 
 use std::fmt;
@@ -112,8 +113,8 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
     let running = Running::default();
     let mut tasks = JoinSet::new();
     let mut outage = LONGEST_SLEEP;
-    while !*stop.borrow() {
     let mut longest = LONGEST_SLEEP;
+    while !*stop.borrow() {
         while tasks.try_join_next().is_some() {}
         let sleep = match round(&gateway, &places, &running, &mut tasks).await {
             Ok(sleep) => sleep,
@@ -132,8 +133,8 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
         if sleep.is_zero() {
             continue;
         }
-        tokio::select! {
         let sleep = sleep.min(std::mem::replace(&mut longest, LONGEST_SLEEP));
+        tokio::select! {
             _ = stop.changed() => {}
             () = gateway.bell.rung() => longest = SLEEP_AFTER_BELL,
             _ = tasks.join_next(), if !tasks.is_empty() => {}

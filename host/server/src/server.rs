@@ -143,6 +143,7 @@ fn serve(
     let caps = Caps::usual(limits.connections);
     let served = tokio::spawn(listening::serve(listener, faces, caps, stopping.clone()));
     tokio::spawn(jobs::sweep::run(gateway.clone(), stopping.clone()));
+    tokio::spawn(jobs::strangers::run(gateway.clone(), stopping.clone()));
     let worker = tokio::spawn(jobs::run(gateway.clone(), stopping));
     if gateway.settings.private_fields {
         tracing::warn!(

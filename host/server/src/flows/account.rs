@@ -65,27 +65,51 @@ impl Account {
 
 /// A merchant's account, open.
 pub async fn open(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flow<Arc<Account>> {
+    if let Some(account) = kept_open(gateway, id).await?
+        && account.row.merchant_id == merchant
+    {
+        return Ok(account);
+    }
     let mut sql = gateway.store.read().await?;
     let row = accounts::get(&mut sql, merchant, id).await?.ok_or(FlowError::NotFound("account"))?;
     drop(sql);
     open_row(gateway, row).await
 }
 
-/// An account, open: from the cache if its plugin is still the same.
-pub async fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
-    let plugin = gateway.plugins.get(&row.plugin).ok_or_else(|| {
+/// The account that a message is addressed to, open, whoever owns it.
+pub async fn open_by_address(gateway: &Gateway, id: AccountId) -> Flow<Arc<Account>> {
+    if let Some(account) = kept_open(gateway, id).await? {
+        return Ok(account);
+    }
+    let mut sql = gateway.store.read().await?;
+    let row = accounts::by_address(&mut sql, id).await?.ok_or(FlowError::NotFound("account"))?;
+    drop(sql);
+    open_row(gateway, row).await
+}
+
+/// An account that is open already, if its plugin is still the same. What opens of a row never changes, and no row of an
+/// account goes away.
+async fn kept_open(gateway: &Gateway, id: AccountId) -> Flow<Option<Arc<Account>>> {
+    let account = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+    let Some(account) = account else { return Ok(None) };
+    if plugin_of(gateway, &account.row)?.digest() != account.plugin.digest() {
+        return Ok(None);
+    }
+    keyring::let_lapse(gateway, &account).await?;
+    Ok(Some(account))
+}
+
+fn plugin_of(gateway: &Gateway, row: &AccountRow) -> Flow<Arc<Plugin>> {
+    gateway.plugins.get(&row.plugin).ok_or_else(|| {
         FlowError::Unavailable(format!(
             "the plugin {} of account {} is not loaded",
             row.plugin, row.id
         ))
-    })?;
-    let place = (row.id, plugin.digest().to_owned());
-    let cached =
-        gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
-    if let Some(account) = cached {
-        keyring::let_lapse(gateway, &account).await?;
-        return Ok(account);
-    }
+    })
+}
+
+async fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> {
+    let plugin = plugin_of(gateway, &row)?;
     check_granted(&row, &plugin)?;
     let sealed = gateway.sealer.open(&row.id.to_string(), &row.secrets)?;
     let secrets: BTreeMap<String, Vec<String>> = serde_json::from_slice(&sealed)?;
@@ -93,14 +117,15 @@ pub async fn open_row(gateway: &Gateway, row: AccountRow) -> Flow<Arc<Account>> 
     if account.plugin.manifest().slots.iter().any(|s| s.trust.is_some() || s.token.is_some()) {
         keyring::load(gateway, &account).await?;
     }
-    let mut cache = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = gateway.accounts.lock().unwrap_or_else(PoisonError::into_inner);
     // Of those who opened it at once the first counts: two rings would each fetch for themselves.
-    if let Some(first) = cache.get(&place) {
-        return Ok(first.clone());
+    match open.get(&account.row.id) {
+        Some(first) if first.plugin.digest() == account.plugin.digest() => Ok(first.clone()),
+        _ => {
+            open.insert(account.row.id, account.clone());
+            Ok(account)
+        }
     }
-    cache.retain(|(id, _), _| *id != account.row.id);
-    cache.insert(place, account.clone());
-    Ok(account)
 }
 
 /// Refuses a plugin that asks for more than the account's owner granted: its file was replaced since.

@@ -1,8 +1,9 @@
 //! Messages: a provider notifies, a payer's browser returns, an app hands over what its client library said.
 //!
-//! Raw bytes are kept first. The plugin reads them and checks the signature through the host; the host checks what
-//! no plugin may decide; the provider confirms by query; one transaction writes what was learnt; and only then does
-//! the provider hear its word for success.
+//! The plugin reads a message and checks the signature through the host. What is plainly nobody's is refused then and
+//! there, and written with others like it ([`strangers`]). Of all else the raw bytes are kept before anything is done
+//! because of it; the host checks what no plugin may decide; the provider confirms by query; one transaction writes what
+//! was learnt; and only then does the provider hear its word for success.
 
 mod reading;
 pub mod strangers;
@@ -15,12 +16,11 @@ use tollgate_domain::ids::{AccountId, MerchantId, NotificationId, PaymentId};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{Channel, Event, Inbound, Reply, Verdict};
 
-use self::reading::{Pace, Read};
+use self::reading::{Look, Read};
 use super::account::{self, Account};
 use super::believe::{self, Believed};
 use super::{Flow, FlowError, exchange, payments};
 use crate::gateway::Gateway;
-use crate::store::accounts as account_rows;
 use crate::store::notifications::{self, NotificationRow, Settled};
 use crate::store::payments::{self as payment_rows, PaymentRow};
 use crate::store::{orders, payments as rows};
@@ -29,8 +29,6 @@ use crate::store::{orders, payments as rows};
 const MOST_KEPT: i64 = 1_000;
 /// The same of those that nobody signed and that are to be read again, for which they are kept whole.
 const MOST_WAITING: i64 = 100;
-/// When somebody whose messages are too many may send again, in seconds.
-const RETRY_AFTER: &str = "60";
 
 /// Which of our addresses a message came to.
 #[derive(Clone, Copy, Debug)]
@@ -86,46 +84,51 @@ struct Incoming {
 
 /// Receives a message at one of our addresses.
 pub async fn receive(gateway: &Gateway, address: Address, message: Message) -> Flow<Answer> {
-    let mut sql = gateway.store.read().await?;
     let (account, about, channel) = match address {
         Address::Account(id) => {
-            let row = account_rows::by_address(&mut sql, id)
-                .await?
-                .ok_or(FlowError::NotFound("account"))?;
-            (row, None, Channel::Notification)
+            (account::open_by_address(gateway, id).await?, None, Channel::Notification)
         }
         Address::Payment(id) => {
-            let about = payment_rows::by_address(&mut sql, id)
-                .await?
-                .ok_or(FlowError::NotFound("payment"))?;
-            let account = account_rows::get(&mut sql, about.merchant_id, about.account_id).await?;
-            (account.ok_or(FlowError::NotFound("account"))?, Some(about), Channel::BrowserReturn)
+            let mut sql = gateway.store.read().await?;
+            let about = payment_rows::by_address(&mut sql, id).await?;
+            drop(sql);
+            let about = about.ok_or(FlowError::NotFound("payment"))?;
+            let account = account::open(gateway, about.merchant_id, about.account_id).await?;
+            (account, Some(about), Channel::BrowserReturn)
         }
     };
-    drop(sql);
-    let account = account::open_row(gateway, account).await?;
     let incoming = incoming(gateway, account, about, channel, message);
     let who = incoming.account.row.id;
-    if !gateway.strangers.take(who, gateway.store.now()) {
-        // Too many that nobody signed: from now on one is read before it is kept, and kept if it was signed.
-        let read = reading::read(gateway, &incoming, Pace::Crowded).await?;
-        if !read.is_signed() {
-            let reply = too_many();
-            return Ok(Answer { reply, browser: page_for(gateway, &incoming, channel).await? });
-        }
-        keep(gateway, &incoming).await?;
-        return answer(gateway, &incoming, read).await;
+    let has_room = gateway.strangers.take(who, gateway.store.now());
+    let look = Look::at(gateway, &incoming).await;
+    let refusal = look.refusal();
+    // Of too many that nobody signed nothing is kept, and nobody is asked about one.
+    if !has_room && (refusal.is_some() || !look.is_signed()) {
+        let browser = page_for(gateway, &incoming, channel).await?;
+        return Ok(Answer { reply: strangers::too_many(), browser });
+    }
+    if let Some(reason) = refusal {
+        look.tell(&incoming);
+        let (account, notification) = (who, incoming.id);
+        tracing::warn!(%account, %notification, reason, "a message was refused");
+        gateway.strangers.leave(row(&incoming)?, reason);
+        return answered(gateway, &incoming, Verdict::Rejected, channel).await;
     }
     keep(gateway, &incoming).await?;
-    let read = reading::read(gateway, &incoming, Pace::Usual).await?;
-    if read.is_signed() {
+    let read = reading::read(gateway, &incoming, look).await?;
+    if has_room && read.is_signed() {
         gateway.strangers.give_back(who);
     }
-    answer(gateway, &incoming, read).await
+    let (verdict, was) = process(gateway, &incoming, read).await?;
+    answered(gateway, &incoming, verdict, was).await
 }
 
-async fn answer(gateway: &Gateway, incoming: &Incoming, read: Read) -> Flow<Answer> {
-    let (verdict, was) = process(gateway, incoming, read).await?;
+async fn answered(
+    gateway: &Gateway,
+    incoming: &Incoming,
+    verdict: Verdict,
+    was: Channel,
+) -> Flow<Answer> {
     let browser = page_for(gateway, incoming, was).await?;
     Ok(Answer { reply: acknowledge(gateway, incoming, verdict).await, browser })
 }
@@ -136,11 +139,6 @@ async fn page_for(gateway: &Gateway, incoming: &Incoming, was: Channel) -> Flow<
         (Some(payment), Channel::BrowserReturn) => Ok(Some(page_of(gateway, payment).await?)),
         _ => Ok(None),
     }
-}
-
-fn too_many() -> Reply {
-    let headers = vec![("retry-after".to_owned(), RETRY_AFTER.to_owned())];
-    Reply { status: 429, headers, body: Vec::new() }
 }
 
 /// Receives what an app got from the provider's client library, handed over by the shop.
@@ -161,8 +159,7 @@ pub async fn client_result(
     };
     let incoming = incoming(gateway, account, Some(payment), Channel::ClientResult, message);
     keep(gateway, &incoming).await?;
-    let read = reading::read(gateway, &incoming, Pace::Usual).await?;
-    let (verdict, _) = process(gateway, &incoming, read).await?;
+    let (verdict, _) = read_and_process(gateway, &incoming).await?;
     match verdict {
         Verdict::Rejected => {
             let mut sql = gateway.store.read().await?;
@@ -198,8 +195,7 @@ pub async fn read_again(gateway: &Gateway, merchant: MerchantId, id: Notificatio
     };
     let (id, received_at) = (row.id, row.received_at);
     let incoming = Incoming { id, account, about, inbound, received_at };
-    let read = reading::read(gateway, &incoming, Pace::Usual).await?;
-    let (verdict, _) = process(gateway, &incoming, read).await?;
+    let (verdict, _) = read_and_process(gateway, &incoming).await?;
     Ok(!matches!(verdict, Verdict::Busy))
 }
 
@@ -223,8 +219,16 @@ fn incoming(
     Incoming { id: gateway.chance.id(received_at), account, about, inbound, received_at }
 }
 
-/// Writes the raw bytes before anybody looks at them.
+/// Writes the raw bytes before anything is done because of them.
 async fn keep(gateway: &Gateway, incoming: &Incoming) -> Flow<()> {
+    let row = &row(incoming)?;
+    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
+        Box::pin(async move { Ok(notifications::insert(tx.sql(), row).await?) })
+    });
+    write.await
+}
+
+fn row(incoming: &Incoming) -> Flow<NotificationRow> {
     let Inbound { channel, method, url, query, headers, body, .. } = &incoming.inbound;
     let kept = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie"));
     let envelope = Envelope {
@@ -234,7 +238,7 @@ async fn keep(gateway: &Gateway, incoming: &Incoming) -> Flow<()> {
         query: query.clone(),
         headers: kept.cloned().collect(),
     };
-    let row = &NotificationRow {
+    Ok(NotificationRow {
         merchant_id: incoming.account.row.merchant_id,
         id: incoming.id,
         account_id: incoming.account.row.id,
@@ -245,11 +249,13 @@ async fn keep(gateway: &Gateway, incoming: &Incoming) -> Flow<()> {
         reason: None,
         dedupe_key: None,
         received_at: incoming.received_at,
-    };
-    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
-        Box::pin(async move { Ok(notifications::insert(tx.sql(), row).await?) })
-    });
-    write.await
+    })
+}
+
+async fn read_and_process(gateway: &Gateway, incoming: &Incoming) -> Flow<(Verdict, Channel)> {
+    let look = Look::at(gateway, incoming).await;
+    let read = reading::read(gateway, incoming, look).await?;
+    process(gateway, incoming, read).await
 }
 
 /// Checks what was read, confirms and writes. Gives what the sender is to hear, and what kind of message it was.

@@ -6,7 +6,7 @@ use tollgate_domain::time::Moment;
 use super::{Sql, StoreError};
 
 const INSERT: &str = "INSERT INTO notifications (merchant_id, id, account_id, payment_id, message, body, state, \
-     received_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'received', $7, $7)";
+     reason, received_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
 const GET: &str = "SELECT * FROM notifications WHERE merchant_id = $1 AND id = $2";
 /// Whoever read it slowly and has to wait does not undo what somebody else made of it meanwhile.
 const SETTLE: &str = "UPDATE notifications SET state = $3, reason = $4, payment_id = coalesce($5, payment_id), \
@@ -64,6 +64,8 @@ pub async fn insert(sql: &mut Sql, row: &NotificationRow) -> Result<(), StoreErr
         .bind(row.payment_id.as_deref())
         .bind(row.message.as_str())
         .bind(row.body.as_slice())
+        .bind(row.state.as_str())
+        .bind(row.reason.as_deref())
         .bind(row.received_at.0)
         .execute(sql)
         .await?;

@@ -16,13 +16,51 @@ type Called = tollgate_plugin::Called<Result<Reading, Fault>>;
 /// A plugin may ask a provider this often while it reads one message.
 const MOST_QUESTIONS: usize = 3;
 
-/// How much a message is worth before anything is known of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// A few questions to the provider.
-    Usual,
-    /// Nothing but a look at it: there are too many.
-    Crowded,
+/// What a plugin made of a message, before anything was sent or written because of it.
+pub(super) struct Look {
+    context: Context,
+    called: Result<Called, CallError>,
+}
+
+impl Look {
+    /// Has the plugin look at a message.
+    pub async fn at(gateway: &Gateway, incoming: &Incoming) -> Look {
+        Look::again(gateway, incoming, None).await
+    }
+
+    /// The same with the answer to what it asked.
+    async fn again(
+        gateway: &Gateway,
+        incoming: &Incoming,
+        answer: Option<(Vec<u8>, HttpResponse)>,
+    ) -> Look {
+        let key = incoming.id.to_string();
+        let context = incoming.account.context(gateway, &key[..key.len().min(36)]);
+        let called = call(incoming, &context, answer).await;
+        Look { context, called }
+    }
+
+    /// Why it is nobody's message, where that is plain at once.
+    pub fn refusal(&self) -> Option<String> {
+        match &self.called {
+            Ok(Called { answer: Err(fault), missing: None, .. }) if is_the_senders(fault) => {
+                Some(reason(fault))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the host saw a signature hold.
+    pub fn is_signed(&self) -> bool {
+        self.called.as_ref().is_ok_and(Called::signature_held)
+    }
+
+    /// Hands what the plugin logged to the operator.
+    pub fn tell(&self, incoming: &Incoming) {
+        if let Ok(called) = &self.called {
+            exchange::tell(&incoming.account, "read", &called.logs);
+        }
+    }
 }
 
 /// What a message turned out to be.
@@ -49,10 +87,10 @@ impl Read {
     }
 }
 
-/// Has the plugin read a message. What is sent on the way is recorded with the message.
-pub(super) async fn read(gateway: &Gateway, incoming: &Incoming, pace: Pace) -> Flow<Read> {
+/// Has the plugin read a message at which it has had a look. What is sent on the way is recorded with the message.
+pub(super) async fn read(gateway: &Gateway, incoming: &Incoming, look: Look) -> Flow<Read> {
     let mut records = Records::default();
-    let read = read_asking(gateway, incoming, pace, &mut records).await;
+    let read = read_asking(gateway, incoming, look, &mut records).await;
     if !records.is_empty() {
         let (account, subject, records) = (&*incoming.account, &incoming.id.to_string(), &records);
         let write = gateway.store.write::<(), FlowError, _>(move |tx| {
@@ -66,35 +104,29 @@ pub(super) async fn read(gateway: &Gateway, incoming: &Incoming, pace: Pace) -> 
 async fn read_asking(
     gateway: &Gateway,
     incoming: &Incoming,
-    pace: Pace,
+    mut look: Look,
     records: &mut Records,
 ) -> Flow<Read> {
     let account = &*incoming.account;
-    let key = incoming.id.to_string();
     let mut answer = None;
     for _ in 0..=MOST_QUESTIONS {
-        let context = account.context(gateway, &key[..key.len().min(36)]);
-        let (mut called, mut found) = (call(incoming, &context, answer.clone()).await, None);
-        if let Ok(Called { missing: Some(missing), .. }) = &called
-            && pace == Pace::Usual
-        {
+        let mut found = None;
+        if let Ok(Called { missing: Some(missing), .. }) = &look.called {
             found = Some(keyring::find(gateway, account, missing, Cause::Message).await?);
             if found == Some(Found::There) {
-                called = call(incoming, &context, answer).await;
+                look.called = call(incoming, &look.context, answer).await;
             }
         }
+        look.tell(incoming);
+        let Look { context, called } = look;
         let called = match called {
             Ok(called) => called,
             Err(error) => return Ok(Read::later(error.to_string())),
         };
-        exchange::tell(account, "read", &called.logs);
         let signed = called.signature_held();
         let (request, state) = match called.answer {
             Ok(Reading::Events((channel, events))) => {
                 return Ok(Read::Events { channel, events, signed });
-            }
-            Ok(Reading::Ask(_)) if pace == Pace::Crowded => {
-                return Ok(Read::later("there are too many messages that nobody signed"));
             }
             Ok(Reading::Ask(ask)) => ask,
             Err(fault) => return Ok(refused(&fault, found, signed)),
@@ -111,10 +143,11 @@ async fn read_asking(
         exchange.heard(&called.logs, &redactor);
         exchange.audit.extend(called.audit);
         records.add(&exchange)?;
-        match told {
-            Ok(response) => answer = Some((state, response)),
+        answer = match told {
+            Ok(response) => Some((state, response)),
             Err(error) => return Ok(Read::later(error.to_string())),
-        }
+        };
+        look = Look::again(gateway, incoming, answer.clone()).await;
     }
     Ok(Read::later("the plugin asks without end"))
 }
@@ -132,12 +165,19 @@ async fn call(
 
 /// What a fault makes of a message: the sender's doing, or ours.
 fn refused(fault: &Fault, found: Option<Found>, signed: bool) -> Read {
-    let reason = format!("{}: {}", fault.code, fault.message);
     // By a key that the provider does not have, or that its roots do not vouch for: whoever signed it, it was not them.
     let by_a_stranger = found == Some(Found::Absent);
-    if by_a_stranger || matches!(fault.code.as_str(), "signature" | "protocol") {
-        Read::Refused(reason)
+    if by_a_stranger || is_the_senders(fault) {
+        Read::Refused(reason(fault))
     } else {
-        Read::Later { reason, signed }
+        Read::Later { reason: reason(fault), signed }
     }
+}
+
+fn is_the_senders(fault: &Fault) -> bool {
+    matches!(fault.code.as_str(), "signature" | "protocol")
+}
+
+fn reason(fault: &Fault) -> String {
+    format!("{}: {}", fault.code, fault.message)
 }

@@ -1,22 +1,44 @@
 //! Who may send messages that nobody signed, and how many: anybody knows an account's address, and nobody is to fill a
-//! disk through it.
+//! disk through it, or to keep the gateway busy. Those that were refused are written together, beside the requests.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tollgate_domain::ids::AccountId;
 use tollgate_domain::time::Moment;
+use tollgate_plugin::contract::Reply;
+
+use super::MOST_KEPT;
+use crate::flows::{Flow, FlowError};
+use crate::gateway::Gateway;
+use crate::store::notifications::{self, NotificationRow};
 
 /// So many at once, and then one for each of these milliseconds.
 const AT_ONCE: i64 = 100;
 const EACH_MS: i64 = 1_000;
 
+/// When they may send again, in seconds.
+const RETRY_AFTER: &str = "60";
+
 /// Accounts that are remembered before those that are at rest are forgotten.
 const MOST_REMEMBERED: usize = 1_024;
 
-/// How many such messages each account has room for, in this process.
+/// Refused messages that wait to be written, of all accounts together; the oldest make room for more.
+const MOST_WAITING: usize = 1_024;
+/// So many of them are written in one transaction.
+const AT_A_TIME: usize = 128;
+/// So much of a message that nobody signed is kept, in bytes.
+const MOST_OF_A_BODY: usize = 64 << 10;
+
+/// How many such messages each account has room for, in this process, and those that wait to be written.
 #[derive(Default)]
-pub struct Strangers(Mutex<HashMap<AccountId, Room>>);
+pub struct Strangers {
+    rooms: Mutex<HashMap<AccountId, Room>>,
+    refused: Mutex<VecDeque<NotificationRow>>,
+    left: Notify,
+    writing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Clone, Copy)]
 struct Room {
@@ -56,9 +78,77 @@ impl Strangers {
         }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<AccountId, Room>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Leaves a message that was refused to be written by [`write`], with why.
+    pub(super) fn leave(&self, mut row: NotificationRow, reason: String) {
+        row.state = "rejected".to_owned();
+        row.reason = Some(reason);
+        row.body.truncate(MOST_OF_A_BODY);
+        let mut refused = self.refused();
+        if refused.len() == MOST_WAITING {
+            refused.pop_front();
+        }
+        refused.push_back(row);
+        self.left.notify_one();
     }
+
+    /// Waits until something was left to be written.
+    pub async fn left(&self) {
+        self.left.notified().await;
+    }
+
+    fn refused(&self) -> MutexGuard<'_, VecDeque<NotificationRow>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<AccountId, Room>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What those hear who send too many.
+pub(super) fn too_many() -> Reply {
+    let headers = vec![("retry-after".to_owned(), RETRY_AFTER.to_owned())];
+    Reply { status: 429, headers, body: Vec::new() }
+}
+
+/// Writes the messages that were refused by now, and lets older ones make room. They prove nothing, and their senders were
+/// told so: a process that dies may lose the last of them.
+pub async fn write(gateway: &Gateway) -> Flow<()> {
+    let strangers = &gateway.strangers;
+    let _turn = strangers.writing.lock().await;
+    loop {
+        let rows: Vec<NotificationRow> = {
+            let mut refused = strangers.refused();
+            let some = refused.len().min(AT_A_TIME);
+            refused.drain(..some).collect()
+        };
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = insert(gateway, &rows).await {
+            let mut refused = strangers.refused();
+            rows.into_iter().rev().for_each(|row| refused.push_front(row));
+            return Err(error);
+        }
+    }
+}
+
+async fn insert(gateway: &Gateway, rows: &[NotificationRow]) -> Flow<()> {
+    let accounts: BTreeSet<_> = rows.iter().map(|row| (row.merchant_id, row.account_id)).collect();
+    let accounts = &accounts;
+    let write = gateway.store.write::<(), FlowError, _>(move |tx| {
+        Box::pin(async move {
+            for row in rows {
+                notifications::insert(tx.sql(), row).await?;
+            }
+            for (merchant, account) in accounts {
+                let kind = ("rejected", false);
+                notifications::sweep(tx.sql(), *merchant, *account, kind, MOST_KEPT).await?;
+            }
+            Ok(())
+        })
+    });
+    write.await
 }
 
 #[cfg(test)]
