@@ -1,6 +1,8 @@
 //! Takes secrets out of what is kept: each in its raw, base64, hexadecimal and percent-encoded form, wherever it
 //! stands in a text.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -22,47 +24,48 @@ const LAZY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 /// A form of a secret, wiped when it is freed. It is made at its full length, because what a buffer grows out of is not wiped.
 type Needle = Zeroizing<Vec<u8>>;
 
-/// Finds the secrets of one account. Made once for it, and used for everything that is kept of its exchanges.
+/// Finds the secrets of one account in everything that is kept of its exchanges.
 pub struct Redactor {
-    needles: Vec<Needle>,
-    /// For each pair of first bytes, whether a needle starts so.
-    starts: Vec<bool>,
+    /// What its keys are known by.
+    of_keys: Arc<Needles>,
+    /// What was put into one request, if anything was.
+    injected: Option<Needles>,
+}
+
+/// The forms of secrets, the longest first: a part must not be taken out before the whole.
+pub(crate) struct Needles {
+    all: Vec<Needle>,
+    /// A bit for each pair of first bytes: whether a needle starts so.
+    starts: Vec<u64>,
 }
 
 impl Redactor {
     /// A redactor of an account's keys and of what was put into one request.
     pub fn new(keys: &Keys, injected: &[SecretString]) -> Self {
         let mut needles = Vec::new();
-        keys.each_secret(|secret| add_forms(&mut needles, secret));
         for secret in injected {
             add_forms(&mut needles, secret.expose_secret().as_bytes());
         }
-        // The longest first: a part must not be taken out before the whole.
-        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.as_slice().cmp(b)));
-        needles.dedup();
-        let mut starts = vec![false; 1 << 16];
-        for needle in &needles {
-            starts[start(needle)] = true;
-        }
-        Self { needles, starts }
+        let injected = (!needles.is_empty()).then(|| Needles::new(needles));
+        Self { of_keys: keys.needles(), injected }
     }
 
     /// The bytes without any secret in them.
     pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut clean = Vec::with_capacity(bytes.len());
-        let mut rest = bytes;
-        while let Some((first, tail)) = rest.split_first() {
-            match self.needle_at(rest) {
+        let (mut from, mut at) = (0, 0);
+        while at < bytes.len() {
+            match self.needle_at(&bytes[at..]) {
                 Some(length) => {
+                    clean.extend_from_slice(&bytes[from..at]);
                     clean.extend_from_slice(MARK.as_bytes());
-                    rest = &rest[length..];
+                    at += length;
+                    from = at;
                 }
-                None => {
-                    clean.push(*first);
-                    rest = tail;
-                }
+                None => at += 1,
             }
         }
+        clean.extend_from_slice(&bytes[from..]);
         clean
     }
 
@@ -90,11 +93,40 @@ impl Redactor {
     }
 
     fn needle_at(&self, text: &[u8]) -> Option<usize> {
-        if text.len() < SHORTEST || !self.starts[start(text)] {
+        let injected = self.injected.as_ref().and_then(|injected| injected.at(text));
+        self.of_keys.at(text).max(injected)
+    }
+}
+
+impl Needles {
+    /// What the secrets of an account's keys are known by.
+    pub(crate) fn of(keys: &Keys) -> Self {
+        let mut needles = Vec::new();
+        keys.each_secret(|secret| add_forms(&mut needles, secret));
+        Self::new(needles)
+    }
+
+    fn new(mut all: Vec<Needle>) -> Self {
+        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.as_slice().cmp(b)));
+        all.dedup();
+        let mut starts = vec![0; (1 << 16) / 64];
+        for needle in &all {
+            let (word, bit) = start(needle);
+            starts[word] |= bit;
+        }
+        Self { all, starts }
+    }
+
+    /// The length of the longest one that a text starts with.
+    fn at(&self, text: &[u8]) -> Option<usize> {
+        if text.len() < SHORTEST {
             return None;
         }
-        let found = self.needles.iter().find(|needle| text.starts_with(needle))?;
-        Some(found.len())
+        let (word, bit) = start(text);
+        if self.starts[word] & bit == 0 {
+            return None;
+        }
+        self.all.iter().find(|needle| text.starts_with(needle)).map(|needle| needle.len())
     }
 }
 
@@ -104,8 +136,10 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-fn start(needle: &[u8]) -> usize {
-    usize::from(needle[0]) << 8 | usize::from(needle[1])
+/// Where the bit of a text's first two bytes is.
+fn start(text: &[u8]) -> (usize, u64) {
+    let pair = usize::from(text[0]) << 8 | usize::from(text[1]);
+    (pair / 64, 1 << (pair % 64))
 }
 
 fn add_forms(needles: &mut Vec<Needle>, secret: &[u8]) {

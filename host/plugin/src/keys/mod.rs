@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::contract::{FetchedKey, Manifest};
+use crate::redact::Needles;
 use slot::{Material, SlotKeys, SlotKind};
 use trust::Vouched;
 
@@ -28,6 +29,8 @@ use trust::Vouched;
 pub struct Keys {
     slots: BTreeMap<String, Arc<SlotKeys>>,
     private: Arc<BTreeMap<String, SecretString>>,
+    /// What their secrets are known by, once somebody asked.
+    needles: OnceLock<Arc<Needles>>,
 }
 
 /// What a payer's card or person is known by, by the names that the method declares: held for one call, sealed to the
@@ -127,12 +130,12 @@ impl Keys {
             }
             slots.insert(name.clone(), Arc::new(keys));
         }
-        Ok(Keys { slots, private: Arc::default() })
+        Ok(Keys { slots, private: Arc::default(), needles: OnceLock::new() })
     }
 
     /// No keys at all.
     pub fn none() -> Keys {
-        Keys { slots: BTreeMap::new(), private: Arc::default() }
+        Keys { slots: BTreeMap::new(), private: Arc::default(), needles: OnceLock::new() }
     }
 
     /// Each slot's name and how many keys it holds.
@@ -143,7 +146,8 @@ impl Keys {
     /// These keys with a payer's private fields, for the one call that seals them.
     #[must_use]
     pub fn with_private(&self, fields: &PrivateFields) -> Keys {
-        Keys { slots: self.slots.clone(), private: Arc::clone(&fields.0) }
+        let private = Arc::clone(&fields.0);
+        Keys { slots: self.slots.clone(), private, needles: OnceLock::new() }
     }
 
     /// These keys with a token that the host fetched.
@@ -253,7 +257,7 @@ impl Keys {
             members,
         };
         slots.insert(held.name.clone(), Arc::new(changed));
-        Keys { slots, private: Arc::clone(&self.private) }
+        Keys { slots, private: Arc::clone(&self.private), needles: OnceLock::new() }
     }
 
     pub(crate) fn slot(&self, name: &str) -> Option<&Arc<SlotKeys>> {
@@ -273,7 +277,12 @@ impl Keys {
         }
     }
 
-    /// Every text and byte string that must appear nowhere, for the redactor.
+    /// What the secrets are known by, for the redactor: found out once.
+    pub(crate) fn needles(&self) -> Arc<Needles> {
+        Arc::clone(self.needles.get_or_init(|| Arc::new(Needles::of(self))))
+    }
+
+    /// Every text and byte string that must appear nowhere.
     pub(crate) fn each_secret(&self, mut see: impl FnMut(&[u8])) {
         for member in self.slots.values().flat_map(|slot| &slot.members) {
             match &member.material {
