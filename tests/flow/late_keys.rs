@@ -1,6 +1,9 @@
 //! A provider that signs with a new certificate: the gateway fetches it, and believes it if the root vouches for it and it
 //! bears the provider's name.
 
+use std::time::Duration;
+
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tollgate_tests::World;
 use tollgate_tests::reply::text;
@@ -101,4 +104,52 @@ async fn strangers_who_name_keys_do_not_keep_an_answers_own_from_being_fetched()
     assert_eq!(world.sync(&payment).await.ok()["state"], "succeeded");
     assert_eq!(text(&world.payment(&payment).await, "state"), "succeeded");
     assert_eq!(downloads(&world).await, 2);
+}
+
+/// A crowd at two gateways meets the new certificate at once: neither storms the provider for it, and both believe it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_over_two_gateways_does_not_storm_for_a_new_certificate() {
+    let (world, first) = start().await;
+    let second = world.replica().await;
+    let urls = [Some(world.url.clone()), second.as_ref().map(|second| second.url.clone())];
+    let urls: Vec<String> = urls.into_iter().flatten().collect();
+    let ask = |url: String, payment: Value| {
+        let (world, path) = (&world, format!("/v1/payments/{}/sync", text(&payment, "id")));
+        async move {
+            // Who comes while another one fetches is told to come again.
+            for _ in 0..100 {
+                let reply = world.post_at(&url, &path, json!({})).await;
+                if reply.status == 200 {
+                    return reply.ok();
+                }
+                reply.refused(503, "unavailable");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            panic!("{url} never believes {payment}");
+        }
+    };
+    let mut payments = vec![first];
+    for _ in 0..5 {
+        payments.push(paid(&world).await);
+    }
+    // Both know the account with its old certificate.
+    for url in &urls {
+        assert_eq!(ask(url.clone(), payments[0].clone()).await["state"], "succeeded");
+    }
+    rotate(&world, "honest").await;
+    let crowd = payments[1..].iter().cycle().take(20).enumerate();
+    let asked = crowd.map(|(at, payment)| ask(urls[at % urls.len()].clone(), payment.clone()));
+    for now in join_all(asked).await {
+        assert_eq!(now["state"], "succeeded", "{now}");
+    }
+    let count = downloads(&world).await;
+    assert!((1..=2).contains(&count), "{count} downloads for twenty questions");
+    let last = paid(&world).await;
+    for url in &urls {
+        assert_eq!(ask(url.clone(), last.clone()).await["state"], "succeeded");
+    }
+    assert_eq!(downloads(&world).await, count, "it is there, in both");
+    if let Some(second) = second {
+        second.stop().await;
+    }
 }

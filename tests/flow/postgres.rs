@@ -1,8 +1,14 @@
 //! What only a server can do to a gateway: lose the answer to a commit, die, begin with several gateways at once, and have
 //! a clock of its own. These tests start one whatever engine the others run on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use secrecy::SecretString;
 use serde_json::json;
+use tokio::sync::Barrier;
 use tollgate::config::Database as Place;
+use tollgate::store::{Store, StoreError, orders};
+use tollgate_domain::ids::{MerchantId, OrderId};
 use tollgate_tests::database::Storage;
 use tollgate_tests::postgres::wire::{Cut, Wire};
 use tollgate_tests::postgres::{Database, Server};
@@ -140,4 +146,40 @@ async fn tables_of_a_newer_version_are_refused() {
     let refused = tollgate::server::start(config).await.err().unwrap();
     let line = format!("{refused:#}");
     assert!(line.contains("9999_future") && !line.contains('\n'), "{line}");
+}
+
+/// Two gateways' writes that hold an order each and want the other's: the database ends one, which is run again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_writes_that_cross_both_end_and_happen_once() {
+    let world = world().await;
+    let (one, other) = (world.order(1250).await, world.order(990).await);
+    let merchant: MerchantId =
+        world.select("SELECT merchant_id FROM orders LIMIT 1").await.concat().parse().unwrap();
+    let [one, other]: [OrderId; 2] = [&one, &other].map(|order| text(order, "id").parse().unwrap());
+    world.write("CREATE TABLE crossings (n BIGINT NOT NULL)").await;
+    let (runs, meeting) = (&AtomicUsize::new(0), &Barrier::new(2));
+    let cross = |order: [OrderId; 2]| {
+        let url = SecretString::from(world.storage.url().unwrap());
+        async move {
+            let store = Store::open_postgres(&url).await.unwrap();
+            let first = &AtomicUsize::new(1);
+            let write = store.write::<(), StoreError, _>(move |tx| {
+                Box::pin(async move {
+                    runs.fetch_add(1, Ordering::SeqCst);
+                    orders::lock(tx.sql(), merchant, order[0]).await?;
+                    if first.swap(0, Ordering::SeqCst) == 1 {
+                        meeting.wait().await;
+                    }
+                    orders::lock(tx.sql(), merchant, order[1]).await?;
+                    sqlx::query("INSERT INTO crossings VALUES (1)").execute(tx.sql()).await?;
+                    Ok(())
+                })
+            });
+            write.await.unwrap();
+        }
+    };
+    tokio::join!(cross([one, other]), cross([other, one]));
+    assert!(runs.load(Ordering::SeqCst) > 2, "they did not cross");
+    let count = world.select("SELECT CAST(count(*) AS TEXT) FROM crossings").await;
+    assert_eq!(count, ["2"]);
 }
