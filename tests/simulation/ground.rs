@@ -44,6 +44,8 @@ pub type Ways = (Box<dyn Way>, Box<dyn Courier>);
 pub enum Which {
     /// The scripted one.
     Scripted,
+    /// Scripted too, by other rules: nothing can be closed, what is approved is to be taken, refunds are only told of.
+    Stern,
     /// Alipay's plugin and its simulator.
     Alipay,
     /// WeChat Pay's.
@@ -60,6 +62,7 @@ impl Which {
     fn plugin(self) -> &'static str {
         match self {
             Which::Scripted => "scripted",
+            Which::Stern => "stern",
             Which::Alipay => "alipay",
             Which::WechatPay => "wechatpay",
             Which::UnionPay => "unionpay",
@@ -68,10 +71,15 @@ impl Which {
         }
     }
 
+    /// Whether its provider is scripted, and no simulator.
+    pub fn is_scripted(self) -> bool {
+        matches!(self, Which::Scripted | Which::Stern)
+    }
+
     /// The methods that shops choose from.
     pub fn methods(self) -> &'static [&'static str] {
         match self {
-            Which::Scripted | Which::UnionPay => &["page"],
+            Which::Scripted | Which::Stern | Which::UnionPay => &["page"],
             Which::Alipay => &["page", "qr"],
             Which::WechatPay => &["native"],
             Which::Stripe => &["checkout"],
@@ -127,12 +135,14 @@ impl Ground {
     pub fn provider(&self, seed: u64, whims: Whims, time: Time) -> Provider {
         let accounts: Vec<String> =
             self.owners.iter().map(|owner| owner.account.to_string()).collect();
-        let simulated = (self.which != Which::Scripted).then(|| {
+        let simulated = (!self.which.is_scripted()).then(|| {
             let mut simulated = Simulated::new(self.which.plugin(), seed, time.clone());
             simulated.register(&accounts[0]);
             simulated
         });
-        Provider::new(seed, whims, time, (simulated, accounts))
+        let mut provider = Provider::new(seed, whims, time, (simulated, accounts));
+        provider.is_stern = self.which == Which::Stern;
+        provider
     }
 
     /// A gateway over `store`, with chance of its own.
@@ -159,7 +169,7 @@ fn registry(folder: &Path, which: Which) -> Registry {
     std::fs::create_dir(&plugins).unwrap();
     let file = format!("{}.wasm", which.plugin());
     let from = match which {
-        Which::Scripted => place::test_plugins(),
+        Which::Scripted | Which::Stern => place::test_plugins(),
         _ => place::plugins(),
     };
     std::fs::copy(from.join(&file), plugins.join(&file)).unwrap();
@@ -228,7 +238,7 @@ async fn owners(gateway: &Gateway, which: Which) -> Vec<Owner> {
     let mut owners = Vec::new();
     for (merchant, shop) in [first, second].into_iter().zip(SHOPS) {
         let new = match which {
-            Which::Scripted => scripted(shop),
+            Which::Scripted | Which::Stern => scripted(which.plugin(), shop),
             _ => simulated(which.plugin()),
         };
         let row = accounts::create(gateway, merchant, new, None).await.unwrap();
@@ -244,10 +254,10 @@ async fn owners(gateway: &Gateway, which: Which) -> Vec<Owner> {
     owners
 }
 
-fn scripted(shop: Shop) -> NewAccount {
+fn scripted(plugin: &str, shop: Shop) -> NewAccount {
     let one = |text: &str| Secret::One(text.to_owned());
     NewAccount {
-        plugin: "scripted".to_owned(),
+        plugin: plugin.to_owned(),
         name: shop.name.to_owned(),
         live: false,
         simulator: false,

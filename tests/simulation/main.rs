@@ -61,6 +61,11 @@ fn what_must_hold_holds_whatever_happens() {
 }
 
 #[test]
+fn and_by_other_rules() {
+    seeds::hold(Which::Stern, seeds::wanted(100));
+}
+
+#[test]
 fn and_with_alipay() {
     seeds::hold(Which::Alipay, seeds::wanted(100));
 }

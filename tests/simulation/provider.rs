@@ -111,6 +111,8 @@ pub struct Provider {
     pub heard: Vec<(String, String)>,
     /// How it behaves.
     pub whims: Whims,
+    /// Whether its rules are the other ones: see [`crate::ground::Which`].
+    pub is_stern: bool,
     /// A simulator, where it is the provider; what it knows is copied to `trades`.
     pub simulated: Option<Simulated>,
     /// The accounts at our side, in the order of the shops.
@@ -139,6 +141,7 @@ impl Provider {
             outbox: Outbox::default(),
             heard: Vec::new(),
             whims,
+            is_stern: false,
             simulated,
             accounts,
             statements: BTreeMap::new(),
@@ -223,6 +226,7 @@ impl Provider {
             "pay" => self.pay(&reference, form),
             "query" => self.query(&reference),
             "close" => self.close(&reference),
+            "take" => self.take(&reference),
             "refund" => self.refund(&reference, form),
             _ => self.refund_query(&reference, form.filled("refund").unwrap_or_default()),
         };
@@ -348,7 +352,7 @@ impl Provider {
     pub fn expire(&mut self) {
         let now = self.time.now();
         for trade in self.trades.values_mut() {
-            if trade.state == TradeState::Waiting && trade.expires <= now {
+            if trade.state.is_open() && trade.expires <= now {
                 trade.state = TradeState::Closed;
             }
         }
@@ -370,11 +374,29 @@ impl Provider {
         if trade.state != TradeState::Waiting {
             return false;
         }
-        trade.state = TradeState::Paid;
-        trade.paid_at = Some(now);
-        trade.paid_seen_from = seen_from;
+        if self.is_stern {
+            trade.state = TradeState::Approved;
+        } else {
+            trade.state = TradeState::Paid;
+            trade.paid_at = Some(now);
+            trade.paid_seen_from = seen_from;
+        }
         self.announce_trade(reference);
         true
+    }
+
+    /// Takes what the payer approved.
+    fn take(&mut self, reference: &str) -> Pairs {
+        let (now, seen_from) = (self.time.now(), self.visible_from());
+        let Some(trade) = self.trades.get_mut(reference) else { return absent(reference) };
+        if trade.state == TradeState::Approved {
+            trade.state = TradeState::Paid;
+            trade.paid_at = Some(now);
+            trade.paid_seen_from = seen_from;
+            self.announce_trade(reference);
+        }
+        let Some(trade) = self.trades.get_mut(reference) else { return absent(reference) };
+        trade.tell(reference, now)
     }
 
     /// A payment breaks down while it is made: it cannot be paid any more.
@@ -414,7 +436,7 @@ impl Provider {
 
     /// When the next trade can no longer be paid.
     pub fn next_expiry(&self) -> Option<Moment> {
-        let trades = self.trades.values().filter(|trade| trade.state == TradeState::Waiting);
+        let trades = self.trades.values().filter(|trade| trade.state.is_open());
         trades.map(|trade| trade.expires).min()
     }
 }

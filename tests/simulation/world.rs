@@ -18,10 +18,11 @@ use tollgate_domain::ids::OrderId;
 use tollgate_domain::time::Moment;
 
 use crate::gate::{Database, Gate, Gates, Stand, Verdict, lock};
-use crate::ground::{Ground, Ways, Which};
+use crate::ground::{Ground, Ways};
 use crate::picture::{Broken, Picture};
 use crate::plan::Plan;
 use crate::provider::Provider;
+use crate::provider::trade::TradeState;
 use crate::task::{Ended, Task, What};
 use crate::time::{ReplicaClock, START, Time};
 use crate::trace::Trace;
@@ -96,7 +97,7 @@ impl<'g> World<'g> {
         trace: Arc<Mutex<Trace>>,
     ) -> Result<World<'g>, Broken> {
         let (time, plan) = (Time::default(), Plan::of(seed));
-        let plan = if ground.which == Which::Scripted { plan } else { plan.without_bills() };
+        let plan = if ground.which.is_scripted() { plan } else { plan.without_bills() };
         let file = ground.database(seed);
         let clock = Arc::new(ReplicaClock::new(time.clone()));
         let opened = Store::open_sqlite(&file, clock).await;
@@ -134,13 +135,15 @@ impl<'g> World<'g> {
         Ok(world)
     }
 
-    /// Lives through so many steps with faults, then without until nothing is left to do. Gives the number of steps.
-    pub async fn run(mut self, steps: u64) -> Result<u64, Broken> {
+    /// Lives through so many steps with faults, then without until nothing is left to do. Gives how many payments took
+    /// money.
+    pub async fn run(mut self, steps: u64) -> Result<usize, Broken> {
         while self.steps < steps {
             self.step().await?;
         }
         self.come_to_rest().await?;
-        Ok(self.steps)
+        let provider = lock(&self.provider);
+        Ok(provider.trades.values().filter(|trade| trade.state == TradeState::Paid).count())
     }
 
     /// A replica that starts, for the so manieth time.

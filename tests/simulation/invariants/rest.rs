@@ -22,7 +22,7 @@ pub fn check(now: &Picture, provider: &Provider) -> Result<(), Broken> {
             Some(TradeState::Failed | TradeState::Closed) | None => {
                 matches!(payment.state, PaymentState::Failed | PaymentState::Closed)
             }
-            Some(TradeState::Waiting) => false,
+            Some(TradeState::Waiting | TradeState::Approved) => false,
         };
         if !is_true {
             let (id, state) = (payment.id, payment.state);

@@ -65,6 +65,7 @@ impl Provider {
             super::TradeState::Failed => "failed",
             super::TradeState::Closed => "closed",
             super::TradeState::Waiting => "pending",
+            super::TradeState::Approved => "approved",
         };
         let pairs = trade.told(reference, status);
         self.post(reference, status, pairs, Worth::True);
@@ -90,7 +91,9 @@ impl Provider {
         pairs: Pairs,
         worth: Worth,
     ) {
-        if worth == Worth::True && self.happens(self.whims.silent) {
+        // Who cannot be asked about refunds tells of them in any case.
+        let must = self.is_stern && pairs.iter().any(|(name, _)| *name == "refund");
+        if worth == Worth::True && self.happens(self.whims.silent) && !must {
             return;
         }
         let name = self.trades.get(reference).map(|trade| trade.shop.clone());

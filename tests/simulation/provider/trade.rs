@@ -12,12 +12,21 @@ use super::elsewhere::Contest;
 pub enum TradeState {
     /// The payer may pay.
     Waiting,
+    /// The payer agreed, and nobody has taken the money yet.
+    Approved,
     /// Money moved.
     Paid,
     /// It broke down, or was declined.
     Failed,
     /// It was ended, or its time was over.
     Closed,
+}
+
+impl TradeState {
+    /// Whether it may still be paid.
+    pub fn is_open(self) -> bool {
+        matches!(self, TradeState::Waiting | TradeState::Approved)
+    }
 }
 
 /// A trade.
@@ -102,6 +111,7 @@ impl Trade {
             TradeState::Paid if self.reversed_at.is_some() => "failed",
             TradeState::Paid if self.paid_seen_from <= now => "succeeded",
             TradeState::Waiting | TradeState::Paid => "pending",
+            TradeState::Approved => "approved",
             TradeState::Failed => "failed",
             TradeState::Closed => "closed",
         };

@@ -10,7 +10,6 @@ use tollgate_domain::payment::PaymentState;
 
 use super::{Key, REPLICAS, World};
 use crate::gate::lock;
-use crate::ground::Which;
 use crate::invariants::elsewhere::DESPITE;
 use crate::picture::Broken;
 use crate::provider::notices::{Notice, Worth};
@@ -229,7 +228,7 @@ impl World<'_> {
 
     /// The payer pays a trade that can be paid, or fails at it.
     fn payer(&mut self, pays: bool) {
-        if self.ground.which != Which::Scripted {
+        if !self.ground.which.is_scripted() {
             return self.payer_at_simulator(pays);
         }
         let mut provider = lock(&self.provider);
@@ -293,7 +292,7 @@ impl World<'_> {
     }
 
     /// The provider sends a message that is due, in whatever order.
-    async fn deliver(&mut self, replica: usize) -> Result<(), Broken> {
+    pub(super) async fn deliver(&mut self, replica: usize) -> Result<(), Broken> {
         let repeats = self.happens(self.plan.repeats);
         let Some(sent) = self.due_notice() else { return Ok(()) };
         if repeats {
@@ -305,15 +304,16 @@ impl World<'_> {
     fn due_notice(&mut self) -> Option<Notice> {
         let now = self.time.now();
         let mut provider = lock(&self.provider);
+        let is_stern = provider.is_stern;
         let waiting = &mut provider.outbox.waiting;
-        waiting.retain(|notice| notice.tries < MOST_TRIES);
+        waiting.retain(|notice| notice.tries < MOST_TRIES || (is_stern && notice.of_refund));
         let due: Vec<usize> = (0..waiting.len()).filter(|at| waiting[*at].due <= now).collect();
         if due.is_empty() {
             return None;
         }
         let notice = &mut waiting[due[self.chance.random_range(0..due.len())]];
         notice.tries += 1;
-        notice.due = now.plus_millis(15_000 << notice.tries);
+        notice.due = now.plus_millis(15_000 << notice.tries.min(MOST_TRIES));
         Some(notice.clone())
     }
 

@@ -86,8 +86,14 @@ impl World<'_> {
             return Err(format!("40: a task waits for ever: {:?}, {stand:?}", task.what));
         }
         let due = self.next_job().await?;
-        let provider = lock(&self.provider);
-        let ends = [due, provider.next_arrival(), provider.next_settling(), provider.next_expiry()];
+        let mut provider = lock(&self.provider);
+        // What nobody can ask about is told as long as it takes.
+        let is_stern = provider.is_stern;
+        let waiting =
+            provider.outbox.waiting.iter_mut().filter(|notice| is_stern && notice.of_refund);
+        let told = waiting.map(|notice| notice.due).min();
+        let ends =
+            [due, provider.next_arrival(), provider.next_settling(), provider.next_expiry(), told];
         drop(provider);
         Ok(ends.into_iter().flatten().min().map(Next::Time))
     }
@@ -100,6 +106,9 @@ impl World<'_> {
                 // What is due and stays so waits for a provider that was silent to be tried again.
                 self.pass(if millis > 0 { millis } else { 1_000 });
                 let replica = self.chance.random_range(0..REPLICAS);
+                if lock(&self.provider).is_stern {
+                    self.deliver(replica).await?;
+                }
                 self.begin(replica, 0, What::Claim(self.has_bills())).await
             }
         }

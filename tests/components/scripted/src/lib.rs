@@ -1,167 +1,17 @@
-//! A provider that a simulation scripts. Forms go both ways, each with a keyed hash over its bytes: what is signed and
-//! what is forged is for the host's keys to tell, as with any real provider.
+//! A provider that a simulation scripts: it closes, and can be asked about everything.
 
 #![cfg(target_family = "wasm")]
-#![allow(clippy::result_large_err)]
 
-mod bill;
-mod manifest;
-mod wire;
-
-use tollgate_sdk::contract::bill_io::{BillSink, BillSource};
-use tollgate_sdk::contract::notices::{Authority, Event, Reading, Reply, Verdict};
-use tollgate_sdk::contract::requests::{
-    NextAction, Operation, Outcome, PayRequest, Progress, Report, Step,
-};
-use tollgate_sdk::contract::signing::Keyring;
-use tollgate_sdk::contract::types::{
-    BillRequest, Channel, Context, Fact, Fault, Fields, HttpResponse, Inbound, Payment,
-    PaymentStatus, RefundNews, RefundStatus, Subject,
-};
-use tollgate_sdk::contract::{bills, notices, provider, requests};
-use tollgate_sdk::fault;
+use tollgate_test_script::{Rules, Script};
 
 struct Scripted;
 
-impl provider::Guest for Scripted {
-    fn describe() -> provider::Manifest {
-        manifest::describe()
-    }
+impl Rules for Scripted {
+    const ID: &'static str = "scripted";
+    const CLOSES: bool = true;
+    const TAKES: bool = false;
+    const KNOWS_REFUNDS: bool = true;
 }
 
-impl requests::Guest for Scripted {
-    fn build(
-        context: Context,
-        keys: &Keyring,
-        operation: Operation,
-        _state: Vec<u8>,
-    ) -> Result<Step, Fault> {
-        let send = |path: &str, pairs: &[(&str, &str)]| wire::call(&context, keys, path, pairs);
-        match &operation {
-            Operation::Pay(request) => pay(&send, request),
-            Operation::QueryPayment(payment) => send("query", &[("ref", &payment.payment_ref)]),
-            Operation::Close(payment) => send("close", &[("ref", &payment.payment_ref)]),
-            Operation::Refund(request) => {
-                let refund = &request.refund;
-                let pairs = [
-                    ("ref", refund.payment.payment_ref.as_str()),
-                    ("refund", &refund.refund_ref),
-                    ("amount", &refund.amount.minor.to_string()),
-                    ("currency", &refund.amount.currency),
-                ];
-                send("refund", &pairs)
-            }
-            Operation::QueryRefund(refund) => {
-                let about = &refund.payment.payment_ref;
-                send("refund-query", &[("ref", about), ("refund", &refund.refund_ref)])
-            }
-            Operation::Bill(request) => send("bill", &[("day", &request.period)]),
-            _ => Err(fault::unsupported("this provider has no such operation")),
-        }
-    }
-
-    fn interpret(
-        _context: Context,
-        keys: &Keyring,
-        operation: Operation,
-        _state: Vec<u8>,
-        response: HttpResponse,
-    ) -> Result<Progress, Fault> {
-        wire::check_answer(keys, &response)?;
-        if let Operation::Bill(request) = &operation {
-            return Ok(Progress::Done(bill::report(request, &response)?));
-        }
-        let body = wire::form(&response.body).map_err(Fault::outcome_unknown)?;
-        let page = body.filled("page").map(|page| NextAction::Redirect(page.to_owned()));
-        let report = Report {
-            fact: wire::fact(&body)?,
-            action: page.unwrap_or(NextAction::None),
-            action_expires_ms: None,
-            keep: None,
-        };
-        Ok(Progress::Done(Outcome::Report(report)))
-    }
-}
-
-type Send<'a> = dyn Fn(&str, &[(&str, &str)]) -> Result<Step, Fault> + 'a;
-
-fn pay(send: &Send<'_>, request: &PayRequest) -> Result<Step, Fault> {
-    let payment = &request.payment;
-    let pairs = [
-        ("ref", payment.payment_ref.as_str()),
-        ("amount", &payment.amount.minor.to_string()),
-        ("currency", &payment.amount.currency),
-        ("expires", &request.expires_ms.to_string()),
-    ];
-    send("pay", &pairs)
-}
-
-impl notices::Guest for Scripted {
-    fn read(
-        _context: Context,
-        keys: &Keyring,
-        message: Inbound,
-        about: Option<Payment>,
-        _answer: Option<(Vec<u8>, HttpResponse)>,
-    ) -> Result<Reading, Fault> {
-        if let (Channel::BrowserReturn | Channel::ClientResult, Some(payment)) =
-            (message.channel, about)
-        {
-            return Ok(Reading::Events((message.channel, vec![came_back(payment)])));
-        }
-        wire::check_notice(keys, &message)?;
-        let body = wire::form(&message.body)?;
-        let id = body.filled("id").ok_or_else(|| fault::protocol("no id"))?;
-        let dedupe_key = id.to_owned();
-        let fact = wire::fact(&body)?;
-        let event = Event { fact, authority: Authority::Authoritative, dedupe_key };
-        Ok(Reading::Events((message.channel, vec![event])))
-    }
-
-    fn acknowledge(
-        _context: Context,
-        _keys: &Keyring,
-        _message: Inbound,
-        verdict: Verdict,
-    ) -> Reply {
-        let status = match verdict {
-            Verdict::Accepted | Verdict::Duplicate => 200,
-            Verdict::Rejected => 400,
-            Verdict::Busy => 503,
-        };
-        Reply { status, headers: Fields::new(), body: Vec::new() }
-    }
-}
-
-/// A browser proves nothing: it is a reason to ask.
-fn came_back(payment: Payment) -> Event {
-    let dedupe_key = format!("return:{}", payment.payment_ref);
-    let fact = Fact {
-        payment_ref: Some(payment.payment_ref),
-        ..wire::bare(Subject::Payment(PaymentStatus::Unknown))
-    };
-    Event { fact, authority: Authority::Hint, dedupe_key }
-}
-
-impl bills::Guest for Scripted {
-    fn parse(
-        _context: Context,
-        _bill: BillRequest,
-        _file_name: String,
-        source: &BillSource,
-        sink: &BillSink,
-    ) -> Result<bills::Summary, Fault> {
-        bill::parse(source, sink)
-    }
-}
-
-/// A refund's news.
-fn refund_news(status: RefundStatus, ours: Option<&str>, theirs: Option<&str>) -> Subject {
-    Subject::Refund(RefundNews {
-        status,
-        refund_ref: ours.map(str::to_owned),
-        provider_refund_ref: theirs.map(str::to_owned),
-    })
-}
-
-tollgate_sdk::export!(Scripted);
+type Plugin = Script<Scripted>;
+tollgate_sdk::export!(Plugin);

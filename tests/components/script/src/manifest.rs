@@ -1,5 +1,6 @@
 //! Who it is and what it asks for.
 
+use crate::Rules;
 use tollgate_sdk::contract::provider::{
     Ability, BillKind, Call, Currency, Input, Manifest, Method, Origin, Slot,
 };
@@ -15,12 +16,12 @@ const HOUR_MS: u64 = 3_600_000;
 const FOR_EVER_MS: u64 = 10 * 365 * 24 * HOUR_MS;
 
 /// The manifest.
-pub fn describe() -> Manifest {
+pub fn describe<R: Rules>() -> Manifest {
     let base = "https://provider.invalid";
     Manifest {
-        id: "scripted".to_owned(),
+        id: R::ID.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        name: "Scripted".to_owned(),
+        name: R::ID.to_owned(),
         description: "Does what a simulation says".to_owned(),
         settings: vec![input(SHOP, "text")],
         slots: vec![slot(OURS, "sign hmac-sha256"), slot(THEIRS, "verify hmac-sha256")],
@@ -31,7 +32,7 @@ pub fn describe() -> Manifest {
             sandbox: Some(base.to_owned()),
         }],
         methods: vec![method()],
-        operations: operations(),
+        operations: operations::<R>(),
         bills: vec![BillKind {
             id: "trades".to_owned(),
             name: "Trades of a day".to_owned(),
@@ -85,7 +86,7 @@ fn method() -> Method {
     }
 }
 
-fn operations() -> Vec<Ability> {
+fn operations<R: Rules>() -> Vec<Ability> {
     let ability = |operation: &str, paths: &[(&str, &str)], repeat_ms: Option<u64>| Ability {
         operation: operation.to_owned(),
         calls: paths.iter().map(|(method, path)| call(method, path)).collect(),
@@ -95,15 +96,23 @@ fn operations() -> Vec<Ability> {
         schedule_ms: vec![2_000, 10_000, 60_000, 300_000, 1_800_000, 7_200_000],
         accepts: Vec::new(),
     };
-    vec![
+    let mut all = vec![
         ability("pay", &[("POST", "/pay"), ("GET", "/page/*")], Some(HOUR_MS)),
         ability("query-payment", &[("POST", "/query")], Some(FOR_EVER_MS)),
-        ability("close", &[("POST", "/close")], Some(FOR_EVER_MS)),
         ability("refund", &[("POST", "/refund")], Some(FOR_EVER_MS)),
-        ability("query-refund", &[("POST", "/refund-query")], Some(FOR_EVER_MS)),
         ability("bill", &[("POST", "/bill")], Some(FOR_EVER_MS)),
         ability("notice", &[], Some(FOR_EVER_MS)),
-    ]
+    ];
+    if R::CLOSES {
+        all.push(ability("close", &[("POST", "/close")], Some(FOR_EVER_MS)));
+    }
+    if R::TAKES {
+        all.push(ability("complete", &[("POST", "/take")], Some(FOR_EVER_MS)));
+    }
+    if R::KNOWS_REFUNDS {
+        all.push(ability("query-refund", &[("POST", "/refund-query")], Some(FOR_EVER_MS)));
+    }
+    all
 }
 
 fn call(method: &str, path: &str) -> Call {

@@ -121,6 +121,7 @@ pub fn bare(about: Subject) -> Fact {
 fn payment_status(word: &str) -> PaymentStatus {
     match word {
         "pending" => PaymentStatus::Pending,
+        "approved" => PaymentStatus::Approved,
         "succeeded" => PaymentStatus::Succeeded,
         "failed" => PaymentStatus::Failed,
         "closed" => PaymentStatus::Closed,
