@@ -30,11 +30,13 @@ const TXN_TYPE: Place = (215, 2);
 const ORIGINAL_QUERY_ID: Place = (271, 21);
 const ORIGINAL_ORDER_ID: Place = (476, 32);
 
-/// Reads one member of the zip.
+/// Reads one member of the zip that was asked for as `period`, a day.
 ///
 /// # Errors
-/// `protocol` for a file whose name has no date; a line that cannot be read is reported and skipped.
+/// `protocol` for a file whose name has no date or that of another day: a day is asked for without its year. A line that
+/// cannot be read is reported and skipped.
 pub fn parse<I: BillSource, O: BillSink>(
+    period: &str,
     file_name: &str,
     source: &I,
     sink: &O,
@@ -43,7 +45,13 @@ pub fn parse<I: BillSource, O: BillSink>(
     if !file_name.contains("ZM_") {
         return Ok(nothing);
     }
-    let day = date(file_name)
+    let day = day_of(file_name)
+        .ok_or_else(|| fault::protocol(format!("{file_name}: no date in the name")))?;
+    if day != period.replace('-', "") {
+        return Err(fault::protocol(format!("{file_name}: not the file of {period}")));
+    }
+    // Rows have no year.
+    let near = times::year_and_month(&day)
         .ok_or_else(|| fault::protocol(format!("{file_name}: no date in the name")))?;
     let unreadable = |reason: String| fault::unavailable(format!("bill: {reason}"));
     let (mut buffer, mut batch, mut number) = (Vec::new(), Vec::new(), 0_u64);
@@ -60,7 +68,7 @@ pub fn parse<I: BillSource, O: BillSink>(
             if line.is_empty() {
                 continue;
             }
-            match row(number, line, day) {
+            match row(number, line, near) {
                 Ok(row) => batch.push(row),
                 Err(reason) => sink.bad_line(number, &reason),
             }
@@ -89,10 +97,10 @@ fn line_end(bytes: &[u8], is_last: bool) -> Option<usize> {
     found.or_else(|| (is_last && !bytes.is_empty()).then_some(bytes.len()))
 }
 
-/// The year and month of `INNyyMMdd...`: rows have none.
-fn date(file_name: &str) -> Option<(i64, u32)> {
+/// `yyyyMMdd` of `INNyyMMdd...`.
+fn day_of(file_name: &str) -> Option<String> {
     let at = file_name.find("INN")?;
-    times::year_and_month(&format!("20{}", file_name.get(at + 3..at + 9)?))
+    Some(format!("20{}", file_name.get(at + 3..at + 9)?))
 }
 
 fn cell(line: &[u8], (from, length): Place) -> Result<&str, String> {

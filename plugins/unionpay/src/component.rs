@@ -58,12 +58,12 @@ impl notices::Guest for UnionPay {
 impl bills::Guest for UnionPay {
     fn parse(
         _context: Context,
-        _bill: BillRequest,
+        bill: BillRequest,
         file_name: String,
         source: &BillSource,
         sink: &BillSink,
     ) -> Result<bills::Summary, Fault> {
-        crate::parse(&file_name, source, sink)
+        crate::parse(&bill.period, &file_name, source, sink)
     }
 }
 

@@ -22,3 +22,16 @@ async fn a_day_reconciles_and_each_difference_is_found() {
 async fn a_file_that_is_not_there_yet_is_waited_for() {
     stage::waits_for_its_bill(&world().await, METHOD).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_the_same_day_of_another_year_is_refused() {
+    let world = world().await;
+    let (account, _, day) = a_day(&world).await;
+    // UnionPay is told a month and a day. Where it has not come to that day, it means last year's.
+    world.days_ago(1).await;
+    let body = json!({ "account_id": account["id"], "period": day });
+    let made = world.post("/v1/bills", body).await.ok();
+    assert_ne!(made["state"], "ready", "{made}");
+    let reason = made["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(&format!("not the file of {day}")), "{made}");
+}
