@@ -26,7 +26,7 @@ async fn a_file_that_is_not_there_yet_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_the_same_day_of_another_year_is_refused() {
     let world = world().await;
-    let (account, _, day) = a_day(&world).await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
     // UnionPay is told a month and a day. Where it has not come to that day, it means last year's.
     world.days_ago(1).await;
     let body = json!({ "account_id": account["id"], "period": day });
