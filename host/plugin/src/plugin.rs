@@ -14,7 +14,6 @@ use crate::contract::{
 };
 use crate::health::{Health, Lane};
 use crate::keys::Keys;
-use crate::seat::Seat;
 use crate::signing::KeyringHandle;
 use crate::state::CallState;
 
@@ -89,7 +88,7 @@ impl Plugin {
         state: Vec<u8>,
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
-        let call = move |seat: &Seat<'_>| build(seat, &context, keys, &operation, &state);
+        let call = move |core: &Core| build(core, &context, keys, &operation, &state);
         self.core.submit(Lane::Requests, call).await
     }
 
@@ -104,7 +103,7 @@ impl Plugin {
         operation: &Operation,
         state: &[u8],
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
-        build(&Seat::beside(&self.core), context, Arc::clone(keys), operation, state)
+        build(&self.core, context, Arc::clone(keys), operation, state)
     }
 
     /// What an answer means. The request was sent, so without an answer of the plugin the outcome is unknown.
@@ -120,7 +119,7 @@ impl Plugin {
         response: HttpResponse,
     ) -> Result<Called<Result<Progress, Fault>>, CallError> {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
-        let call = move |core: &Seat<'_>| {
+        let call = move |core: &Core| {
             let moment = Moment::from(&context);
             core.run(core.usual(), &moment, |on| {
                 let ring = lend(on.store, keys)?;
@@ -143,8 +142,8 @@ impl Plugin {
         answer: Option<(Vec<u8>, HttpResponse)>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
         let keys = Arc::clone(keys);
-        let call = move |seat: &Seat<'_>| {
-            read(seat, &context, keys, &message, about.as_ref(), answer.as_ref())
+        let call = move |core: &Core| {
+            read(core, &context, keys, &message, about.as_ref(), answer.as_ref())
         };
         self.core.submit(Lane::Notices, call).await
     }
@@ -160,7 +159,7 @@ impl Plugin {
         message: &Inbound,
         about: Option<&Payment>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-        read(&Seat::beside(&self.core), context, Arc::clone(keys), message, about, None)
+        read(&self.core, context, Arc::clone(keys), message, about, None)
     }
 
     /// What this provider wants to hear.
@@ -175,7 +174,7 @@ impl Plugin {
         verdict: Verdict,
     ) -> Result<Called<Reply>, CallError> {
         let keys = Arc::clone(keys);
-        let call = move |core: &Seat<'_>| {
+        let call = move |core: &Core| {
             let moment = Moment::from(&context);
             core.run(core.usual(), &moment, |on| {
                 let ring = lend(on.store, keys)?;
@@ -197,7 +196,7 @@ impl Plugin {
         source: Box<dyn BillSource>,
         sink: Box<dyn BillSink>,
     ) -> Result<Called<Result<Summary, Fault>>, CallError> {
-        let call = move |core: &Seat<'_>| {
+        let call = move |core: &Core| {
             let limits = &core.desk.limits;
             let budget = Budget::Progress(limits.call_deadline, limits.bill_wall);
             core.run(budget, &Moment::from(&context), |on| {
@@ -222,18 +221,17 @@ impl Core {
     pub fn describe(&self) -> Result<Manifest, CallError> {
         let moment = Moment { now_ms: 0, nonce: String::new() };
         let budget = Budget::Once(self.desk.limits.describe_deadline);
-        Seat::beside(self)
-            .run(budget, &moment, |on| {
-                // All of its functions are checked here, once.
-                let plugin = ProviderPlugin::new(&mut *on.store, on.instance)?;
-                plugin.tollgate_provider_provider().call_describe(on.store)
-            })
-            .map(|called| called.answer)
+        self.run(budget, &moment, |on| {
+            // All of its functions are checked here, once.
+            let plugin = ProviderPlugin::new(&mut *on.store, on.instance)?;
+            plugin.tollgate_provider_provider().call_describe(on.store)
+        })
+        .map(|called| called.answer)
     }
 }
 
 fn build(
-    core: &Seat<'_>,
+    core: &Core,
     context: &Context,
     keys: Arc<Keys>,
     operation: &Operation,
@@ -246,7 +244,7 @@ fn build(
 }
 
 fn read(
-    core: &Seat<'_>,
+    core: &Core,
     context: &Context,
     keys: Arc<Keys>,
     message: &Inbound,
