@@ -253,6 +253,23 @@ impl Ledger {
         Ok(trade)
     }
 
+    /// The payer has done his part by a method that takes days: until then the trade does not expire.
+    pub fn wait(
+        &mut self,
+        reference: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        match self.open(reference, now)?.standing {
+            Standing::Prepared | Standing::Waiting => {}
+            Standing::Paid | Standing::Finished => return Err(Refusal::AlreadyPaid),
+            Standing::Closed => return Err(Refusal::Closed),
+        }
+        let trade = self.trades.get_mut(reference).ok_or(Refusal::UnknownTrade)?;
+        trade.opening.expires_at = until;
+        Ok(())
+    }
+
     /// The time for refunds is over.
     pub fn finish(&mut self, reference: &str) -> Result<&Trade, Refusal> {
         let trade = self.trades.get_mut(reference).ok_or(Refusal::UnknownTrade)?;

@@ -24,6 +24,7 @@ mod objects;
 mod payer;
 mod payments;
 mod refunds;
+mod slow;
 mod wire;
 
 use events::Notice;
@@ -54,6 +55,8 @@ struct Desk {
     endpoint: Option<String>,
     /// Ids of sessions, and the payment of each.
     sessions: HashMap<String, String>,
+    /// Payments that a method is to bring which takes days, by the merchant's number.
+    slow: HashMap<String, slow::Slow>,
     /// Refunds that were asked for by the API, by the merchant's number: the others were made in the dashboard.
     asked: HashSet<String>,
     /// Refunds that turned out to have failed, by the merchant's number.
@@ -152,10 +155,13 @@ impl Provider for Stripe {
     }
 
     fn status(&self, trade: &Trade) -> Option<String> {
-        Some(objects::intent_status(trade).to_owned())
+        Some(objects::intent_status(self, trade).to_owned())
     }
 
     fn pay(&self, reference: &str) -> Result<WayBack, Denied> {
+        if slow::of(self, reference) == Some(slow::Slow::Failed) {
+            return Err(Denied::Conflict("the session is over".to_owned()));
+        }
         let mut book = self.book();
         if let Err(refusal) = book.ledger.pay(reference, self.now())
             && refusal != Refusal::AlreadyPaid
@@ -168,7 +174,7 @@ impl Provider for Stripe {
     }
 
     /// `fail_refund`: the newest refund, which had succeeded, turns out to have failed.
-    /// `dispute`: somebody contests the payment.
+    /// `dispute`: somebody contests the payment. For those of methods that take days see [`slow::act`].
     fn act(&self, reference: &str, act: &str) -> Result<(), Denied> {
         let trade = self.book().ledger.get(reference).cloned().ok_or(Refusal::UnknownTrade)?;
         match act {
@@ -187,7 +193,7 @@ impl Provider for Stripe {
                 self.tell(notice, reference, &EventKind::Paid);
                 Ok(())
             }
-            _ => Err(Denied::Unknown(format!("there is no act {act:?}"))),
+            _ => slow::act(self, &trade, act),
         }
     }
 

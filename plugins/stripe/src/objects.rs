@@ -58,6 +58,15 @@ pub struct Intent {
     pub metadata: Metadata,
     /// The charge that took the money.
     pub latest_charge: Option<Reference<Charge>>,
+    /// Why the last method did not.
+    pub last_payment_error: Option<PaymentError>,
+}
+
+/// Why a method did not pay.
+#[derive(Debug, Deserialize)]
+pub struct PaymentError {
+    /// For people.
+    pub message: Option<String>,
 }
 
 /// What took the money.

@@ -7,7 +7,7 @@ use tollgate_sdk::contract::types::{
 use tollgate_sdk::{facts, utc_time};
 
 use crate::money;
-use crate::objects::{Intent, PAYMENT, REFUND, Refund, Session};
+use crate::objects::{Intent, PAYMENT, REFUND, Reference, Refund, Session};
 
 /// The contract's word for a PaymentIntent. A payer whose card was refused may try another: that is no end.
 pub fn of_intent(status: &str) -> PaymentStatus {
@@ -22,13 +22,24 @@ pub fn of_intent(status: &str) -> PaymentStatus {
     }
 }
 
-/// The contract's word for a Checkout Session. One that is complete and unpaid waits for a slow method.
+/// The contract's word for a Checkout Session.
 pub fn of_session(session: &Session) -> PaymentStatus {
     match (session.status.as_deref(), session.payment_status.as_str()) {
         (_, "paid") => PaymentStatus::Succeeded,
         (Some("expired"), _) => PaymentStatus::Closed,
-        (Some("open" | "complete"), "unpaid") => PaymentStatus::Pending,
+        (Some("open"), "unpaid") => PaymentStatus::Pending,
+        (Some("complete"), "unpaid") => of_slow_method(session),
         _ => PaymentStatus::Unknown,
+    }
+}
+
+/// A session that is complete and unpaid waits for a slow method. It takes no other one: where that failed, its payment asks
+/// for a method in vain. An intent that came as its id alone says nothing.
+fn of_slow_method(session: &Session) -> PaymentStatus {
+    let intent = session.payment_intent.as_ref().and_then(Reference::object);
+    match intent.map(|intent| intent.status.as_str()) {
+        Some("requires_payment_method" | "canceled") => PaymentStatus::Failed,
+        _ => PaymentStatus::Pending,
     }
 }
 
@@ -55,6 +66,8 @@ pub fn session(session: &Session) -> Result<Fact, Fault> {
     fact.live = Some(session.livemode);
     let intent = session.payment_intent.as_ref();
     fact.provider_ref = intent.map(|intent| intent.id().to_owned());
+    let error = intent.and_then(|intent| intent.object()?.last_payment_error.as_ref());
+    fact.reason = error.and_then(|error| error.message.clone());
     if status == PaymentStatus::Succeeded {
         let (Some(total), Some(currency)) = (session.amount_total, &session.currency) else {
             return Err(tollgate_sdk::fault::protocol("a paid session without an amount"));

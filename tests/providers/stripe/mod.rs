@@ -4,6 +4,7 @@ mod bill;
 mod events;
 mod payments;
 mod refunds;
+mod slow;
 mod vectors;
 
 use serde_json::Value;

@@ -3,7 +3,7 @@ use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 
 use super::objects::VERSION;
-use super::{Stripe, WEBHOOK_SECRET, objects, refunds};
+use super::{Stripe, WEBHOOK_SECRET, objects, refunds, slow};
 use crate::faults::{Hit, Verb};
 use crate::ledger::{EventKind, Trade};
 use crate::notifier::Message;
@@ -56,22 +56,26 @@ impl Notice {
         }
     }
 
+    /// Events of these kinds about a payment's intent and its session; without a session, the first alone.
+    pub fn both(stripe: &Stripe, trade: &Trade, [of_intent, of_session]: [&str; 2]) -> Vec<Notice> {
+        let intent = Notice::new(stripe, of_intent, objects::intent(stripe, trade, false));
+        let session = session(stripe, trade).map(|it| Notice::new(stripe, of_session, it));
+        [intent].into_iter().chain(session).collect()
+    }
+
     /// The truthful events of what happened.
     pub fn all_of(stripe: &Stripe, trade: &Trade, kind: &EventKind) -> Vec<Notice> {
-        let session = {
-            let desk = stripe.desk();
-            let of_trade = |entry: &(&String, &String)| *entry.1 == trade.opening.reference;
-            desk.sessions.iter().find(of_trade).map(|(id, _)| id.clone())
-        };
-        let session = session.map(|id| objects::session(stripe, &id, trade, false));
+        let session = session(stripe, trade);
         let intent = || objects::intent(stripe, trade, false);
         let new = |kind: &str, object: Value| Notice::new(stripe, kind, object);
         match (kind, session) {
-            (EventKind::Paid, Some(session)) => vec![
-                new("payment_intent.succeeded", intent()),
-                new("checkout.session.completed", session),
-            ],
-            (EventKind::Paid, None) => vec![new("payment_intent.succeeded", intent())],
+            (EventKind::Paid, _) => {
+                let of_session = match slow::of(stripe, &trade.opening.reference) {
+                    Some(_) => "checkout.session.async_payment_succeeded",
+                    None => "checkout.session.completed",
+                };
+                Notice::both(stripe, trade, ["payment_intent.succeeded", of_session])
+            }
             (EventKind::Closed, Some(session)) => vec![new("checkout.session.expired", session)],
             (EventKind::Closed, None) => vec![new("payment_intent.canceled", intent())],
             (EventKind::Refunded(number), _) => {
@@ -129,4 +133,14 @@ impl Notice {
         headers.extend(signature.map(|value| named("stripe-signature", value)));
         Message { headers, body }
     }
+}
+
+/// The session of a payment, where a hosted page is how it is paid.
+fn session(stripe: &Stripe, trade: &Trade) -> Option<Value> {
+    let id = {
+        let desk = stripe.desk();
+        let of_trade = |entry: &(&String, &String)| *entry.1 == trade.opening.reference;
+        desk.sessions.iter().find(of_trade).map(|(id, _)| id.clone())
+    };
+    id.map(|id| objects::session(stripe, &id, trade, false))
 }

@@ -1,6 +1,7 @@
 //! Stripe's objects, made from what the ledger knows.
 use serde_json::{Value, json};
 
+use super::slow::{self, Slow};
 use super::Stripe;
 use crate::ledger::{Standing, Trade};
 
@@ -26,12 +27,17 @@ pub fn is_paid(trade: &Trade) -> bool {
 }
 
 /// The API's word for where a payment stands.
-pub fn intent_status(trade: &Trade) -> &'static str {
+pub fn intent_status(stripe: &Stripe, trade: &Trade) -> &'static str {
     match trade.standing {
         _ if is_paid(trade) => "succeeded",
+        _ if slow_of(stripe, trade) == Some(Slow::Underway) => "processing",
         Standing::Closed => "canceled",
         _ => "requires_payment_method",
     }
+}
+
+fn slow_of(stripe: &Stripe, trade: &Trade) -> Option<Slow> {
+    slow::of(stripe, &trade.opening.reference)
 }
 
 /// Metadata by which the merchant knows a payment again.
@@ -74,12 +80,16 @@ pub fn intent(stripe: &Stripe, trade: &Trade, with_charge: bool) -> Value {
         (true, false) => json!(charge_id(trade)),
         (true, true) => charge(stripe, trade),
     };
+    let error = (slow_of(stripe, trade) == Some(Slow::Failed)).then(|| {
+        json!({ "code": "payment_method_provider_decline", "message": "The payment failed." })
+    });
     let received = if is_paid(trade) { trade.opening.amount.0 } else { 0 };
     json!({
         "id": trade.provider_reference, "object": "payment_intent",
         "amount": trade.opening.amount.0, "amount_received": received,
-        "currency": currency(trade), "status": intent_status(trade), "livemode": false,
+        "currency": currency(trade), "status": intent_status(stripe, trade), "livemode": false,
         "created": trade.prepared_at.as_second(), "latest_charge": charge,
+        "last_payment_error": error,
         "client_secret": format!("{}_secret_simulated", trade.provider_reference),
         "metadata": metadata(trade),
     })
@@ -89,11 +99,11 @@ pub fn intent(stripe: &Stripe, trade: &Trade, with_charge: bool) -> Value {
 pub fn session(stripe: &Stripe, id: &str, trade: &Trade, with_intent: bool) -> Value {
     let opening = &trade.opening;
     let status = match trade.standing {
-        _ if is_paid(trade) => "complete",
+        _ if is_paid(trade) || slow_of(stripe, trade).is_some() => "complete",
         Standing::Closed => "expired",
         _ => "open",
     };
-    let payment = match (is_paid(trade), with_intent) {
+    let payment = match (status == "complete", with_intent) {
         // None before the payer confirms.
         (false, _) => Value::Null,
         (true, false) => json!(trade.provider_reference),

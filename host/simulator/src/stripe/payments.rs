@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::wire::{ApiError, Call, Reply};
-use super::{Stripe, objects};
+use super::{Stripe, objects, slow};
 use crate::clock::later;
-use crate::ledger::{Opening, Trade};
+use crate::ledger::{Opening, Refusal, Trade};
 use crate::money::{Amount, Currency};
 
 /// A session lives for half an hour at least and a day at most.
@@ -155,6 +155,10 @@ pub fn retrieve(stripe: &Stripe, call: &Call<'_>, is_session: bool) -> Reply {
 pub fn end(stripe: &Stripe, call: &Call<'_>, is_session: bool) -> Reply {
     let id = call.path[call.path.len() - 2];
     let reference = found(stripe, id, is_session, stripe.now())?.opening.reference;
+    if slow::of(stripe, &reference).is_some() {
+        // A session that is complete does not expire, and its intent is not the merchant's to end.
+        return Err(Refusal::WrongStanding.into());
+    }
     let trade = stripe.book().ledger.close(&reference, stripe.now())?.clone();
     Ok(match is_session {
         true => objects::session(stripe, id, &trade, false),
