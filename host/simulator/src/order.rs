@@ -27,7 +27,7 @@ pub struct Order {
     /// Detail of the kind.
     #[serde(default)]
     pub value: Option<String>,
-    /// Fields to replace before signing.
+    /// Fields to replace before signing, by name or as a JSON pointer.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
     /// Fields to leave out before signing.

@@ -59,6 +59,8 @@ pub fn event(body: &[u8]) -> Result<Event, Fault> {
         other => ignored(other),
     };
     fact.at = envelope.create_time;
+    // What others put where our reference stands is none: of those the host knows what their captures name, or does not.
+    fact.payment_ref = fact.payment_ref.filter(|text| facts::is_reference(text));
     let is_ours = fact.payment_ref.is_some() || fact.provider_ref.is_some();
     if !is_ours && !matches!(fact.about, Subject::Other(_)) {
         fact = ignored(&envelope.event_type);

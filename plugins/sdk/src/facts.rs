@@ -26,6 +26,12 @@ pub fn payment(status: PaymentStatus, payment_ref: &str, raw_status: impl Into<S
     fact(Subject::Payment(status), Some(payment_ref), raw_status)
 }
 
+/// Whether a text can be a reference of ours: 24 of `[A-Za-z0-9]`, the first a T. What bears another, or none, is somebody
+/// else's on the same account at the provider.
+pub fn is_reference(text: &str) -> bool {
+    text.len() == 24 && text.starts_with('T') && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// A report of a fact, with nothing for the payer to do and nothing to keep.
 pub fn report(fact: Fact) -> Outcome {
     Outcome::Report(Report { fact, action: NextAction::None, action_expires_ms: None, keep: None })

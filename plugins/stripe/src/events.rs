@@ -36,35 +36,70 @@ pub fn event(body: &[u8]) -> Result<Event, Fault> {
     if envelope.object != "event" || envelope.id.is_empty() {
         return Err(fault::protocol("`object` is not event, or `id` is empty"));
     }
-    let object = envelope.data.object;
-    let mut fact = match envelope.kind.as_str() {
-        "checkout.session.completed"
-        | "checkout.session.async_payment_succeeded"
-        | "checkout.session.expired" => status::session(&parse::<Session>(object)?)?,
-        "checkout.session.async_payment_failed" => slow_method_failed(&parse(object)?)?,
-        "payment_intent.succeeded"
-        | "payment_intent.processing"
-        | "payment_intent.payment_failed"
-        | "payment_intent.requires_action"
-        | "payment_intent.canceled" => status::intent(&parse::<Intent>(object)?)?,
-        "charge.refunded" => charge(&parse(object)?)?,
-        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
-            status::refund(&parse::<Refund>(object)?)?
-        }
-        kind if kind.starts_with("charge.dispute.") => dispute(&parse(object)?)?,
-        other => ignored(other),
+    let (kind, object) = (envelope.kind.as_str(), envelope.data.object);
+    let mut fact = match Owner::of(kind, &object) {
+        Owner::Nobody => ignored(kind),
+        Owner::Us => told(kind, object)?,
+        Owner::OfItsIntent => Fact { payment_ref: None, ..told(kind, object)? },
     };
-    // Somebody else's payment on the same account has no reference of ours. A refund from the dashboard has none either: what it
-    // names is the intent.
-    let by_intent = matches!(fact.about, Subject::Dispute(_) | Subject::Refund(_));
-    let is_named = fact.payment_ref.is_some() || by_intent && fact.provider_ref.is_some();
-    if !is_named && !matches!(fact.about, Subject::Other(_)) {
-        fact = ignored(&envelope.kind);
-    }
     fact.live = Some(envelope.livemode);
     let told_at = || utc_time::rfc3339(envelope.created.saturating_mul(1000));
     fact.at = Some(fact.at.unwrap_or_else(told_at));
     Ok(Event { fact, authority: Authority::Authoritative, dedupe_key: envelope.id })
+}
+
+/// Whose an object is. The account may have other integrations, which put what they like where our reference stands: what is
+/// not ours is not read, whatever its words and currencies are.
+enum Owner {
+    /// It bears our reference.
+    Us,
+    /// A dispute, or a refund that was made in the dashboard: the host knows the payment by its intent, or does not.
+    OfItsIntent,
+    /// Somebody else, or it is nothing that we use.
+    Nobody,
+}
+
+impl Owner {
+    fn of(kind: &str, object: &Value) -> Owner {
+        let text = |name: &str| object[name].as_str().filter(|text| facts::is_reference(text));
+        let named = object["metadata"][PAYMENT].as_str().filter(|it| facts::is_reference(it));
+        let by_intent = match object["payment_intent"].is_string() {
+            true => Owner::OfItsIntent,
+            false => Owner::Nobody,
+        };
+        match kind {
+            _ if kind.starts_with("charge.dispute.") => by_intent,
+            _ if kind.starts_with("checkout.session.") => match named {
+                Some(_) if named == text("client_reference_id") => Owner::Us,
+                _ => Owner::Nobody,
+            },
+            _ if named.is_some() => Owner::Us,
+            _ if !object["currency"].as_str().is_some_and(money::is_taken) => Owner::Nobody,
+            _ if kind.starts_with("refund.") || kind == "charge.refund.updated" => by_intent,
+            _ => Owner::Nobody,
+        }
+    }
+}
+
+/// What an object of ours says.
+fn told(kind: &str, object: Value) -> Result<Fact, Fault> {
+    match kind {
+        "checkout.session.completed"
+        | "checkout.session.async_payment_succeeded"
+        | "checkout.session.expired" => status::session(&parse::<Session>(object)?),
+        "checkout.session.async_payment_failed" => slow_method_failed(&parse(object)?),
+        "payment_intent.succeeded"
+        | "payment_intent.processing"
+        | "payment_intent.payment_failed"
+        | "payment_intent.requires_action"
+        | "payment_intent.canceled" => status::intent(&parse::<Intent>(object)?),
+        "charge.refunded" => charge(&parse(object)?),
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+            status::refund(&parse::<Refund>(object)?)
+        }
+        kind if kind.starts_with("charge.dispute.") => Ok(dispute(&parse(object)?)),
+        other => Ok(ignored(other)),
+    }
 }
 
 fn parse<T: DeserializeOwned>(object: Value) -> Result<T, Fault> {
@@ -98,14 +133,15 @@ fn charge(charge: &Charge) -> Result<Fact, Fault> {
     Ok(fact)
 }
 
-fn dispute(dispute: &Dispute) -> Result<Fact, Fault> {
+fn dispute(dispute: &Dispute) -> Fact {
     let state = match dispute.status.as_str() {
         "warning_needs_response" | "warning_under_review" => "warned",
         "needs_response" | "under_review" => "opened",
         "won" => "won",
         "lost" => "lost",
         "warning_closed" | "prevented" => "closed",
-        other => return Err(fault::protocol(format!("dispute: an unknown status {other:?}"))),
+        // The host refuses it of a payment of ours, and tells people.
+        other => other,
     };
     let due_by = dispute.evidence_details.as_ref().and_then(|evidence| evidence.due_by);
     let about = Subject::Dispute(DisputeNews {
@@ -115,6 +151,7 @@ fn dispute(dispute: &Dispute) -> Result<Fact, Fault> {
     });
     let mut fact = facts::fact(about, None, dispute.status.as_str());
     fact.provider_ref = dispute.payment_intent.clone();
-    fact.amount = Some(money::read("amount", dispute.amount, &dispute.currency)?);
-    Ok(fact)
+    // Without one the host refuses it in the same way.
+    fact.amount = money::read("amount", dispute.amount, &dispute.currency).ok();
+    fact
 }

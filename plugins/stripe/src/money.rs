@@ -67,6 +67,11 @@ fn find(code: &str) -> Option<&'static Taken> {
     CURRENCIES.iter().find(|taken| taken.code.eq_ignore_ascii_case(code))
 }
 
+/// Whether a currency is taken here, in whichever case it is written.
+pub fn is_taken(code: &str) -> bool {
+    find(code).is_some()
+}
+
 impl Taken {
     /// The least step between two amounts that are taken, in ISO 4217's minor units.
     pub fn step(&self) -> i64 {

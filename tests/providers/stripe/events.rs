@@ -1,6 +1,6 @@
 //! Events: which are believed, which refused, and what Stripe hears.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate_tests::reply::text;
 
 use super::{paid, paid_in_silence, world};
@@ -129,17 +129,61 @@ async fn a_refused_card_leaves_the_payment_open() {
     assert_eq!(world.payment(&payment).await["state"], "pending");
 }
 
-/// A notice of a payment that is not ours, signed with our own secret: somebody else uses the account as well.
+/// Other integrations use the account as well, and put what they like where our reference stands: all of it is taken, whatever
+/// its words and currencies are, and nobody is troubled with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unknown_order_is_taken_and_invents_nothing() {
+async fn what_is_somebody_elses_on_the_account_is_taken_and_troubles_nobody() {
     let world = world().await;
-    let payment = paid_in_silence(&world).await;
-    let set = json!({ "set": { "client_reference_id": "TNOBODYSPAYMENTATALL0001" } });
-    let answer = world.notify_with(&payment, "truth", set).await;
-    assert!(answer["status"].as_u64().unwrap() < 500, "{answer}");
-    let list = world.get("/v1/orders").await.ok();
-    assert_eq!(list["data"].as_array().unwrap().len(), 1);
-    assert_eq!(world.payment(&payment).await["state"], "pending");
+    let payment = paid(&world).await;
+    world.refund(&payment, "R-1", 250).await.ok();
+    let before = world.events(&payment).await;
+    let theirs = json!({ "client_reference_id": "ORDER-77", "/metadata/payment": "ORDER-77" });
+    let with = |more: Value| {
+        let mut set = theirs.clone();
+        set.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "set": set })
+    };
+    for (kind, more) in [
+        ("success", with(json!({}))),
+        ("success", with(json!({ "currency": "aed" }))),
+        // In our shape, and said once: a session of ours says it twice.
+        ("success", json!({ "set": { "client_reference_id": "TNOBODYSPAYMENTATALL0001" } })),
+        ("expired", with(json!({}))),
+        ("payment_failed", with(json!({ "status": "succeeded", "currency": "ils" }))),
+        ("refund_notice", with(json!({ "payment_intent": "pi_somebodys" }))),
+        ("refund_notice", with(json!({ "payment_intent": "pi_somebodys", "currency": "php" }))),
+        ("dispute", json!({ "set": { "payment_intent": "pi_somebodys" } })),
+        ("dispute", json!({ "set": { "payment_intent": "pi_somebodys", "currency": "try" } })),
+        ("dispute", json!({ "set": { "payment_intent": "pi_somebodys", "status": "new" } })),
+    ] {
+        let answer = world.notify_with(&payment, kind, more.clone()).await;
+        assert_eq!(answer["status"], 200, "{kind} {more}: {answer}");
+    }
+    let cases = world.get("/v1/cases?state=open").await.ok();
+    assert_eq!(cases["data"], json!([]), "{cases}");
+    assert_eq!(world.get("/v1/disputes").await.ok()["data"], json!([]));
+    assert_eq!(world.get("/v1/orders").await.ok()["data"].as_array().unwrap().len(), 1);
+    assert_eq!(world.events(&payment).await, before);
+}
+
+/// What bears a reference of our shape that we do not know, or contests a payment of ours in a word that we do not know, is for
+/// people.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_ours_and_is_not_understood_is_a_case() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    let lost = "TPAYMENTTHATWASLOST00001";
+    let both = json!({ "client_reference_id": lost, "/metadata/payment": lost });
+    for (kind, set, case) in [
+        ("success", both, "unknown_payment"),
+        ("dispute", json!({ "status": "new" }), "mismatch"),
+    ] {
+        let answer = world.notify_with(&payment, kind, json!({ "set": set })).await;
+        assert_eq!(answer["status"], 400, "{kind}: {answer}");
+        let open = world.get("/v1/cases?state=open").await.ok();
+        let kinds = open["data"].as_array().unwrap().iter().map(|one| text(one, "kind"));
+        assert!(kinds.clone().any(|kind| kind == case), "{kind}: {open}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

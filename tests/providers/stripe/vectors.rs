@@ -70,7 +70,7 @@ async fn events_about_published_objects_are_read_in_the_sandbox() {
 
     let paid = event(&bench, "paid").await;
     assert_eq!(paid.fact.about, Subject::Payment(PaymentStatus::Succeeded));
-    assert_eq!(paid.fact.payment_ref.as_deref(), Some("T1"));
+    assert_eq!(paid.fact.payment_ref.as_deref(), Some("TP0000000000000000000001"));
     assert_eq!(paid.fact.provider_ref.as_deref(), Some("pi_1MoS6fLgUG5tbmjca6AdBPsl"));
     assert_eq!(paid.fact.amount, Some(money(1250, "USD")));
     assert_eq!((paid.fact.live, &*paid.dedupe_key), (Some(false), "evt_paid"));

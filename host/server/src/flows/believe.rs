@@ -65,8 +65,9 @@ pub async fn event(gateway: &Gateway, message: &Message<'_>, event: &Event) -> F
         Subject::Bill(_) | Subject::Other(_) => return Ok(Believed::Ignored),
     }
     let Some(row) = find(gateway, message, &event.fact).await? else {
-        // Of somebody else's payment on the same account at the provider: those of ours bear our reference.
-        if matches!(event.fact.about, Subject::Refund(_)) && event.fact.payment_ref.is_none() {
+        // Of somebody else's payment on the same account at the provider: those of ours bear our reference, and once
+        // they are known to be paid, their numbers at the provider are here.
+        if event.fact.payment_ref.is_none() {
             return Ok(Believed::Ignored);
         }
         return doubt::unmatched(gateway, message, event).await;

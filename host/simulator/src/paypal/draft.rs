@@ -23,7 +23,10 @@ pub fn draft(paypal: &PayPal, trade: &Trade, wanted: &Order) -> Result<Message, 
     };
     bend(&mut notice, wanted)?;
     for (name, value) in &wanted.set {
-        notice.resource[name] = json!(value);
+        match notice.resource.pointer_mut(name).filter(|_| name.starts_with('/')) {
+            Some(place) => *place = json!(value),
+            None => notice.resource[name] = json!(value),
+        }
     }
     for name in &wanted.remove {
         if let Some(members) = notice.resource.as_object_mut() {

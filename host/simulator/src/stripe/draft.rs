@@ -20,7 +20,10 @@ pub fn draft(stripe: &Stripe, trade: &Trade, order: &Order) -> Result<Message, D
     let mut notice = notice.ok_or_else(|| Denied::Conflict("nobody is told of that".to_owned()))?;
     bend(stripe, trade, &mut notice, order)?;
     for (name, value) in &order.set {
-        notice.object[name] = json!(value);
+        match notice.object.pointer_mut(name).filter(|_| name.starts_with('/')) {
+            Some(place) => *place = json!(value),
+            None => notice.object[name] = json!(value),
+        }
     }
     for name in &order.remove {
         if let Some(members) = notice.object.as_object_mut() {
@@ -61,6 +64,10 @@ fn bend(stripe: &Stripe, trade: &Trade, notice: &mut Notice, order: &Order) -> R
             notice.kind = "payment_intent.payment_failed".to_owned();
             notice.object = objects::intent(stripe, trade, false);
             notice.object["status"] = json!("requires_payment_method");
+        }
+        "dispute" => {
+            notice.kind = "charge.dispute.created".to_owned();
+            notice.object = objects::dispute(trade);
         }
         "unknown" => {
             notice.kind = value.unwrap_or("customer.created").to_owned();
