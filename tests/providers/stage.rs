@@ -134,6 +134,8 @@ pub async fn refunds_once(
         world.forget("faults").await;
         // What is not there is sent again once its sending cannot be under way any more.
         until("the refund done", async || {
+            // What may yet come of an error has come.
+            world.write("UPDATE tries SET spent_from = 0 WHERE spent_from IS NOT NULL").await;
             world.make_due("query_refund").await;
             (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
         })

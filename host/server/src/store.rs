@@ -26,6 +26,7 @@ pub mod payments;
 pub mod reconciliations;
 pub mod refunds;
 mod shared;
+pub mod tries;
 
 use std::future::Future;
 use std::marker::PhantomData;

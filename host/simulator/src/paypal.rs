@@ -76,7 +76,7 @@ struct Desk {
     /// Tokens that are good.
     tokens: HashSet<String>,
     /// What was answered under each id of a request.
-    answered: HashMap<String, (String, Value)>,
+    answered: HashMap<String, (String, Result<Value, wire::ApiError>)>,
 }
 
 impl PayPal {

@@ -41,6 +41,8 @@ pub fn interpret(payment: &Payment, response: &HttpResponse) -> Result<Outcome, 
                     let ours = payment.payment_ref.as_str();
                     let mut fact = facts::payment(PaymentStatus::Pending, ours, refusal.word());
                     fact.reason = Some(refusal.words());
+                    // PayPal gives the same refusal again, even once the payer has chosen another card.
+                    facts::key_spent(&mut fact, 0);
                     Ok(facts::report(fact))
                 }
                 "ORDER_ALREADY_CAPTURED" | "ORDER_COMPLETION_IN_PROGRESS" => {

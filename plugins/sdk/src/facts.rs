@@ -3,6 +3,14 @@
 use crate::contract::requests::{NextAction, Outcome, Report};
 use crate::contract::types::{Fact, PaymentStatus, Subject};
 
+/// The name in `extra` that says that the call's idempotency key is spent: see [`key_spent`].
+pub const KEY_SPENT_MS: &str = "key-spent-ms";
+
+/// Says in a fact what a fault says by its function of the same name: the provider keeps this answer to the call's key.
+pub fn key_spent(fact: &mut Fact, settled_ms: u32) {
+    fact.extra.push((KEY_SPENT_MS.to_owned(), settled_ms.to_string()));
+}
+
 /// A fact with nothing known yet. `raw_status` is the provider's own word.
 pub fn fact(about: Subject, payment_ref: Option<&str>, raw_status: impl Into<String>) -> Fact {
     Fact {
@@ -29,7 +37,9 @@ pub fn payment(status: PaymentStatus, payment_ref: &str, raw_status: impl Into<S
 /// Whether a text can be a reference of ours: 24 of `[A-Za-z0-9]`, the first a T. What bears another, or none, is somebody
 /// else's on the same account at the provider.
 pub fn is_reference(text: &str) -> bool {
-    text.len() == 24 && text.starts_with('T') && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    text.len() == 24
+        && text.starts_with('T')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// A report of a fact, with nothing for the payer to do and nothing to keep.

@@ -1,6 +1,7 @@
 //! Making a `Fault`: what went wrong, in the host's vocabulary. A decline is an answer and never comes here.
 
 use crate::contract::types::Fault;
+use crate::facts;
 
 fn new(code: &str, message: impl Into<String>) -> Fault {
     Fault {
@@ -71,6 +72,14 @@ impl Fault {
     #[must_use]
     pub fn retry_after(mut self, ms: u32) -> Self {
         self.retry_after_ms = Some(ms);
+        self
+    }
+
+    /// The provider keeps this answer, and gives it again to whatever comes under the call's idempotency key: nothing more can be
+    /// done under that. `settled_ms` after it, a query that finds nothing proves that nothing was done.
+    #[must_use]
+    pub fn key_spent(mut self, settled_ms: u32) -> Self {
+        self.extra.push((facts::KEY_SPENT_MS.to_owned(), settled_ms.to_string()));
         self
     }
 

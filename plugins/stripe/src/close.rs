@@ -64,7 +64,13 @@ pub fn interpret(
             Ok(Progress::Done(facts::report(fact)))
         }
         Err(refusal) if refusal.is_missing() => Ok(short(PaymentStatus::NotFound, refusal.word())),
-        Err(refusal) if refusal.is_final() => Ok(short(PaymentStatus::Unknown, refusal.word())),
+        Err(refusal) if refusal.is_final() => {
+            // Stripe keeps what it refused, and the payment may be in a state yet in which it can be ended.
+            let subject = Subject::Payment(PaymentStatus::Unknown);
+            let mut fact = facts::fact(subject, Some(ours), refusal.word());
+            facts::key_spent(&mut fact, 0);
+            Ok(Progress::Done(facts::report(fact)))
+        }
         Err(refusal) => Err(refusal.fault()),
     }
 }

@@ -29,6 +29,8 @@ pub struct Session {
     pub currency: Option<String>,
     /// Where the payer goes; none once it is over.
     pub url: Option<String>,
+    /// When that page ends, Unix seconds.
+    pub expires_at: Option<i64>,
     /// Of which mode it is.
     pub livemode: bool,
     /// None until the payer confirms.

@@ -111,14 +111,9 @@ fn hosted(request: &PayRequest, session: &Session) -> Result<Outcome, Fault> {
     if session.client_reference_id.as_deref() != Some(ours) {
         return Err(fault::protocol("the session is another payment's").outcome_unknown());
     }
-    let action = match &session.url {
-        Some(url) => NextAction::Redirect(url.clone()),
-        // A repeat of a call whose session is over: a query tells how it ended.
-        None => NextAction::None,
-    };
     Ok(Outcome::Report(Report {
         fact: status::session(session).map_err(Fault::outcome_unknown)?,
-        action,
+        action: page(session),
         action_expires_ms: Some(request.expires_ms),
         keep: Some(session.id.clone().into_bytes()),
     }))
@@ -128,14 +123,26 @@ fn confirmable(request: &PayRequest, intent: &Intent) -> Result<Outcome, Fault> 
     if intent.metadata.get(PAYMENT) != Some(&request.payment.payment_ref) {
         return Err(fault::protocol("the intent is another payment's").outcome_unknown());
     }
-    let Some(secret) = &intent.client_secret else {
+    let action = parameters(intent);
+    if matches!(action, NextAction::None) {
         return Err(fault::protocol("an intent without `client_secret`").outcome_unknown());
-    };
-    let parameters = json!({ "payment_intent": intent.id, "client_secret": secret });
+    }
     Ok(Outcome::Report(Report {
         fact: status::intent(intent).map_err(Fault::outcome_unknown)?,
-        action: NextAction::ClientParameters(parameters.to_string()),
+        action,
         action_expires_ms: Some(request.expires_ms),
         keep: Some(intent.id.clone().into_bytes()),
     }))
+}
+
+/// Where the payer goes; nowhere once the session is over: a query tells how it ended.
+pub fn page(session: &Session) -> NextAction {
+    session.url.clone().map_or(NextAction::None, NextAction::Redirect)
+}
+
+/// What the shop's page confirms an intent with.
+pub fn parameters(intent: &Intent) -> NextAction {
+    let Some(secret) = &intent.client_secret else { return NextAction::None };
+    let parameters = json!({ "payment_intent": intent.id, "client_secret": secret });
+    NextAction::ClientParameters(parameters.to_string())
 }

@@ -9,7 +9,7 @@ use tollgate_sdk::{facts, fault};
 use crate::find::{self, Place};
 use crate::gateway::{self, pair};
 use crate::objects::{Intent, Session};
-use crate::{reply, status};
+use crate::{pay, reply, status};
 
 /// Builds the query, or looks for what it is about.
 ///
@@ -31,7 +31,7 @@ pub fn build(context: &Context, payment: &Payment, state: &[u8]) -> Result<Step,
     Ok(Step::Send((request, state.to_vec())))
 }
 
-/// Reads the answer. What no list shows was never made.
+/// Reads the answer. What no list shows was never made; of what is there, the payer's page is told again.
 ///
 /// # Errors
 /// See [`reply::read`].
@@ -51,13 +51,17 @@ pub fn interpret(
         }
     };
     let read = if payment.method == "intent" {
-        reply::read::<Intent>(response)?.map(|intent| status::intent(&intent))
+        reply::read::<Intent>(response)?
+            .map(|intent| (status::intent(&intent), pay::parameters(&intent), None))
     } else {
-        reply::read::<Session>(response)?.map(|session| status::session(&session))
+        reply::read::<Session>(response)?
+            .map(|session| (status::session(&session), pay::page(&session), session.expires_at))
     };
-    let fact = match read {
-        Ok(fact) => fact.map_err(Fault::outcome_unknown)?,
-        Err(refusal) if refusal.is_missing() => missing(ours, refusal.word()),
+    let (fact, action, expires_at) = match read {
+        Ok((fact, action, at)) => (fact.map_err(Fault::outcome_unknown)?, action, at),
+        Err(refusal) if refusal.is_missing() => {
+            (missing(ours, refusal.word()), NextAction::None, None)
+        }
         Err(refusal) => return Err(refusal.fault()),
     };
     if fact.payment_ref.as_deref() != Some(ours) {
@@ -65,8 +69,8 @@ pub fn interpret(
     }
     Ok(Progress::Done(Outcome::Report(Report {
         fact,
-        action: NextAction::None,
-        action_expires_ms: None,
+        action,
+        action_expires_ms: expires_at.map(|at| at.saturating_mul(1000)),
         keep: Some(id.into_bytes()),
     })))
 }

@@ -14,6 +14,9 @@ use crate::{money, reply, status};
 /// Where refunds are asked for.
 pub const REFUNDS: &str = "/v1/refunds";
 
+/// Stripe may go on with what an error of its own cut off. So long after one a refund that no list shows is not made any more.
+const SETTLED_MS: u32 = 3_600_000;
+
 /// Builds the call.
 ///
 /// # Errors
@@ -51,7 +54,7 @@ pub fn interpret(request: &RefundRequest, response: &HttpResponse) -> Result<Out
             fact.amount = Some(refund.amount.clone());
             return Ok(facts::report(fact));
         }
-        Err(refusal) => return Err(refusal.fault()),
+        Err(refusal) => return Err(refusal.fault_settled(SETTLED_MS)),
     };
     report(&read, &refund.refund_ref)
 }

@@ -52,8 +52,19 @@ impl Refusal {
             && matches!(self.kind.as_str(), "invalid_request_error" | "card_error")
     }
 
+    /// Whether Stripe keeps it and gives it again to whatever comes under the same key: so it does with an error of its own. What
+    /// a gateway in front of it says is kept nowhere, and a call that another one is in the way of may yet be done.
+    fn is_kept(&self) -> bool {
+        self.status == 500 && self.kind == "api_error"
+    }
+
     /// The fault that a refusal stands for, where the caller knows no better.
     pub fn fault(&self) -> Fault {
+        self.fault_settled(0)
+    }
+
+    /// The same, of a call after whose failure something may show for so many milliseconds.
+    pub fn fault_settled(&self, settled_ms: u32) -> Fault {
         let said = |fault: Fault| fault.said(self.word(), self.words());
         match (self.status, self.word()) {
             (401 | 403, _) => said(fault::auth("Stripe does not permit the call")),
@@ -65,9 +76,11 @@ impl Refusal {
                 said(fault::protocol("the idempotency key was used otherwise")).outcome_unknown()
             }
             (400 | 402 | 404, _) => said(fault::invalid_request("Stripe refused the call")),
-            _ => said(fault::unavailable("Stripe could not serve the call"))
-                .retry_after(RETRY_MS)
-                .outcome_unknown(),
+            _ => {
+                let fault = said(fault::unavailable("Stripe could not serve the call"));
+                let fault = fault.retry_after(RETRY_MS).outcome_unknown();
+                if self.is_kept() { fault.key_spent(settled_ms) } else { fault }
+            }
         }
     }
 }

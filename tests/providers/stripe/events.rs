@@ -174,10 +174,9 @@ async fn what_may_be_ours_and_is_not_understood_is_a_case() {
     let payment = paid(&world).await;
     let lost = "TPAYMENTTHATWASLOST00001";
     let both = json!({ "client_reference_id": lost, "/metadata/payment": lost });
-    for (kind, set, case) in [
-        ("success", both, "unknown_payment"),
-        ("dispute", json!({ "status": "new" }), "mismatch"),
-    ] {
+    for (kind, set, case) in
+        [("success", both, "unknown_payment"), ("dispute", json!({ "status": "new" }), "mismatch")]
+    {
         let answer = world.notify_with(&payment, kind, json!({ "set": set })).await;
         assert_eq!(answer["status"], 400, "{kind}: {answer}");
         let open = world.get("/v1/cases?state=open").await.ok();

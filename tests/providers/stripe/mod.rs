@@ -2,6 +2,7 @@
 
 mod bill;
 mod events;
+mod keys;
 mod payments;
 mod refunds;
 mod slow;

@@ -104,6 +104,7 @@ async fn a_start_without_an_answer_is_found_again() {
         ("lose_reply", json!({})),
         ("lose_reply", json!({ "ms": 3_000 })),
         ("system_error", json!({ "value": "done" })),
+        ("system_error", json!({})),
         ("error_500", json!({})),
     ] {
         world.fault("pay", verb, more.clone()).await;

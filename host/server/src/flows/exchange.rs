@@ -11,6 +11,7 @@ use tollgate_plugin::{
 
 use super::account::Account;
 use super::pauses::Pause;
+use super::tries::Spent;
 use super::{Failure, Flow, keyring};
 use crate::gateway::Gateway;
 use crate::net::SendError;
@@ -56,11 +57,13 @@ impl Sent {
     }
 }
 
-/// What a run leaves behind, to be written with what was learnt from it: records of exchanges, and where it waits.
+/// What a run leaves behind, to be written with what was learnt from it: records of exchanges, where it waits, and whether its
+/// key is spent.
 #[derive(Default)]
 pub struct Records {
     exchanges: Vec<(String, String)>,
     pause: Pause,
+    spent: Option<Spent>,
 }
 
 impl Records {
@@ -78,6 +81,11 @@ impl Records {
     /// Notes that the operation waits, or does not any more.
     pub fn pause(&mut self, pause: Pause) {
         self.pause = pause;
+    }
+
+    /// Notes that the provider has answered the try for good, or not.
+    pub fn spent(&mut self, spent: Option<Spent>) {
+        self.spent = spent;
     }
 
     /// Writes it all for `subject`.
@@ -100,6 +108,9 @@ impl Records {
                 created_at: now,
             };
             exchanges::insert(tx.sql(), &row).await?;
+        }
+        if let Some(spent) = &self.spent {
+            spent.write(tx, account.row.merchant_id, subject).await?;
         }
         self.pause.write(tx, gateway, account.row.merchant_id, subject).await
     }

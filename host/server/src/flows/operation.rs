@@ -12,6 +12,7 @@ use super::account::Account;
 use super::exchange::{self, Records, Sending, Sent, failure, of_silence};
 use super::keyring::{self, Cause, Found};
 use super::pauses::{self, Pause};
+use super::tries::{Spent, Try};
 use super::{Failure, Flow};
 use crate::gateway::Gateway;
 use crate::net::SendError;
@@ -25,7 +26,7 @@ pub struct Task<'a> {
     pub account: &'a Account,
     /// The id of the payment, refund, bill or message that it serves.
     pub subject: &'a str,
-    /// The same for each try of the same thing, up to 36 of `[A-Za-z0-9-]`.
+    /// The same for each try of the same thing, 24 of `[A-Za-z0-9]`.
     pub key: &'a str,
     /// What to do.
     pub operation: &'a Operation,
@@ -87,7 +88,9 @@ pub async fn run(gateway: &Gateway, task: &Task<'_>) -> Flow<Ran> {
     }
     let sent = !state.is_empty();
     let (records, audit) = (Records::default(), Vec::new());
-    let mut run = Run { gateway, task, fetches, sent, records, audit };
+    let next = Try::next(gateway, task).await?;
+    let key = next.key(task.key);
+    let mut run = Run { gateway, task, next, key, fetches, sent, records, audit };
     for _ in 0..MOST_STEPS {
         match run.step(state).await? {
             Next::Again(next) => state = next,
@@ -124,6 +127,10 @@ enum Next {
 struct Run<'r> {
     gateway: &'r Gateway,
     task: &'r Task<'r>,
+    /// Which try it is.
+    next: Try,
+    /// The idempotency key of that.
+    key: String,
     /// It fetches keys itself, so a key that it misses stays missing.
     fetches: bool,
     /// Whether the provider may have seen something of it.
@@ -141,7 +148,7 @@ impl Run<'_> {
 
     async fn step(&mut self, state: Vec<u8>) -> Flow<Next> {
         let (account, running) = (self.task.account, Running::from(self.task.operation));
-        let context = account.context(self.gateway, self.task.key);
+        let context = account.context(self.gateway, &self.key);
         let built = match self.build(&context, &state).await? {
             Ok(called) => called,
             Err(error) => return Ok(Next::End(trapped(&error, self.sent))),
@@ -221,10 +228,10 @@ impl Run<'_> {
         exchange: &mut Exchange,
         redactor: &Redactor,
     ) -> Flow<Next> {
-        let Task { account, operation, key, .. } = *self.task;
+        let Task { account, operation, .. } = *self.task;
         let again = (!self.fetches && account.fetches_keys()).then(|| response.clone());
         let call = |state, response| {
-            let (context, keys) = (account.context(self.gateway, key), self.keys());
+            let (context, keys) = (account.context(self.gateway, &self.key), self.keys());
             async move { account.plugin.interpret(context, &keys, operation, state, response).await }
         };
         let mut read = call(state.clone(), response).await;
@@ -245,6 +252,13 @@ impl Run<'_> {
         exchange.audit.extend(called.audit.iter().cloned());
         exchange.interpret_us = micros(called.took);
         self.audit = called.audit;
+        self.records.spent(match &called.answer {
+            Ok(Progress::Done(Outcome::Report(report))) => {
+                Spent::said(self.gateway, self.next, &report.fact.extra)
+            }
+            Ok(_) => None,
+            Err(fault) => Spent::said(self.gateway, self.next, &fault.extra),
+        });
         Ok(match called.answer {
             Ok(Progress::Done(outcome)) => Next::End(Ending::Done(outcome)),
             Ok(Progress::Again(state)) => Next::Again(state),

@@ -14,6 +14,7 @@ use tollgate_plugin::contract::{self, Item, Operation, PayRequest};
 
 pub use self::outcome::Action;
 use self::outcome::conclude;
+pub(super) use self::outcome::next;
 use super::account::{self, Account};
 use super::idempotency::Turn;
 use super::learn::{self, Particulars};

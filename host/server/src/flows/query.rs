@@ -11,19 +11,22 @@ use tollgate_domain::ids::{MerchantId, PaymentId, RefundId};
 use tollgate_domain::order::{GRACE_MS, OrderState};
 use tollgate_domain::payment::{PaymentCommand, PaymentState, Told};
 use tollgate_domain::refund::{RefundState, RefundTold};
-use tollgate_plugin::contract::{self, CompleteRequest, Fact, Operation, Outcome, Subject};
+use tollgate_plugin::contract::{
+    self, CompleteRequest, Fact, NextAction, Operation, Outcome, Report, Subject,
+};
 
 use super::account::{self, Account};
 use super::cases::{self, NewCase};
 use super::found::{self, Source};
 use super::learn::{self, Particulars};
 use super::operation::{self, Ending, Ran, Task};
-use super::{Failure, Flow, FlowError, facts, payments, refunds};
+use super::{Failure, Flow, FlowError, facts, payments, refunds, tries};
 use crate::gateway::Gateway;
 use crate::store::Tx;
 use crate::store::orders;
 use crate::store::payments::{self as payment_rows, PaymentRow};
 use crate::store::refunds::RefundRow;
+use crate::store::tries::TryRow;
 
 /// What a question came to.
 pub enum Asked<T> {
@@ -148,11 +151,13 @@ async fn ask(
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let (subject, key, state, private) = (&subject, &key, Vec::new(), None);
     let task = Task { account, subject, key, operation, state, limit, private };
+    let spent = match operation {
+        Operation::QueryPayment(_) => tries::spent(gateway, row.merchant_id, subject).await?,
+        _ => Vec::new(),
+    };
     let ran = operation::run(gateway, &task).await?;
     let read = match &ran.ending {
-        Ending::Done(Outcome::Report(report)) => {
-            judge(account, row, &report.fact, report.keep.clone())
-        }
+        Ending::Done(Outcome::Report(report)) => judge(account, row, report)?,
         Ending::Done(_) => Err(no_answer("the plugin gave another operation's outcome")),
         Ending::Wait { .. } => Err(no_answer("the provider needs more time")),
         Ending::Failed { failure, .. } => Err(failure.clone()),
@@ -161,7 +166,7 @@ async fn ask(
         Ok((PaymentCommand::Learn(told), _, _)) => Some(*told),
         _ => None,
     };
-    let (ran, read, row) = (&ran, &read, row);
+    let (ran, read, row, spent) = (&ran, &read, row, &spent[..]);
     let asked = gateway
         .store
         .write::<Asked<PaymentRow>, FlowError, _>(move |tx| {
@@ -172,6 +177,9 @@ async fn ask(
                     Ok((command, particulars, fact)) => {
                         let command = if ends { ended(*command, &now) } else { *command };
                         learn::payment(tx, gateway, account, now, command, particulars).await?;
+                        let nothing =
+                            |name: &str| told.is_some_and(|told| tries::did_nothing(name, told));
+                        tries::renew(tx, row.merchant_id, subject, spent, nothing).await?;
                         found::sum(tx, gateway, account, row, fact, Source::Query).await?;
                         Ok(Asked::Answered(learn::payment_now(tx, row).await?))
                     }
@@ -188,21 +196,25 @@ async fn ask(
 
 type Judged<'f> = Result<(PaymentCommand, Particulars, &'f Fact), Failure>;
 
-fn judge<'f>(
-    account: &Account,
-    row: &PaymentRow,
-    fact: &'f Fact,
-    kept: Option<Vec<u8>>,
-) -> Judged<'f> {
+fn judge<'f>(account: &Account, row: &PaymentRow, report: &'f Report) -> Flow<Judged<'f>> {
+    let fact = &report.fact;
     let Subject::Payment(status) = &fact.about else {
-        return Err(no_answer("the plugin reported something else than the payment"));
+        return Ok(Err(no_answer("the plugin reported something else than the payment")));
     };
-    let told = facts::of_payment(account, row, fact, *status).map_err(|mismatch| {
-        tracing::warn!(payment = %row.id, %mismatch, "the provider's answer disagrees with what we know");
-        mismatched(&mismatch)
-    })?;
+    let told = match facts::of_payment(account, row, fact, *status) {
+        Ok(told) => told,
+        Err(mismatch) => {
+            tracing::warn!(payment = %row.id, %mismatch, "the provider's answer disagrees with what we know");
+            return Ok(Err(mismatched(&mismatch)));
+        }
+    };
+    // The answer to its start was lost, and nobody was told how to pay.
+    let is_news =
+        row.action.is_none() && told == Told::Pending && !matches!(report.action, NextAction::None);
+    let action = if is_news { payments::next(account, row, report)?.ok() } else { None };
     let command = facts::payment_command(row, told);
-    Ok((command, Particulars { kept, ..facts::particulars(fact) }, fact))
+    let kept = report.keep.clone();
+    Ok(Ok((command, Particulars { kept, action, ..facts::particulars(fact) }, fact)))
 }
 
 /// What an answer comes to that ends a payment: to a close, or to a question after its time. Nobody can pay what the provider has never seen, once we have ended it; if somebody
@@ -252,10 +264,11 @@ pub(super) async fn question_refund(
         limit,
         private: None,
     };
+    let spent = tries::spent(gateway, row.merchant_id, &subject).await?;
     let ran = operation::run(gateway, &task).await?;
     let read = refunds::judge(&account, &payment, row, &ran);
     let told = read.as_ref().ok().map(|(told, _)| *told);
-    Ok((note_refund(gateway, &account, row, &ran, &read).await?, told))
+    Ok((note_refund(gateway, &account, row, &ran, &read, &spent).await?, told))
 }
 
 async fn note_refund(
@@ -264,6 +277,7 @@ async fn note_refund(
     row: &RefundRow,
     ran: &Ran,
     read: &Result<(RefundTold, Particulars), Failure>,
+    spent: &[TryRow],
 ) -> Flow<Asked<RefundRow>> {
     gateway
         .store
@@ -277,6 +291,9 @@ async fn note_refund(
                         Ok(Asked::Answered(now))
                     }
                     Ok((told, particulars)) => {
+                        let (merchant, subject) = (row.merchant_id, row.id.to_string());
+                        let nothing = |_: &str| *told == RefundTold::NotFound;
+                        tries::renew(tx, merchant, &subject, spent, nothing).await?;
                         let command = facts::refund_command(row, *told);
                         let after =
                             learn::refund(tx, gateway, account, now, command, particulars).await?;

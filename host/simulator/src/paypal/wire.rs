@@ -15,7 +15,7 @@ use crate::ledger::Refusal;
 use crate::provider::Provider as _;
 
 /// Why a call is not done: the HTTP status, the error's name, and the issue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ApiError(pub StatusCode, pub &'static str, pub String);
 
 impl ApiError {
@@ -166,7 +166,8 @@ fn is_known(paypal: &PayPal, headers: &HeaderMap) -> bool {
     token.is_some_and(|token| paypal.desk().tokens.contains(token))
 }
 
-/// Does a call once under the id of its request. A repeat is answered with 200.
+/// Does a call once under the id of its request: a refusal is given again as it was, and what was done with 200. After an error
+/// of the server the same id is served anew, as PayPal asks for.
 fn once(
     paypal: &PayPal,
     operation: &str,
@@ -176,16 +177,22 @@ fn once(
 ) -> Reply {
     let id = headers.get("paypal-request-id").and_then(|value| value.to_str().ok());
     let path = call.path.join("/");
-    if let Some((of_path, body)) = id.and_then(|id| paypal.desk().answered.get(id).cloned()) {
+    if let Some((of_path, answer)) = id.and_then(|id| paypal.desk().answered.get(id).cloned()) {
         return match of_path == path {
-            true => Ok((StatusCode::OK, body)),
+            true => answer.map(|body| (StatusCode::OK, body)),
             false => Err(ApiError::issue("PAYPAL_REQUEST_ID_USED")),
         };
     }
-    let (status, mut body) = outcome(paypal, operation, call, hit)?;
-    if let Some(id) = id {
-        paypal.desk().answered.insert(id.to_owned(), (path, body.clone()));
+    let outcome = outcome(paypal, operation, call, hit);
+    let kept = match &outcome {
+        Ok((_, body)) => Some(Ok(body.clone())),
+        Err(error) if error.0 == StatusCode::UNPROCESSABLE_ENTITY => Some(Err(error.clone())),
+        Err(_) => None,
+    };
+    if let (Some(id), Some(kept)) = (id, kept) {
+        paypal.desk().answered.insert(id.to_owned(), (path, kept));
     }
+    let (status, mut body) = outcome?;
     distort(&mut body, hit);
     Ok((status, body))
 }

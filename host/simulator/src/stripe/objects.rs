@@ -1,8 +1,8 @@
 //! Stripe's objects, made from what the ledger knows.
 use serde_json::{Value, json};
 
-use super::slow::{self, Slow};
 use super::Stripe;
+use super::slow::{self, Slow};
 use crate::ledger::{Standing, Trade};
 
 /// The version that events are written for.
@@ -80,9 +80,9 @@ pub fn intent(stripe: &Stripe, trade: &Trade, with_charge: bool) -> Value {
         (true, false) => json!(charge_id(trade)),
         (true, true) => charge(stripe, trade),
     };
-    let error = (slow_of(stripe, trade) == Some(Slow::Failed)).then(|| {
-        json!({ "code": "payment_method_provider_decline", "message": "The payment failed." })
-    });
+    let error = (slow_of(stripe, trade) == Some(Slow::Failed)).then(
+        || json!({ "code": "payment_method_provider_decline", "message": "The payment failed." }),
+    );
     let received = if is_paid(trade) { trade.opening.amount.0 } else { 0 };
     json!({
         "id": trade.provider_reference, "object": "payment_intent",

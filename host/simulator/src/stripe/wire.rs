@@ -204,7 +204,8 @@ fn reference(stripe: &Stripe, call: &Call<'_>) -> Option<String> {
         .or_else(|| call.path.get(1).and_then(|id| of_intent(id)))
 }
 
-/// Does a call once under its idempotency key: the answer is kept, errors of the server among them.
+/// Does a call once under its idempotency key: the answer is kept, refusals and errors of the server among them. What did not
+/// pass the first look, by a parameter, was not begun, and is not kept.
 fn once(
     stripe: &Stripe,
     operation: &str,
@@ -223,15 +224,14 @@ fn once(
         let error = ApiError::of(StatusCode::BAD_REQUEST, "idempotency_error", words);
         return (error.status, error.body());
     }
-    let (status, body) = match outcome(stripe, operation, call, hit) {
+    let (status, body, was_begun) = match outcome(stripe, operation, call, hit) {
         Ok(mut body) => {
             distort(&mut body, hit);
-            (StatusCode::OK, body)
+            (StatusCode::OK, body, true)
         }
-        Err(error) => (error.status, error.body()),
+        Err(error) => (error.status, error.body(), error.param.is_none()),
     };
-    // Nothing is kept of what did not pass the first look, nor of a try that only a rule of the test's stopped.
-    if let Some(key) = key.filter(|_| status == StatusCode::OK) {
+    if let Some(key) = key.filter(|_| was_begun) {
         let answered = Answered { asked: asked.as_ref().to_vec(), status, body: body.clone() };
         stripe.desk().answered.insert(key.to_owned(), answered);
     }

@@ -132,20 +132,33 @@ fn started(
         let failure = Some(facts::declined(&report.fact));
         return Ok((PaymentCommand::Refuse, Particulars { failure, ..Particulars::default() }));
     }
-    let running = Running { name: "pay", filling: None };
-    let allowed = admit_action(account.plugin.manifest(), &account.grant, running, &report.action);
-    if let Err(refusal) = allowed {
-        tracing::warn!(payment = %row.id, %refusal, "the payer may not be sent there");
-        return Ok((PaymentCommand::LoseSight, failed("refused", &refusal.to_string())));
-    }
-    let expires_at = report.action_expires_ms.map(Moment::from_millis);
+    let next = match next(account, row, report)? {
+        Ok(next) => next,
+        Err(refusal) => return Ok((PaymentCommand::LoseSight, failed("refused", &refusal))),
+    };
     let particulars = Particulars {
-        action: Some(serde_json::to_string(&action(&report.action, expires_at))?),
+        action: Some(next),
         kept: report.keep.clone(),
         provider_ref: report.fact.provider_ref.clone(),
         ..Particulars::default()
     };
     Ok((PaymentCommand::Offer, particulars))
+}
+
+/// What the payer does next after a plugin's report, as it is kept; or why he may not be sent there.
+pub(in crate::flows) fn next(
+    account: &Account,
+    row: &PaymentRow,
+    report: &Report,
+) -> Flow<Result<String, String>> {
+    let running = Running { name: "pay", filling: None };
+    let allowed = admit_action(account.plugin.manifest(), &account.grant, running, &report.action);
+    if let Err(refusal) = allowed {
+        tracing::warn!(payment = %row.id, %refusal, "the payer may not be sent there");
+        return Ok(Err(refusal.to_string()));
+    }
+    let expires_at = report.action_expires_ms.map(Moment::from_millis);
+    Ok(Ok(serde_json::to_string(&action(&report.action, expires_at))?))
 }
 
 fn action(next: &NextAction, expires_at: Option<Moment>) -> Action {

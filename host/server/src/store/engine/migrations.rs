@@ -54,6 +54,11 @@ const ALL: &[Migration] = &[
         sqlite: include_str!("../../../../../migrations/sqlite/0008_keys_and_waits.sql"),
         postgres: include_str!("../../../../../migrations/postgres/0008_keys_and_waits.sql"),
     },
+    Migration {
+        name: "0009_tries",
+        sqlite: include_str!("../../../../../migrations/sqlite/0009_tries.sql"),
+        postgres: include_str!("../../../../../migrations/postgres/0009_tries.sql"),
+    },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)";
