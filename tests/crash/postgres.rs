@@ -1,14 +1,13 @@
 //! What only a server allows: several gateways on one database, one of them killed, and the database itself going away
 //! and coming back under load.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{join, join_all};
 use tollgate_tests::database::Storage;
 use tollgate_tests::postgres::Server;
 
-use crate::load::{Told, kept, shop};
+use crate::load::{Rush, Told, kept, shop};
 use crate::program::{Replica, Scene};
 
 /// Shops at each gateway.
@@ -34,13 +33,13 @@ async fn killed_among(others: usize) {
     }
     let urls: Vec<String> =
         replicas.iter().map(|replica| replica.url.clone()).chain([world.url.clone()]).collect();
-    let stop = AtomicBool::new(false);
-    let shops = urls.iter().flat_map(|url| (0..SHOPS).map(|_| shop(world, url, &stop)));
+    let rush = Rush::default();
+    let shops = urls.iter().flat_map(|url| (0..SHOPS).map(|_| shop(world, url, &rush)));
     let killing = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        rush.goes_on(Duration::from_secs(2), SHOPS).await;
         replicas[0].kill().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        stop.store(true, Ordering::Relaxed);
+        rush.goes_on(Duration::from_secs(1), SHOPS).await;
+        rush.ends();
     };
     let (told, ()): (Vec<Told>, ()) = join(join_all(shops), killing).await;
     kept(world, &told).await;
@@ -52,16 +51,16 @@ async fn a_database_that_crashes_under_load_costs_nobody_anything() {
     server.run("CREATE DATABASE gate TEMPLATE template0").await;
     let scene = Scene::on(Storage::Own(server.url("gate"))).await;
     let world = &scene.world;
-    let stop = AtomicBool::new(false);
-    let shops = (0..2 * SHOPS).map(|_| shop(world, &world.url, &stop));
+    let rush = Rush::default();
+    let shops = (0..2 * SHOPS).map(|_| shop(world, &world.url, &rush));
     let crashing = async {
         for _ in 0..2 {
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            rush.goes_on(Duration::from_millis(1_500), SHOPS).await;
             server.crash();
             server.go_on();
         }
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        stop.store(true, Ordering::Relaxed);
+        rush.goes_on(Duration::from_millis(1_500), SHOPS).await;
+        rush.ends();
     };
     let (told, ()): (Vec<Told>, ()) = join(join_all(shops), crashing).await;
     kept(world, &told).await;
