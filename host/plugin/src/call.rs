@@ -1,18 +1,20 @@
-//! One call: its own store and instance, its deadline, its turn among the others, and what is told when it fails.
+//! One call: its turn among the others, and what is told when it fails. What it runs in is [`crate::seat`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::contract::{Context, ProviderPlugin, ProviderPluginPre};
-use crate::engine::{Clockwork, TICK, ticks};
-use crate::exports::{Exports, Running};
+use crate::engine::Clockwork;
+use crate::exports::Exports;
 use crate::health::{Lane, Ward};
 use crate::keys::{KeyUse, MissingKey};
 use crate::limits::Limits;
+use crate::pace::Place;
+use crate::seat::Seat;
 use crate::state::{CallState, LogLine};
 use crate::witness::Witness;
 
@@ -99,11 +101,6 @@ impl CallError {
     }
 }
 
-/// How long a call runs at full speed: many times what an honest one takes. One that hangs would take a processor from
-/// its neighbours until its deadline, so from then on it rests after each tick, and gets a quarter of one.
-const BRISK: Duration = Duration::from_millis(50);
-const REST: Duration = Duration::from_millis(15);
-
 /// Calls that read bills at once. They have turns of their own, so that a long bill never delays a payment.
 const BILL_TURNS: usize = 2;
 
@@ -165,8 +162,11 @@ pub(crate) enum Budget {
     Progress(Duration, Duration),
 }
 
-/// The permits of a running call.
-type Turn = Vec<OwnedSemaphorePermit>;
+/// A call's own permits, and its place among all.
+struct Turn {
+    _own: Vec<OwnedSemaphorePermit>,
+    place: Place,
+}
 
 impl Core {
     pub fn new(desk: Arc<Desk>, pre: ProviderPluginPre<CallState>) -> wasmtime::Result<Self> {
@@ -183,77 +183,12 @@ impl Core {
         })
     }
 
-    /// Runs a call on this thread.
-    pub fn run<T>(
-        &self,
-        budget: Budget,
-        context: &Moment,
-        call: impl FnOnce(Running<'_>) -> wasmtime::Result<T>,
-    ) -> Result<Called<T>, CallError> {
-        let started = Instant::now();
-        let mut store = self.store(budget, context, started);
-        let made = self.pre.instance_pre().instantiate(&mut store).map_err(Failure::Start);
-        let starting = started.elapsed();
-        let answer = made.and_then(|instance| {
-            call(Running { store: &mut store, instance: &instance }).map_err(Failure::Run)
-        });
-        match answer {
-            Ok(answer) => {
-                let state = store.into_data();
-                Ok(Called {
-                    answer,
-                    memory: state.ledger.memory(),
-                    audit: state.audit,
-                    logs: state.logs,
-                    missing: state.missing,
-                    in_keys: state.in_keys,
-                    starting,
-                    took: started.elapsed(),
-                })
-            }
-            Err(failure) => Err(failure.told(store.data())),
-        }
-    }
-
-    fn store(&self, budget: Budget, context: &Moment, started: Instant) -> Store<CallState> {
-        let limits = &self.desk.limits;
-        let state = CallState::new(limits, context.now_ms, &context.nonce);
-        let mut store = Store::new(&self.desk.clockwork.engine, state);
-        store.limiter(|state| &mut state.ledger);
-        store.set_hostcall_fuel(limits.hostcall_bytes);
-        store.set_max_component_handles(limits.handles);
-        match budget {
-            Budget::Once(deadline) => {
-                store.set_epoch_deadline(ticks(BRISK.min(deadline)));
-                store.epoch_deadline_callback(move |_| {
-                    if started.elapsed() >= deadline {
-                        return Ok(UpdateDeadline::Interrupt);
-                    }
-                    std::thread::sleep(REST.min(deadline.saturating_sub(started.elapsed())));
-                    Ok(UpdateDeadline::Continue(1))
-                });
-            }
-            Budget::Progress(gap, wall) => {
-                store.set_epoch_deadline(ticks(gap));
-                store.epoch_deadline_callback(move |context| {
-                    let idle = context.data().progress.elapsed();
-                    if idle >= gap || started.elapsed() >= wall {
-                        return Ok(UpdateDeadline::Interrupt);
-                    }
-                    let left = (gap - idle).min(wall - started.elapsed().min(wall));
-                    Ok(UpdateDeadline::Continue(ticks(left.max(TICK))))
-                });
-            }
-        }
-        store
-    }
-
     /// Runs a call when its turn comes, on a thread that may block. Dropping the future does not stop the call: a guest
     /// is never cut off half way, and its permits are given back when it has ended.
     pub async fn submit<T: Send + 'static>(
         self: &Arc<Self>,
         lane: Lane,
-        call: impl FnOnce(&Core) -> Result<Called<T>, CallError> + Send + 'static,
+        call: impl FnOnce(&Seat<'_>) -> Result<Called<T>, CallError> + Send + 'static,
     ) -> Result<Called<T>, CallError> {
         let alone = self.ward.admit(lane, Instant::now())?;
         let wait = self.desk.limits.queue_wait;
@@ -262,7 +197,7 @@ impl Core {
             .map_err(|_| CallError::Busy)??;
         let core = Arc::clone(self);
         let running = tokio::task::spawn_blocking(move || {
-            let answer = call(&core);
+            let answer = call(&Seat::of(&core, &turn.place));
             core.note(lane, &answer);
             drop(turn);
             answer
@@ -272,14 +207,14 @@ impl Core {
 
     async fn turn(&self, lane: Lane, alone: bool) -> Result<Turn, CallError> {
         let closed = |_| CallError::Host("the gateway is closing".into());
-        let mut turn = Vec::with_capacity(3);
+        let mut held = Vec::with_capacity(2);
         if alone {
             let own = match lane {
                 Lane::Requests => &self.alone[0],
                 Lane::Notices => &self.alone[1],
                 Lane::Bills => &self.alone[2],
             };
-            turn.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
+            held.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
             // While it waited, the call before may have sent the plugin into quarantine.
             self.ward.admit(lane, Instant::now())?;
         }
@@ -288,9 +223,9 @@ impl Core {
             Lane::Bills => (&self.bill_turns, &self.desk.bill_turns),
         };
         // Its own first: whoever waits for the shared ones holds none of them.
-        turn.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
-        turn.push(Arc::clone(shared).acquire_owned().await.map_err(closed)?);
-        Ok(turn)
+        held.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
+        let place = Arc::clone(shared).acquire_owned().await.map_err(closed)?;
+        Ok(Turn { _own: held, place: Arc::new(Mutex::new(Some(place))) })
     }
 
     /// Puts the end of a call into the plugin's records.
@@ -313,7 +248,7 @@ impl From<&Context> for Moment {
     }
 }
 
-enum Failure {
+pub(crate) enum Failure {
     Start(wasmtime::Error),
     Run(wasmtime::Error),
 }
@@ -322,7 +257,7 @@ enum Failure {
 const LONGEST_REASON: usize = 2000;
 
 impl Failure {
-    fn told(&self, state: &CallState) -> CallError {
+    pub fn told(&self, state: &CallState) -> CallError {
         let (Failure::Start(error) | Failure::Run(error)) = self;
         if error.is::<PoolConcurrencyLimitError>() {
             return CallError::Busy;

@@ -1,7 +1,7 @@
 //! The engine: one configuration for every plugin, and the thread whose ticks end calls that run too long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use wasmtime::{
@@ -14,6 +14,8 @@ use crate::witness::Witness;
 
 /// Time between two ticks of the epoch: a deadline is kept this exactly.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// The same while a call hangs: it runs no longer at a time, since a healthy neighbour may wait for it to stop.
+const FINE_TICK: Duration = Duration::from_millis(1);
 
 /// Changes whenever code made by an older engine must not be loaded. Wasmtime by itself compares its major version
 /// only, and a patch release may mend the code generator.
@@ -25,6 +27,8 @@ const INSTANCES: u32 = 64;
 /// An engine and the thread that ticks it. The thread ends when the engine is dropped.
 pub(crate) struct Clockwork {
     pub engine: Engine,
+    /// Calls that have had their time and are slowed down.
+    pub slow: Arc<AtomicU32>,
     pooled: bool,
     stop: Arc<AtomicBool>,
 }
@@ -53,20 +57,21 @@ impl Clockwork {
     }
 
     fn around(engine: Engine, pooled: bool) -> wasmtime::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let weak = engine.weak();
-        let stopped = Arc::clone(&stop);
+        let (stopped, hanging) = (Arc::clone(&stop), Arc::clone(&slow));
         // A thread of its own: a worker of an executor may be the one that is stuck.
         std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                std::thread::sleep(TICK);
+                let is_calm = hanging.load(Ordering::Relaxed) == 0;
+                std::thread::sleep(if is_calm { TICK } else { FINE_TICK });
                 match weak.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => break,
                 }
             }
         })?;
-        Ok(Self { engine, pooled, stop })
+        Ok(Self { engine, slow, pooled, stop })
     }
 
     /// Whether instances come from the pool.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::pace::Pace;
+
 /// Budgets of one call. A call that exceeds one is stopped; the plugin's next call starts with all of them again.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -47,7 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             component_bytes: 64 << 20,
-            memory_bytes: 64 << 20,
+            memory_bytes: 32 << 20,
             table_elements: 100_000,
             call_deadline: Duration::from_secs(1),
             describe_deadline: Duration::from_secs(1),
@@ -77,6 +79,8 @@ pub(crate) struct Ledger {
     table_limit: usize,
     /// True once growth was refused: a trap after it is told as want of memory.
     pub refused: bool,
+    /// How much of a processor the call gets; none: as much as it wants.
+    pub pace: Option<Pace>,
 }
 
 impl Ledger {
@@ -87,6 +91,7 @@ impl Ledger {
             table: 0,
             table_limit: limits.table_elements,
             refused: false,
+            pace: None,
         }
     }
 
@@ -116,6 +121,9 @@ impl ResourceLimiter for Ledger {
     ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|m| desired > m) {
             return Ok(false);
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.rest_of_growth();
         }
         let held = grow(&mut self.memory, self.memory_limit, current, desired);
         self.refused |= !held;

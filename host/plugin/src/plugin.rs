@@ -14,6 +14,7 @@ use crate::contract::{
 };
 use crate::health::{Health, Lane};
 use crate::keys::Keys;
+use crate::seat::Seat;
 use crate::signing::KeyringHandle;
 use crate::state::CallState;
 
@@ -88,7 +89,7 @@ impl Plugin {
         state: Vec<u8>,
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
-        let call = move |core: &Core| build(core, &context, keys, &operation, &state);
+        let call = move |seat: &Seat<'_>| build(seat, &context, keys, &operation, &state);
         self.core.submit(Lane::Requests, call).await
     }
 
@@ -103,7 +104,7 @@ impl Plugin {
         operation: &Operation,
         state: &[u8],
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
-        build(&self.core, context, Arc::clone(keys), operation, state)
+        build(&Seat::beside(&self.core), context, Arc::clone(keys), operation, state)
     }
 
     /// What an answer means. The request was sent, so without an answer of the plugin the outcome is unknown.
@@ -119,7 +120,7 @@ impl Plugin {
         response: HttpResponse,
     ) -> Result<Called<Result<Progress, Fault>>, CallError> {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
-        let call = move |core: &Core| {
+        let call = move |core: &Seat<'_>| {
             let moment = Moment::from(&context);
             core.run(core.usual(), &moment, |on| {
                 let ring = lend(on.store, keys)?;
@@ -142,8 +143,8 @@ impl Plugin {
         answer: Option<(Vec<u8>, HttpResponse)>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
         let keys = Arc::clone(keys);
-        let call = move |core: &Core| {
-            read(core, &context, keys, &message, about.as_ref(), answer.as_ref())
+        let call = move |seat: &Seat<'_>| {
+            read(seat, &context, keys, &message, about.as_ref(), answer.as_ref())
         };
         self.core.submit(Lane::Notices, call).await
     }
@@ -159,7 +160,7 @@ impl Plugin {
         message: &Inbound,
         about: Option<&Payment>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-        read(&self.core, context, Arc::clone(keys), message, about, None)
+        read(&Seat::beside(&self.core), context, Arc::clone(keys), message, about, None)
     }
 
     /// What this provider wants to hear.
@@ -174,7 +175,7 @@ impl Plugin {
         verdict: Verdict,
     ) -> Result<Called<Reply>, CallError> {
         let keys = Arc::clone(keys);
-        let call = move |core: &Core| {
+        let call = move |core: &Seat<'_>| {
             let moment = Moment::from(&context);
             core.run(core.usual(), &moment, |on| {
                 let ring = lend(on.store, keys)?;
@@ -196,7 +197,7 @@ impl Plugin {
         source: Box<dyn BillSource>,
         sink: Box<dyn BillSink>,
     ) -> Result<Called<Result<Summary, Fault>>, CallError> {
-        let call = move |core: &Core| {
+        let call = move |core: &Seat<'_>| {
             let limits = &core.desk.limits;
             let budget = Budget::Progress(limits.call_deadline, limits.bill_wall);
             core.run(budget, &Moment::from(&context), |on| {
@@ -221,17 +222,18 @@ impl Core {
     pub fn describe(&self) -> Result<Manifest, CallError> {
         let moment = Moment { now_ms: 0, nonce: String::new() };
         let budget = Budget::Once(self.desk.limits.describe_deadline);
-        self.run(budget, &moment, |on| {
-            // All of its functions are checked here, once.
-            let plugin = ProviderPlugin::new(&mut *on.store, on.instance)?;
-            plugin.tollgate_provider_provider().call_describe(on.store)
-        })
-        .map(|called| called.answer)
+        Seat::beside(self)
+            .run(budget, &moment, |on| {
+                // All of its functions are checked here, once.
+                let plugin = ProviderPlugin::new(&mut *on.store, on.instance)?;
+                plugin.tollgate_provider_provider().call_describe(on.store)
+            })
+            .map(|called| called.answer)
     }
 }
 
 fn build(
-    core: &Core,
+    core: &Seat<'_>,
     context: &Context,
     keys: Arc<Keys>,
     operation: &Operation,
@@ -244,7 +246,7 @@ fn build(
 }
 
 fn read(
-    core: &Core,
+    core: &Seat<'_>,
     context: &Context,
     keys: Arc<Keys>,
     message: &Inbound,

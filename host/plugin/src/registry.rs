@@ -13,6 +13,7 @@ use crate::cache::{Cache, CacheError};
 use crate::call::{Core, Desk};
 use crate::contract::ProviderPluginPre;
 use crate::imports::checked_imports;
+use crate::keys::crypto::gather_chance;
 use crate::keys::sha256_hex;
 use crate::limits::Limits;
 use crate::manifest;
@@ -117,6 +118,7 @@ impl Registry {
         cache: Option<Cache>,
         witness: Option<&Witness>,
     ) -> Result<Registry, RegistryError> {
+        gather_chance();
         let desk = Desk::new(config.limits, config.concurrency, witness)
             .map_err(|error| RegistryError::Engine(format!("{error:#}")))?;
         let registry = Registry {

@@ -160,6 +160,32 @@ async fn a_hanging_plugin_leaves_its_neighbour_a_turn() {
     }
 }
 
+/// More plugins hang than there are places: each gives its place to a neighbour once it has had its time of a processor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_that_hang_in_all_places_leave_them_to_a_neighbour() {
+    let folder = Folder::new();
+    let ids = ["hang-a", "hang-b", "hang-c", "hang-d", "hang-e"];
+    for id in ids {
+        let hanging = Sample { id, build: LOOP, ..Sample::default() };
+        folder.put(&format!("{id}.wasm"), &hanging.component());
+    }
+    folder.put("sample.wasm", &Sample::default().component());
+    let registry = folder.open(Limits { call_deadline: Duration::from_secs(3), ..limits() });
+    let stuck: Vec<_> = ids
+        .map(|id| registry.get(id).unwrap())
+        .into_iter()
+        .map(|bad| tokio::spawn(async move { build(&bad).await }))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let good = registry.get("sample").unwrap();
+    let called = build(&good).await.unwrap();
+    assert_eq!(called.answer.unwrap_err().code, "unsupported");
+    assert!(!stuck.iter().any(tokio::task::JoinHandle::is_finished));
+    for call in stuck {
+        assert_eq!(call.await.unwrap().unwrap_err(), CallError::Deadline);
+    }
+}
+
 #[tokio::test]
 async fn a_memory_bomb_is_stopped_and_told_as_such() {
     let (_folder, plugin) = one("(loop $again

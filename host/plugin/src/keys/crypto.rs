@@ -83,6 +83,14 @@ pub(crate) fn text_sha256(pieces: &[Piece]) -> String {
     hex::encode(sha.finish())
 }
 
+/// Lets aws-lc gather its chance, on a thread of its own: once in a process that takes it tens of milliseconds, which would
+/// be taken from the first call that signs.
+pub(crate) fn gather_chance() {
+    let first = || aws_lc_rs::rand::fill(&mut [0; 1]);
+    // Without the thread it gathers when it first signs.
+    let _ = std::thread::Builder::new().name("signing-chance".into()).spawn(first);
+}
+
 /// Signs with the slot's current key.
 pub(crate) fn sign(use_: &Use, member: &Member, pieces: &[Piece]) -> Result<Vec<u8>, SigningError> {
     if let Some(secret) = member.secret() {

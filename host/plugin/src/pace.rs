@@ -1,0 +1,114 @@
+//! How much of a processor a call gets: as much as it wants while it is brisk, a share while it may still be an honest one,
+//! and next to nothing after that.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
+/// its neighbours until its deadline.
+const BRISK: Duration = Duration::from_millis(4);
+/// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
+/// little memory left, code must be read from the disk first.
+const DOUBTFUL: Duration = Duration::from_millis(20);
+/// It then gets this part of one processor, so that an honest call ends well before its deadline.
+const DOUBTFUL_SHARE: u32 = 20;
+/// One that has used all of it hangs. All of those together get this part of one.
+const HANGING_SHARE: u32 = 20;
+/// But where it takes memory it rests no longer than this: a call that takes all gets to its limit before its deadline.
+const REST_OF_GROWTH: Duration = Duration::from_millis(10);
+
+/// The place of a call among those of all plugins. One that is not brisk any more gives it to a neighbour: what it may still
+/// take of a processor is bounded in another way.
+pub(crate) type Place = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+/// The pace of one call.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    ends: Instant,
+    /// What the thread had had of a processor when the call began, or when it was last looked at.
+    had: Duration,
+    /// What the call has had.
+    used: Duration,
+    calls: Arc<AtomicU32>,
+    place: Place,
+    slow: Option<Slow>,
+}
+
+impl Pace {
+    /// Of a call that begins now, on this thread, and must end at `ends`; `calls` counts the slow ones.
+    pub fn start(ends: Instant, calls: &Arc<AtomicU32>, place: &Place) -> Self {
+        let (calls, place) = (Arc::clone(calls), Arc::clone(place));
+        Self { ends, had: processor_time(), used: Duration::ZERO, calls, place, slow: None }
+    }
+
+    /// Time until the call must end.
+    pub fn time_left(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+
+    /// Rests after a tick, if the call has had its share; never beyond its end. One that others kept from the processor has
+    /// not had it.
+    pub fn rest(&mut self) {
+        self.rest_at_most(Duration::MAX);
+    }
+
+    /// Rests before the call gets more memory. Fresh pages are dear: one that takes many would run for long between ticks.
+    pub fn rest_of_growth(&mut self) {
+        self.rest_at_most(REST_OF_GROWTH);
+    }
+
+    fn rest_at_most(&mut self, most: Duration) {
+        let now = processor_time();
+        let before = self.used;
+        self.used += now.saturating_sub(self.had);
+        self.had = now;
+        if self.used <= BRISK {
+            return;
+        }
+        let slow = self.slow.get_or_insert_with(|| Slow::count(&self.calls, &self.place));
+        let owed = slow.owes(before, self.used);
+        std::thread::sleep(owed.min(most).min(self.time_left()));
+    }
+}
+
+/// A call that is not brisk any more: counted as long as it lives.
+#[derive(Debug)]
+struct Slow {
+    calls: Arc<AtomicU32>,
+    since: Instant,
+    /// How long what it has used since then should have taken.
+    worth: Duration,
+}
+
+impl Slow {
+    fn count(calls: &Arc<AtomicU32>, place: &Place) -> Self {
+        calls.fetch_add(1, Ordering::Relaxed);
+        drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Self { calls: Arc::clone(calls), since: Instant::now(), worth: Duration::ZERO }
+    }
+
+    /// How long a call must rest that has used so much of a processor before, and so much now.
+    fn owes(&mut self, before: Duration, used: Duration) -> Duration {
+        let hangs = BRISK + DOUBTFUL;
+        let doubtful = used.min(hangs).saturating_sub(before.max(BRISK));
+        let hanging = used.saturating_sub(before.max(hangs));
+        let together = self.calls.load(Ordering::Relaxed);
+        self.worth += doubtful * DOUBTFUL_SHARE + hanging * HANGING_SHARE * together;
+        self.worth.saturating_sub(self.since.elapsed())
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What this thread has had of a processor. Where the system does not tell, no call is ever slow.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
