@@ -57,6 +57,10 @@ struct Desk {
     sessions: HashMap<String, String>,
     /// Payments that a method is to bring which takes days, by the merchant's number.
     slow: HashMap<String, slow::Slow>,
+    /// Payments that were contested, by the merchant's number.
+    disputed: HashMap<String, Timestamp>,
+    /// How many balance transactions a page holds at most; 0: as many as are asked for.
+    page_rows: usize,
     /// Refunds that were asked for by the API, by the merchant's number: the others were made in the dashboard.
     asked: HashSet<String>,
     /// Refunds that turned out to have failed, by the merchant's number.
@@ -188,6 +192,7 @@ impl Provider for Stripe {
                 Ok(())
             }
             "dispute" => {
+                self.desk().disputed.insert(reference.to_owned(), self.now());
                 let object = objects::dispute(&trade);
                 let notice = Notice::new(self, "charge.dispute.created", object);
                 self.tell(notice, reference, &EventKind::Paid);
@@ -221,15 +226,18 @@ impl Provider for Stripe {
         (format!("pi_{}", self.chance.alphanumeric(24)), opening)
     }
 
-    /// `endpoint` `{url}`: events go there from now on.
+    /// `endpoint` `{url}`: events go there from now on. `page_rows` `{most}`: a page of the balance holds no more.
     fn special(&self, verb: &str, body: &Value) -> Result<Value, Denied> {
-        let url = body["url"].as_str();
-        match (verb, url) {
-            ("endpoint", Some(url)) => {
+        match (verb, body["url"].as_str(), body["most"].as_u64()) {
+            ("endpoint", Some(url), _) => {
                 self.desk().endpoint = Some(url.to_owned());
                 Ok(json!({ "url": url, "secret": WEBHOOK_SECRET }))
             }
-            ("endpoint", None) => Err(Denied::Unfit("url: missing".to_owned())),
+            ("endpoint", None, _) => Err(Denied::Unfit("url: missing".to_owned())),
+            ("page_rows", _, Some(most)) => {
+                self.desk().page_rows = usize::try_from(most).unwrap_or(0);
+                Ok(json!({ "most": most }))
+            }
             _ => Err(Denied::Unknown(format!("there is no verb {verb:?}"))),
         }
     }

@@ -18,6 +18,8 @@ struct Transaction {
     id: String,
     #[serde(rename = "type")]
     kind: String,
+    /// What it is for bookkeepers: it tells adjustments apart.
+    reporting_category: Option<String>,
     amount: i64,
     fee: i64,
     net: i64,
@@ -31,6 +33,7 @@ struct Transaction {
 #[derive(Deserialize)]
 struct Source {
     id: String,
+    object: Option<String>,
     amount: Option<i64>,
     currency: Option<String>,
     payment_intent: Option<String>,
@@ -56,18 +59,25 @@ pub fn parse<I: BillSource, O: BillSink>(
     Ok(Summary { totals: Vec::new(), extra: Vec::new() })
 }
 
-fn kind(text: &str) -> RowKind {
-    match text {
+fn kind(transaction: &Transaction, source: Option<&Source>) -> RowKind {
+    match transaction.kind.as_str() {
         "charge" | "payment" => RowKind::Payment,
         "refund" | "payment_refund" => RowKind::Refund,
         "payment_failure_refund" | "payment_reversal" => RowKind::Reversal,
         // Of a refund that failed after it had succeeded: its own state is told by events and queries.
         "refund_failure" => RowKind::Adjustment,
-        "adjustment" => RowKind::Chargeback,
+        "adjustment" if is_of_dispute(transaction, source) => RowKind::Chargeback,
+        "adjustment" => RowKind::Adjustment,
         "stripe_fee" | "application_fee" | "network_cost" => RowKind::Fee,
         "payout" | "payout_failure" | "payout_cancel" | "transfer" => RowKind::Payout,
         _ => RowKind::Other,
     }
+}
+
+/// Stripe has one type for what a dispute moves and for what it sets right by itself.
+fn is_of_dispute(transaction: &Transaction, source: Option<&Source>) -> bool {
+    source.and_then(|source| source.object.as_deref()) == Some("dispute")
+        || matches!(transaction.reporting_category.as_deref(), Some("dispute" | "dispute_reversal"))
 }
 
 fn row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
@@ -75,8 +85,8 @@ fn row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
         money::read(field, units, currency).map_err(|fault| fault.message)
     };
     let settled = |field: &str, units: i64| money(field, units, &transaction.currency);
-    let kind = kind(&transaction.kind);
     let source = transaction.source.as_ref().and_then(Reference::object);
+    let kind = kind(transaction, source);
     let named = |name: &str| source.and_then(|source| source.metadata.get(name).cloned());
     // What the payer paid or got back is in his currency; the transaction itself is in that of the settlement.
     let paid = source.and_then(|source| Some((source.amount?, source.currency.as_deref()?)));
@@ -86,8 +96,8 @@ fn row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
             let taken_back = amount.checked_neg().ok_or("source.amount: too large")?;
             money("source.amount", taken_back, currency)?
         }
-        // Taken by a dispute, or given back when it was won: the sign is the transaction's.
-        (RowKind::Chargeback, Some((amount, currency))) => {
+        // Taken by a dispute or a bank, or given back when it was won: the sign is the transaction's.
+        (RowKind::Chargeback | RowKind::Reversal, Some((amount, currency))) => {
             let signed = if transaction.amount < 0 { amount.checked_neg() } else { Some(amount) };
             money("source.amount", signed.ok_or("source.amount: too large")?, currency)?
         }

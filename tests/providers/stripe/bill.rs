@@ -1,6 +1,6 @@
 //! Balance transactions: fees and nets, pages, and planted differences.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{METHOD, world};
 use crate::stage::{self, Planted};
@@ -49,4 +49,52 @@ async fn a_list_that_grows_while_it_is_read_has_each_row_once() {
     assert_eq!((&made["state"], &made["rows"]), (&json!("ready"), &json!(152)), "{made}");
     let done = world.reconcile(&account, &day).await;
     assert_eq!((&done["matched"], &done["discrepancies"]), (&json!(2), &json!(150)), "{done}");
+}
+
+/// Of adjustments only what a dispute moved is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adjustment_is_a_dispute_where_it_came_from_one() {
+    let world = world().await;
+    let (account, payment, day) = stage::a_day(&world, METHOD).await;
+    let refund = world.trade(&payment).await["refunds"][0]["reference"].clone();
+    let edit = json!({
+        "op": "change_status", "value": "adjustment",
+        "reference": payment["reference"], "refund_reference": refund,
+    });
+    world.control("bill-edits", edit).await;
+    let disputed = stage::paid(&world, METHOD).await;
+    world.lose_notifications().await;
+    world.act(&disputed, "dispute").await;
+    world.reconcile(&account, &day).await;
+    let disputes = world.get("/v1/disputes").await.ok();
+    let of: Vec<&Value> = disputes["data"].as_array().unwrap().iter().collect();
+    assert_eq!(of.len(), 1, "{disputes}");
+    assert_eq!(of[0]["payment_id"], disputed["id"], "{disputes}");
+    let kinds = "SELECT kind FROM statement_rows WHERE raw LIKE 'adjustment%' ORDER BY kind";
+    assert_eq!(world.select(kinds).await, ["adjustment", "chargeback"]);
+}
+
+/// What a bank took back is told in the payment's currency, whatever the account is settled in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reversal_is_counted_in_the_payments_currency() {
+    let world = world().await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
+    let set = json!({ "/data/0/type": "payment_failure_refund", "/data/0/currency": "eur" });
+    world.fault("bill", "set", json!({ "set": set })).await;
+    stage::bill(&world, &account, &day).await;
+    let row = "SELECT currency || ' ' || CAST(gross AS TEXT) || ' ' || net_currency FROM statement_rows \
+               WHERE kind = 'reversal'";
+    assert_eq!(world.select(row).await, ["USD -250 EUR"]);
+}
+
+/// An account that is settled in a currency that is not taken here has no line that can be read: that is no bill.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bill_of_which_nothing_can_be_read_is_refused() {
+    let world = world().await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
+    let set = json!({ "/data/0/currency": "aed", "/data/1/currency": "aed" });
+    world.fault("bill", "set", json!({ "set": set })).await;
+    let made = stage::bill(&world, &account, &day).await;
+    assert_eq!(made["state"], "rejected", "{made}");
+    assert!(made["reason"].as_str().is_some_and(|why| why.contains("currency")), "{made}");
 }

@@ -1,4 +1,6 @@
 //! Balance transactions: what moved on a day, with fees and nets, the newest first.
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -75,20 +77,41 @@ pub fn list(stripe: &Stripe, call: &Call<'_>) -> Reply {
     }
     rows.extend(edits.iter().filter_map(added));
     rows.sort_by_key(|row| std::cmp::Reverse(row.at));
-    let objects = rows.iter().enumerate().map(|(at, row)| object(row, rows[..at].iter()));
-    Ok(payments::page(call, objects.collect()))
+    let mut copies: HashMap<String, usize> = HashMap::new();
+    for row in &mut rows {
+        // A row that stands there twice has an id of its own.
+        let copy = copies.entry(row.id.clone()).or_default();
+        row.id.push_str(&"x".repeat(*copy));
+        *copy += 1;
+    }
+    let most = match stripe.desk().page_rows {
+        0 => usize::MAX,
+        most => most,
+    };
+    let place = |row: &Row| (row.id.clone(), row.at.as_second());
+    let (page, has_more) = payments::window(call, rows, most, place);
+    let data: Vec<Value> = page.iter().map(object).collect();
+    Ok(json!({ "object": "list", "data": data, "has_more": has_more }))
 }
 
-/// A transaction as the API tells it; a row that stands there twice has an id of its own.
-fn object<'r>(row: &Row, before: impl Iterator<Item = &'r Row>) -> Value {
-    let copies = before.filter(|other| other.id == row.id).count();
+/// A transaction as the API tells it.
+fn object(row: &Row) -> Value {
     json!({
-        "id": format!("{}{}", row.id, "x".repeat(copies)), "object": "balance_transaction",
-        "type": row.kind, "amount": row.amount.0, "fee": row.fee.0,
-        "net": row.amount.0 - row.fee.0, "currency": row.currency, "created": row.at.as_second(),
-        "available_on": row.at.as_second() + 2 * 86_400, "status": "available",
-        "source": row.source,
+        "id": row.id, "object": "balance_transaction",
+        "type": row.kind, "reporting_category": category(row), "amount": row.amount.0,
+        "fee": row.fee.0, "net": row.amount.0 - row.fee.0, "currency": row.currency,
+        "created": row.at.as_second(), "available_on": row.at.as_second() + 2 * 86_400,
+        "status": "available", "source": row.source,
     })
+}
+
+/// What a transaction is for bookkeepers.
+fn category(row: &Row) -> &str {
+    match (row.kind.as_str(), row.source["object"].as_str()) {
+        ("adjustment", Some("dispute")) => "dispute",
+        ("adjustment", _) => "other_adjustment",
+        (kind, _) => kind,
+    }
 }
 
 fn added(edit: &Edit) -> Option<Row> {
@@ -136,6 +159,16 @@ fn rows_of(stripe: &Stripe, trade: &Trade) -> Vec<Row> {
     for refund in &trade.refunds {
         rows.extend(refund_rows(stripe, trade, refund, &payment));
     }
+    // What is contested is taken at once.
+    rows.extend(stripe.desk().disputed.get(&opening.reference).map(|at| Row {
+        id: payment.id.replacen("txn_", "txn_dp_", 1),
+        kind: "adjustment".to_owned(),
+        at: *at,
+        amount: Amount(-opening.amount.0),
+        fee: Amount(1_500),
+        source: objects::dispute(trade),
+        ..payment.clone()
+    }));
     rows
 }
 

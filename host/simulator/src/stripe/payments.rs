@@ -188,19 +188,35 @@ pub fn list(stripe: &Stripe, call: &Call<'_>, is_session: bool) -> Reply {
 
 /// The page of a list that a call asks for.
 pub fn page(call: &Call<'_>, all: Vec<Value>) -> Value {
+    let place = |object: &Value| {
+        let id = object["id"].as_str().unwrap_or_default();
+        (id.to_owned(), object["created"].as_i64().unwrap_or(0))
+    };
+    let (data, has_more) = window(call, all, usize::MAX, place);
+    json!({ "object": "list", "data": data, "has_more": has_more })
+}
+
+/// What of a list a call asks for, so many at most, and whether there is more; `place` gives id and time of one.
+pub fn window<T>(
+    call: &Call<'_>,
+    all: Vec<T>,
+    most: usize,
+    place: impl Fn(&T) -> (String, i64),
+) -> (Vec<T>, bool) {
     let number = |name: &str| call.fields.get(name).and_then(|text| text.parse::<i64>().ok());
     let (from, to) = (number("created[gte]"), number("created[lt]"));
-    let within = |object: &Value| {
-        let at = object["created"].as_i64().unwrap_or(0);
+    let within = |one: &T| {
+        let (_, at) = place(one);
         from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to)
     };
-    let mut rest: Vec<Value> = all.into_iter().filter(within).collect();
+    let mut rest: Vec<T> = all.into_iter().filter(within).collect();
     if let Some(after) = call.fields.get("starting_after") {
-        let at = rest.iter().position(|object| object["id"] == **after);
+        let at = rest.iter().position(|one| place(one).0 == *after);
         rest.drain(..at.map_or(0, |at| at + 1));
     }
     let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(10);
+    let limit = limit.min(most);
     let has_more = rest.len() > limit;
     rest.truncate(limit);
-    json!({ "object": "list", "data": rest, "has_more": has_more })
+    (rest, has_more)
 }

@@ -66,6 +66,11 @@ pub(super) async fn parse(
     let mut rows = spool.rows.get_ref().try_clone()?;
     rows.seek(SeekFrom::Start(0))?;
     let bad_lines = std::mem::take(&mut spool.bad_lines);
+    // A form or a currency that the plugin does not know makes every line a bad one: there is nothing to compare.
+    if let (0, Some(bad)) = (spool.count, bad_lines.first()) {
+        let reason = format!("no line of it can be read; line {}: {}", bad.line, bad.reason);
+        return Err(Setback::Rejected(reason));
+    }
     Ok(Parsed { rows, count: spool.count, bad_lines, bad_count: spool.bad_count, files })
 }
 
