@@ -51,6 +51,17 @@ async fn a_list_that_grows_while_it_is_read_has_each_row_once() {
     assert_eq!((&done["matched"], &done["discrepancies"]), (&json!(2), &json!(150)), "{done}");
 }
 
+/// More pages than a thousand: a large merchant's day.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_of_more_than_a_thousand_pages_is_read_to_its_end() {
+    let world = world().await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
+    stage::plant(&world, "PLANTED", 1_000, None).await;
+    world.control("special/page_rows", json!({ "most": 1 })).await;
+    let made = stage::bill(&world, &account, &day).await;
+    assert_eq!((&made["state"], &made["rows"]), (&json!("ready"), &json!(1_002)), "{made}");
+}
+
 /// Of adjustments only what a dispute moved is one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_adjustment_is_a_dispute_where_it_came_from_one() {

@@ -21,8 +21,8 @@ use crate::gateway::Gateway;
 use crate::net::SendError;
 use crate::store::bills::{self, BillRow, NewFile};
 
-/// More pieces than any provider cuts a bill into.
-const MOST_PIECES: usize = 1_000;
+/// Questions that one bill takes at most: ten million rows, a hundred a page.
+const MOST_QUESTIONS: usize = 100_000;
 
 /// How long one download may take.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
@@ -51,16 +51,18 @@ pub(super) async fn fetch(
     bill: &BillRow,
 ) -> Result<Fetched, Setback> {
     fs::create_dir_all(folder(gateway, bill)).await?;
-    let mut pieces = Vec::new();
-    let mut digests = String::new();
+    let (mut pieces, mut digests) = (Vec::new(), String::new());
+    let mut left = FileLimits::USUAL.unpacked_bytes;
     let mut state = bill.resume.clone();
-    loop {
+    for _ in 0..MOST_QUESTIONS {
         let report = ask(gateway, chosen, bill, state).await?;
         for file in report.files {
-            if pieces.len() >= MOST_PIECES {
-                return Err(Setback::Rejected(format!("it has more than {MOST_PIECES} pieces")));
-            }
-            let (piece, sha256) = keep(gateway, chosen, bill, pieces.len(), file).await?;
+            let (piece, sha256, bytes) = keep(gateway, chosen, bill, pieces.len(), file).await?;
+            // What is as long as this when it comes would be too long unpacked.
+            left = left.checked_sub(bytes).ok_or_else(|| {
+                let most = FileLimits::USUAL.unpacked_bytes;
+                Setback::Rejected(format!("it has more than {most} bytes"))
+            })?;
             pieces.push(piece);
             digests.push_str(&sha256);
         }
@@ -75,6 +77,7 @@ pub(super) async fn fetch(
             }
         }
     }
+    Err(Setback::Rejected(format!("it takes more than {MOST_QUESTIONS} questions")))
 }
 
 /// One run of the plugin's operation.
@@ -139,14 +142,14 @@ fn later(gateway: &Gateway, millis: i64) -> Moment {
     gateway.store.now().plus_millis(millis.clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS))
 }
 
-/// Puts a piece on the disk and notes it. Gives its SHA-256 too.
+/// Puts a piece on the disk and notes it. Gives its SHA-256 and length too.
 async fn keep(
     gateway: &Gateway,
     chosen: &Chosen,
     bill: &BillRow,
     number: usize,
     file: BillFile,
-) -> Result<(Piece, String), Setback> {
+) -> Result<(Piece, String, u64), Setback> {
     let name = format!("{}-{number}", bill.attempt);
     let path = folder(gateway, bill).join(&name);
     match &file.content {
@@ -168,7 +171,7 @@ async fn keep(
     });
     write.await?;
     let piece = Piece { path, name: file.name, unpack: file.unpack, digest: file.digest };
-    Ok((piece, sha256))
+    Ok((piece, sha256, u64::try_from(bytes).unwrap_or(u64::MAX)))
 }
 
 /// Fetches a link, within what the manifest's operation may reach, and records that. It follows nothing.
