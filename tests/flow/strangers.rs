@@ -62,6 +62,22 @@ async fn what_was_refused_is_written_beside_the_requests_and_before_a_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_names_a_nul_is_kept_as_any_other() {
+    let mut world = World::start().await;
+    world.account().await;
+    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
+    let url = text(&account, "notify_url");
+    for body in ["a%00=1&a%00=2", "sign=AAAA&n=1"] {
+        assert_eq!(world.post_form(url, FORM, body).await.status, 400, "{body}");
+    }
+    world.stop_gateway().await;
+    let reasons = "SELECT reason FROM notifications WHERE state = 'rejected' ORDER BY received_at";
+    let reasons = world.select(reasons).await;
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(!reasons.concat().contains(char::is_control), "{reasons:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_thousand_are_kept_and_no_more() {
     let world = World::start().await;
     let payment = world.started(1250, "page").await;

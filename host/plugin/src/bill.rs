@@ -5,6 +5,7 @@ use std::time::Instant;
 use wasmtime::component::Resource;
 
 use crate::contract::{BillRow, bill_io_import};
+use crate::plain::Plain;
 use crate::state::CallState;
 
 /// Where a bill's bytes come from: unpacked, and in UTF-8 unless its kind says `bytes`.
@@ -69,9 +70,11 @@ impl bill_io_import::HostBillSink for CallState {
     fn rows(
         &mut self,
         handle: Resource<SinkHandle>,
-        batch: Vec<BillRow>,
+        mut batch: Vec<BillRow>,
     ) -> wasmtime::Result<Result<(), String>> {
         self.count_rows(batch.len() as u64)?;
+        // References are as the file has them: one that is damaged makes a bad line.
+        batch.iter_mut().for_each(|row| row.raw.make_plain());
         Ok(self.table.get_mut(&handle)?.0.rows(batch))
     }
 
@@ -82,7 +85,7 @@ impl bill_io_import::HostBillSink for CallState {
         reason: String,
     ) -> wasmtime::Result<()> {
         self.count_rows(1)?;
-        let reason = reason.chars().take(LONGEST_REASON).collect();
+        let reason = reason.plain().chars().take(LONGEST_REASON).collect();
         self.table.get_mut(&handle)?.0.bad_line(line, reason);
         Ok(())
     }

@@ -17,6 +17,7 @@ use crate::contract::{
     BillRequest, Context, Fault, HttpResponse, Inbound, Operation, PACKAGE, Payment, Progress,
     Reading, Reply, Step, Summary, VERSION, Verdict,
 };
+use crate::plain::Plain;
 use crate::signing::KeyringHandle;
 use crate::state::CallState;
 
@@ -69,7 +70,7 @@ impl Exports {
         state: &[u8],
     ) -> wasmtime::Result<Result<Step, Fault>> {
         // SAFETY: the only call of this function.
-        unsafe { self.build.call(on, (context, keys, operation, state)) }
+        unsafe { self.build.call(on, (context, keys, operation, state)) }.map(Plain::plain)
     }
 
     pub fn interpret(
@@ -82,6 +83,7 @@ impl Exports {
     ) -> wasmtime::Result<Result<Progress, Fault>> {
         // SAFETY: the only call of this function.
         unsafe { self.interpret.call(on, (context, keys, operation, state, response)) }
+            .map(Plain::plain)
     }
 
     pub fn read(
@@ -93,7 +95,7 @@ impl Exports {
         (about, answer): (Option<&Payment>, Option<(&[u8], &HttpResponse)>),
     ) -> wasmtime::Result<Result<Reading, Fault>> {
         // SAFETY: the only call of this function.
-        unsafe { self.read.call(on, (context, keys, message, about, answer)) }
+        unsafe { self.read.call(on, (context, keys, message, about, answer)) }.map(Plain::plain)
     }
 
     pub fn acknowledge(
@@ -117,7 +119,7 @@ impl Exports {
         (source, sink): (Resource<SourceHandle>, Resource<SinkHandle>),
     ) -> wasmtime::Result<Result<Summary, Fault>> {
         // SAFETY: the only call of this function.
-        unsafe { self.parse.call(on, (context, bill, file_name, source, sink)) }
+        unsafe { self.parse.call(on, (context, bill, file_name, source, sink)) }.map(Plain::plain)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod limits;
 pub mod manifest;
 mod pace;
 pub mod permissions;
+mod plain;
 pub mod plugin;
 pub mod redact;
 pub mod registry;

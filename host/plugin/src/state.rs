@@ -10,6 +10,7 @@ use crate::contract::{Level, logging_import, types_import};
 use crate::deny_wasi::{DenyWasi, WasiView};
 use crate::keys::{KeyUse, MissingKey};
 use crate::limits::{Ledger, Limits};
+use crate::plain::Plain;
 
 /// A line that a plugin wrote to the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,8 +106,7 @@ impl logging_import::Host for CallState {
         let lines = u32::try_from(self.logs.len()).unwrap_or(u32::MAX);
         within(lines < self.limits.log_lines, "log lines")?;
         within(self.log_bytes <= self.limits.log_bytes, "log bytes")?;
-        let message = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.logs.push(LogLine { level, message });
+        self.logs.push(LogLine { level, message: message.plain() });
         Ok(())
     }
 }

@@ -10,10 +10,12 @@ use crate::gateway::Gateway;
 
 /// How long others are waited for.
 const GATHER: Duration = Duration::from_millis(500);
+/// The same after the database could not be reached.
+const RECOVER: Duration = Duration::from_secs(5);
 
 /// Writes until `stop` says so, and then what is left.
 pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
-    let mut stopping = false;
+    let (mut stopping, mut pause) = (false, GATHER);
     while !stopping {
         tokio::select! {
             // A sender that is gone says so too.
@@ -22,10 +24,12 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => stopping = true,
-            () = tokio::time::sleep(GATHER) => {}
+            () = tokio::time::sleep(pause) => {}
         }
+        pause = GATHER;
         if let Err(error) = strangers::write(&gateway).await {
             tracing::error!(%error, "refused messages could not be written");
+            pause = RECOVER;
         }
     }
 }

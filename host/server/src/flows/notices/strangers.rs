@@ -84,10 +84,25 @@ impl Strangers {
         row.reason = Some(reason);
         row.body.truncate(MOST_OF_A_BODY);
         let mut refused = self.refused();
-        if refused.len() == MOST_WAITING {
+        while refused.len() >= MOST_WAITING {
             refused.pop_front();
         }
         refused.push_back(row);
+        self.left.notify_one();
+    }
+
+    /// The oldest of those that wait, so many at most.
+    fn next(&self, most: usize) -> Vec<NotificationRow> {
+        let mut refused = self.refused();
+        let some = refused.len().min(most);
+        refused.drain(..some).collect()
+    }
+
+    /// Puts what could not be written back where it was, as far as those that came meanwhile left room.
+    fn put_back(&self, rows: Vec<NotificationRow>) {
+        let mut refused = self.refused();
+        let room = MOST_WAITING.saturating_sub(refused.len());
+        rows.into_iter().rev().take(room).for_each(|row| refused.push_front(row));
         self.left.notify_one();
     }
 
@@ -112,23 +127,28 @@ pub(super) fn too_many() -> Reply {
 }
 
 /// Writes the messages that were refused by now, and lets older ones make room. They prove nothing, and their senders were
-/// told so: a process that dies may lose the last of them.
+/// told so: a process that dies may lose the last of them, and one that the database does not take is dropped, so that it
+/// holds up no other.
 pub async fn write(gateway: &Gateway) -> Flow<()> {
     let strangers = &gateway.strangers;
     let _turn = strangers.writing.lock().await;
+    let mut one_by_one = 0_usize;
     loop {
-        let rows: Vec<NotificationRow> = {
-            let mut refused = strangers.refused();
-            let some = refused.len().min(AT_A_TIME);
-            refused.drain(..some).collect()
-        };
+        let rows = strangers.next(if one_by_one > 0 { 1 } else { AT_A_TIME });
+        one_by_one = one_by_one.saturating_sub(1);
         if rows.is_empty() {
             return Ok(());
         }
-        if let Err(error) = insert(gateway, &rows).await {
-            let mut refused = strangers.refused();
-            rows.into_iter().rev().for_each(|row| refused.push_front(row));
+        let Err(error) = insert(gateway, &rows).await else { continue };
+        if matches!(&error, FlowError::Store(error) if error.is_unreachable()) {
+            strangers.put_back(rows);
             return Err(error);
+        }
+        if let [row] = rows.as_slice() {
+            tracing::error!(notification = %row.id, %error, "a refused message could not be written");
+        } else {
+            one_by_one = rows.len();
+            strangers.put_back(rows);
         }
     }
 }
@@ -154,6 +174,53 @@ async fn insert(gateway: &Gateway, rows: &[NotificationRow]) -> Flow<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flows::reconcile::tests::{Bench, NOW};
+
+    fn row(bench: &Bench, body: &str) -> NotificationRow {
+        NotificationRow {
+            merchant_id: bench.merchant,
+            id: bench.gateway.chance.id(NOW),
+            account_id: bench.account,
+            payment_id: None,
+            message: "{}".to_owned(),
+            body: body.into(),
+            state: "received".to_owned(),
+            reason: None,
+            dedupe_key: None,
+            received_at: NOW,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_the_database_does_not_take_holds_up_no_other() {
+        let bench = Bench::new().await;
+        let strangers = &bench.gateway.strangers;
+        let (first, last) = (row(&bench, "first"), row(&bench, "last"));
+        let twice = NotificationRow { body: "twice".into(), ..first.clone() };
+        for row in [first, twice, last] {
+            strangers.leave(row, "signature: none".to_owned());
+        }
+        write(&bench.gateway).await.unwrap();
+        let kept = "SELECT CAST(body AS TEXT) || ' ' || reason FROM notifications ORDER BY id";
+        assert_eq!(bench.read(kept).await, ["first signature: none", "last signature: none"]);
+        assert!(strangers.refused().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_there_is_room_for() {
+        let bench = Bench::new().await;
+        let strangers = &bench.gateway.strangers;
+        let leave = |body: &str| strangers.leave(row(&bench, body), String::new());
+        (0..MOST_WAITING).for_each(|_| leave("old"));
+        let failed = strangers.next(AT_A_TIME);
+        (0..AT_A_TIME - 1).for_each(|_| leave("new"));
+        strangers.put_back(failed);
+        assert_eq!(strangers.refused().len(), MOST_WAITING, "one place was left");
+        leave("newest");
+        let refused = strangers.refused();
+        let news = refused.iter().filter(|row| row.body.starts_with(b"new")).count();
+        assert_eq!((refused.len(), news), (MOST_WAITING, AT_A_TIME), "the oldest make room");
+    }
 
     #[test]
     fn so_many_at_once_then_one_a_second() {
