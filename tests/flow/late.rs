@@ -256,3 +256,50 @@ async fn the_case(world: &World, kind: &str) -> Value {
     assert_eq!(all[0]["kind"], kind, "{cases}");
     all[0].clone()
 }
+
+/// What the provider says of a payment of an order that has no use for its money, and what becomes of that.
+async fn late_payment(puppet: &Puppet) -> Value {
+    let order = order(&puppet.world, "refund").await;
+    let payment = puppet.pay(&order).await;
+    assert_eq!(puppet.world.close(&order).await.ok()["state"], "closed");
+    payment
+}
+
+async fn refunds_of(puppet: &Puppet, payment: &Value) -> Vec<Value> {
+    let path = format!("/v1/refunds?payment_id={}", text(payment, "id"));
+    puppet.world.get(&path).await.ok()["data"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_is_in_dispute_does_not_go_back_by_itself() {
+    let puppet = Puppet::start().await;
+    puppet.answers("refund", "status=succeeded");
+    let payment = late_payment(&puppet).await;
+    let opened = "about=dispute&dispute_ref=D-1&status=opened&amount=1250";
+    assert_eq!(puppet.says(&payment, opened).await.status, 200);
+    puppet.succeeds(&payment).await;
+    let case = the_case(&puppet.world, "refund_impossible").await;
+    assert_eq!((&case["payment_id"], &case["data"]["amount"]), (&payment["id"], &json!(1250)));
+    assert!(text(&case["data"], "reason").contains("in dispute"), "{case}");
+    assert_eq!(refunds_of(&puppet, &payment).await, [] as [Value; 0]);
+    assert_eq!(puppet.asked("refund"), 0);
+    assert!(puppet.world.events(&payment).await.contains(&"payment.conflict".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_the_provider_does_not_take_back_is_a_case() {
+    let puppet = Puppet::start().await;
+    for answer in ["status=failed", "status=succeeded"] {
+        puppet.answers("refund", answer);
+        let payment = late_payment(&puppet).await;
+        puppet.succeeds(&payment).await;
+        let state = answer.strip_prefix("status=").unwrap();
+        let refund = refunds_of(&puppet, &payment).await[0].clone();
+        puppet.world.refund_until(&refund, state).await;
+        let kinds = puppet.world.events(&payment).await;
+        let told = kinds.iter().filter(|kind| *kind == "payment.conflict").count();
+        assert_eq!(told, usize::from(state == "failed"), "{state}: {kinds:?}");
+    }
+    let case = the_case(&puppet.world, "refund_impossible").await;
+    assert!(text(&case["data"], "reason").ends_with("the refund failed"), "{case}");
+}

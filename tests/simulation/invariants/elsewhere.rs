@@ -42,16 +42,21 @@ pub fn check(now: &Picture, provider: &Provider) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Between two looks at an order: who wants a refund of a payment that is in dispute has to say so.
+/// Between two looks at an order: who wants a refund of a payment that is in dispute has to say so, and none is made by itself
+/// while one is open.
 pub fn blocked(before: &Picture, now: &Picture) -> Result<(), Broken> {
     for refund in &now.refunds {
         let is_old = before.refunds.iter().any(|old| old.id == refund.id);
-        if is_old || refund.origin != Origin::Merchant || refund.number.starts_with(DESPITE) {
+        let happened = refund.origin == Origin::Provider;
+        if is_old || happened || refund.number.starts_with(DESPITE) {
             continue;
         }
         let contested = |at: &Picture| {
             let payment = at.payments.iter().find(|payment| payment.id == refund.payment_id);
-            payment.is_some_and(|payment| payment.disputed + payment.charged_back > 0)
+            payment.is_some_and(|payment| {
+                let lost = if refund.origin.is_automatic() { 0 } else { payment.charged_back };
+                payment.disputed + lost > 0
+            })
         };
         if contested(before) && contested(now) {
             return Err(format!("31 of the faults: refund {} beside a dispute", refund.number));

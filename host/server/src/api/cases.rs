@@ -21,8 +21,8 @@ pub struct Case {
     id: String,
     /// What is wrong: mismatch (a signed message, or an answer, disagrees with what we know), unconfirmed_success (a signed message tells
     /// of a success that the provider denies when asked), unknown_payment (one about a payment that we do not have),
-    /// dispute_endings (a dispute ended in two ways), refund_impossible (money that the order has no use for, at a provider
-    /// that takes no refunds).
+    /// dispute_endings (a dispute ended in two ways), refund_impossible (money that the order has no use for, and
+    /// that cannot go back by itself: the provider takes no refunds or refused it, or the payment is in dispute).
     kind: String,
     /// The account that it was met at.
     account_id: String,

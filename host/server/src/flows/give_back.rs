@@ -34,20 +34,15 @@ pub(super) async fn whole(
     if left == 0 {
         return Ok(());
     }
-    if account.ability("refund").is_none() {
-        let case = NewCase {
-            kind: "refund_impossible",
-            cause: format!("refund_impossible/{}", paid.id),
-            event: "payment.conflict",
-            payment: Some(paid),
-            notification: None,
-            data: serde_json::json!({
-                "reason": "the order has no use for this money, and the provider takes no refunds",
-                "amount": left, "currency": paid.currency,
-            }),
-        };
-        cases::open(tx, gateway, account, &case).await?;
-        return Ok(());
+    let obstacle = if account.ability("refund").is_none() {
+        Some("the provider takes no refunds")
+    } else if paid.disputed > 0 {
+        Some("the payment is in dispute: a refund beside that may give the money back twice")
+    } else {
+        None
+    };
+    if let Some(why) = obstacle {
+        return impossible(tx, gateway, account, paid, left, why).await;
     }
     let row = refund_of(gateway, paid, left, origin);
     refunds::insert(tx.sql(), &row).await?;
@@ -58,6 +53,47 @@ pub(super) async fn whole(
     let data = learn::of_refund(&row);
     learn::announce(tx, gateway, merchant, order, "refund.requested", data).await?;
     learn::ask_about_refund(tx, gateway, &row, now).await
+}
+
+/// Tells of a refund of ours that came to nothing: nobody else would ask for it again.
+pub(super) async fn failed(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    refund: &RefundRow,
+) -> Flow<()> {
+    if !refund.origin.is_automatic() {
+        return Ok(());
+    }
+    let paid = payments::must(tx.sql(), refund.merchant_id, refund.payment_id).await?;
+    let why = match refund.reversed_at {
+        Some(_) => "the provider took the refund's success back",
+        None => "the refund failed",
+    };
+    impossible(tx, gateway, account, &paid, refund.amount, why).await
+}
+
+/// Money that ought to go back and cannot: only people can say what becomes of it.
+async fn impossible(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    account: &Account,
+    paid: &PaymentRow,
+    minor: i64,
+    why: &str,
+) -> Flow<()> {
+    let case = NewCase {
+        kind: "refund_impossible",
+        cause: format!("refund_impossible/{}", paid.id),
+        event: "payment.conflict",
+        payment: Some(paid),
+        notification: None,
+        data: serde_json::json!({
+            "reason": format!("the order has no use for this money, and it cannot go back: {why}"),
+            "amount": minor, "currency": paid.currency,
+        }),
+    };
+    cases::open(tx, gateway, account, &case).await
 }
 
 fn refund_of(gateway: &Gateway, paid: &PaymentRow, minor: i64, origin: Origin) -> RefundRow {

@@ -201,12 +201,14 @@ pub async fn refund(
         if row.state == RefundState::Failed {
             found::forget(tx, row.merchant_id, row.payment_id).await?;
             found::fit(tx, gateway, account, row.merchant_id, row.payment_id).await?;
+            give_back::failed(tx, gateway, account, &row).await?;
         } else {
             found::level(tx, gateway, account, row.merchant_id, row.payment_id).await?;
         }
     }
     if row.reversed_at.is_some() && before.reversed_at.is_none() {
         found::fit(tx, gateway, account, row.merchant_id, row.payment_id).await?;
+        give_back::failed(tx, gateway, account, &row).await?;
     }
     Ok(refunds::must(tx.sql(), row.merchant_id, row.id).await?)
 }
