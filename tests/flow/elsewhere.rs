@@ -144,3 +144,35 @@ async fn a_query_outranks_what_a_message_says_was_given_back() {
     assert!(refunds(&puppet.world, &payment).await.is_empty());
     assert_eq!(puppet.world.order_of(&payment).await["state"], "paid");
 }
+
+/// The answer to a question counts a refund that has failed by the time it is written down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sum_that_is_out_of_date_books_nothing() {
+    let puppet = Puppet::start().await;
+    let payment = puppet.paid(1000).await;
+    puppet.answers("refund", "status=pending");
+    puppet.answers("query-refund", "status=pending");
+    let refund = puppet.world.refund(&payment, "R-1", 600).await.ok();
+    puppet.answers("query-payment", "status=succeeded&refunded=600");
+    let (gate, before) = (puppet.holds("query-payment"), puppet.asked("query-payment"));
+    let question = puppet.world.sync(&payment);
+    let meanwhile = async {
+        while puppet.asked("query-payment") == before {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let failed =
+            format!("about=refund&status=failed&refund_ref={}", text(&refund, "reference"));
+        puppet.answers("query-refund", "status=failed");
+        puppet.says(&payment, &failed).await;
+        puppet.world.refund_until(&refund, "failed").await;
+        puppet.answers("query-payment", "status=succeeded&refunded=0");
+        gate.notify_one();
+    };
+    let (asked, ()) = tokio::join!(question, meanwhile);
+    assert_eq!(asked.ok()["state"], "succeeded");
+    let all = refunds(&puppet.world, &payment).await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    let now = puppet.world.payment(&payment).await;
+    assert_eq!((&now["refunded"], &now["refund_reserved"]), (&json!(0), &json!(0)), "{now}");
+    assert_eq!(puppet.asked("query-payment"), before + 2, "it was asked again");
+}

@@ -142,6 +142,7 @@ impl Ground {
         });
         let mut provider = Provider::new(seed, whims, time, (simulated, accounts));
         provider.is_stern = self.which == Which::Stern;
+        provider.counts_pending = seed.is_multiple_of(3);
         provider
     }
 

@@ -113,6 +113,8 @@ pub struct Provider {
     pub whims: Whims,
     /// Whether its rules are the other ones: see [`crate::ground::Which`].
     pub is_stern: bool,
+    /// Whether the sum that went back of a payment, in answer to a question, counts what is not decided yet.
+    pub counts_pending: bool,
     /// A simulator, where it is the provider; what it knows is copied to `trades`.
     pub simulated: Option<Simulated>,
     /// The accounts at our side, in the order of the shops.
@@ -142,6 +144,7 @@ impl Provider {
             heard: Vec::new(),
             whims,
             is_stern: false,
+            counts_pending: false,
             simulated,
             accounts,
             statements: BTreeMap::new(),
@@ -271,9 +274,13 @@ impl Provider {
     fn query(&mut self, reference: &str) -> Pairs {
         let now = self.time.now();
         let misstates = self.happens(self.whims.misstates);
+        let counts_pending = self.counts_pending;
         match self.trades.get_mut(reference).filter(|trade| trade.seen_from <= now) {
             Some(trade) => {
                 let mut pairs = trade.tell(reference, now);
+                if counts_pending {
+                    notices::put(&mut pairs, "refunded", trade.asked_back().to_string());
+                }
                 if misstates {
                     notices::put(&mut pairs, "amount", (trade.amount - 1).to_string());
                 }

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tollgate_sdk::form::{Form, encode};
 
 use crate::reply::text;
@@ -21,6 +22,8 @@ const WORD: &str = "the word that messages are signed with";
 #[derive(Default)]
 struct Script {
     answers: HashMap<String, String>,
+    /// What holds answers back that are ready.
+    held: HashMap<String, Arc<Notify>>,
     asked: Vec<(String, String)>,
 }
 
@@ -71,6 +74,13 @@ impl Puppet {
     /// the form leaves out of references and amount is that of the request.
     pub fn answers(&self, call: &str, form: &str) {
         self.script.lock().unwrap().answers.insert(format!("/{call}"), form.to_owned());
+    }
+
+    /// The next answer to `call` is made when it is asked, and arrives once somebody notifies this.
+    pub fn holds(&self, call: &str) -> Arc<Notify> {
+        let gate = Arc::<Notify>::default();
+        self.script.lock().unwrap().held.insert(format!("/{call}"), gate.clone());
+        gate
     }
 
     /// How often it was asked this.
@@ -140,21 +150,33 @@ async fn answer(
     uri: Uri,
     body: Bytes,
 ) -> (StatusCode, String) {
-    let mut script = script.lock().unwrap();
     let path = uri.path().to_owned();
-    let asked = String::from_utf8_lossy(&body).into_owned();
-    script.asked.push((path.clone(), asked));
-    let Some(said) = script.answers.get(&path) else {
-        return (StatusCode::INTERNAL_SERVER_ERROR, String::new());
+    let (answer, gate) = {
+        let mut script = script.lock().unwrap();
+        (script.answer(&path, &body), script.held.remove(&path))
     };
-    if path == "/bill" {
-        return (StatusCode::OK, said.clone());
+    if let Some(gate) = gate {
+        gate.notified().await;
     }
-    let (request, said) = (Form::parse(&body).unwrap(), Form::parse(said.as_bytes()).unwrap());
-    let mut fields: Vec<(&str, &str)> = said.pairs().collect();
-    if path.ends_with("refund") && said.get("about").is_none() {
-        fields.push(("about", "refund"));
+    answer
+}
+
+impl Script {
+    fn answer(&mut self, path: &str, body: &[u8]) -> (StatusCode, String) {
+        let asked = String::from_utf8_lossy(body).into_owned();
+        self.asked.push((path.to_owned(), asked));
+        let Some(said) = self.answers.get(path) else {
+            return (StatusCode::INTERNAL_SERVER_ERROR, String::new());
+        };
+        if path == "/bill" {
+            return (StatusCode::OK, said.clone());
+        }
+        let (request, said) = (Form::parse(body).unwrap(), Form::parse(said.as_bytes()).unwrap());
+        let mut fields: Vec<(&str, &str)> = said.pairs().collect();
+        if path.ends_with("refund") && said.get("about").is_none() {
+            fields.push(("about", "refund"));
+        }
+        fields.extend(request.pairs().filter(|(name, _)| said.get(name).is_none()));
+        (StatusCode::OK, encode(fields))
     }
-    fields.extend(request.pairs().filter(|(name, _)| said.get(name).is_none()));
-    (StatusCode::OK, encode(fields))
 }

@@ -105,6 +105,12 @@ impl Trade {
         done.map(|back| back.amount).sum()
     }
 
+    /// What was given back, and what may yet be.
+    pub fn asked_back(&self) -> i64 {
+        let open = self.backs.values().filter(|back| back.state == BackState::Pending);
+        self.given_back() + open.map(|back| back.amount).sum::<i64>()
+    }
+
     /// What the books say now.
     pub fn tell(&mut self, reference: &str, now: Moment) -> Pairs {
         let status = match self.state {

@@ -23,6 +23,8 @@ use crate::store::refunds::{self, RefundRow};
 pub(super) enum Source {
     /// The provider's answer to a question.
     Query,
+    /// The same, to a question that was asked before the payment changed: it may count a refund that has failed since.
+    OldQuery,
     /// A message whose signature held.
     Message,
     /// A message that proves nothing: a reason to ask about the refunds that are open.
@@ -73,6 +75,7 @@ pub(super) async fn sum(
     let mut now = learn::payment_now(tx, row).await?;
     let kept = match source {
         Source::Query => &mut now.refunded_asked,
+        Source::OldQuery => return Ok(()),
         Source::Message => &mut now.refunded_told,
         Source::Hint => {
             if told.minor > now.refunded {

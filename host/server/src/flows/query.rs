@@ -148,6 +148,26 @@ async fn ask(
     limit: Duration,
     ends: bool,
 ) -> Flow<(Asked<PaymentRow>, Option<Told>)> {
+    let (asked, told, missed) = ask_once(gateway, account, row, operation, limit, ends).await?;
+    match (&asked, operation) {
+        // Only the answer to a new question tells what that one could not.
+        (Asked::Answered(now), Operation::QueryPayment(_)) if missed => {
+            let (asked, told, _) = ask_once(gateway, account, now, operation, limit, ends).await?;
+            Ok((asked, told))
+        }
+        _ => Ok((asked, told)),
+    }
+}
+
+/// Asks, and says as well whether the answer told of more that went back and came too late to be taken for it.
+async fn ask_once(
+    gateway: &Gateway,
+    account: &Arc<Account>,
+    row: &PaymentRow,
+    operation: &Operation,
+    limit: Duration,
+    ends: bool,
+) -> Flow<(Asked<PaymentRow>, Option<Told>, bool)> {
     let (subject, key) = (row.id.to_string(), row.reference.clone());
     let (subject, key, state, private) = (&subject, &key, Vec::new(), None);
     let task = Task { account, subject, key, operation, state, limit, private };
@@ -167,11 +187,13 @@ async fn ask(
         _ => None,
     };
     let (ran, read, row, spent) = (&ran, &read, row, &spent[..]);
-    let asked = gateway
+    let (asked, missed) = gateway
         .store
-        .write::<Asked<PaymentRow>, FlowError, _>(move |tx| {
+        .write::<(Asked<PaymentRow>, bool), FlowError, _>(move |tx| {
             Box::pin(async move {
                 let now = learn::payment_now(tx, row).await?;
+                let is_current = now.version == row.version;
+                let source = if is_current { Source::Query } else { Source::OldQuery };
                 ran.records.write(tx, gateway, account, &row.id.to_string()).await?;
                 match read {
                     Ok((command, particulars, fact)) => {
@@ -180,18 +202,21 @@ async fn ask(
                         let nothing =
                             |name: &str| told.is_some_and(|told| tries::did_nothing(name, told));
                         tries::renew(tx, row.merchant_id, subject, spent, nothing).await?;
-                        found::sum(tx, gateway, account, row, fact, Source::Query).await?;
-                        Ok(Asked::Answered(learn::payment_now(tx, row).await?))
+                        found::sum(tx, gateway, account, row, fact, source).await?;
+                        let after = learn::payment_now(tx, row).await?;
+                        let sum = fact.refunded.as_ref().map_or(0, |sum| sum.minor);
+                        let missed = !is_current && sum > after.refunded;
+                        Ok((Asked::Answered(after), missed))
                     }
                     Err(failure) => {
                         tell_of_mismatch(tx, gateway, account, &now, failure).await?;
-                        Ok(Asked::NoAnswer(failure.clone()))
+                        Ok((Asked::NoAnswer(failure.clone()), false))
                     }
                 }
             })
         })
         .await?;
-    Ok((asked, told))
+    Ok((asked, told, missed))
 }
 
 type Judged<'f> = Result<(PaymentCommand, Particulars, &'f Fact), Failure>;
