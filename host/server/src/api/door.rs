@@ -45,11 +45,10 @@ impl Door {
         let key = value.to_str().ok().and_then(bearer).filter(|key| key.len() <= LONGEST_KEY);
         let key = key.ok_or_else(|| refused("the header Authorization must be Bearer KEY"))?;
         let hash = keys::hash(key);
-        self.limits.may_try(peer, &hash)?;
         let (gateway, key) = (self.gateway.clone(), key.to_owned());
         let found = finish(async move { keys::authenticate(&gateway.store, &key).await }).await?;
         let Some(holder) = found else {
-            self.limits.was_wrong(&hash);
+            self.limits.may_guess(peer, &hash)?;
             return Err(refused("the key is not one of this gateway's, or its time is over"));
         };
         self.limits.may_ask(&hash, holder.per_second)?;

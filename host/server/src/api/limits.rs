@@ -40,15 +40,13 @@ impl Limits {
         Limits { rates, clock: DefaultClock::default(), right: Mutex::default(), strange }
     }
 
-    /// Counts a key that was never right against the address that it comes from, before it is looked up. Keys that were
-    /// right go through: who shares an address with a guesser does not pay for him.
+    /// Counts a key that was looked up and is none against the address that it comes from. One that is right is never
+    /// counted so: behind a proxy all have one address, and who shares it with a guesser does not pay for him.
     ///
     /// # Errors
     /// `rate-limited`.
-    pub fn may_try(&self, peer: IpAddr, hash: &str) -> Result<(), Problem> {
-        if self.right().contains_key(hash) {
-            return Ok(());
-        }
+    pub fn may_guess(&self, peer: IpAddr, hash: &str) -> Result<(), Problem> {
+        self.right().remove(hash);
         if self.strange.len() > MANY_ADDRESSES {
             self.strange.retain_recent();
         }
@@ -57,11 +55,6 @@ impl Limits {
             let wait = until.wait_time_from(self.clock.now());
             too_many("too many keys from this address that are none", wait)
         })
-    }
-
-    /// A key that was looked up and is none.
-    pub fn was_wrong(&self, hash: &str) {
-        self.right().remove(hash);
     }
 
     /// Counts a request of a key that was looked up and is right.
@@ -114,17 +107,15 @@ mod tests {
     #[test]
     fn a_guesser_is_stopped_and_nobody_else() {
         let limits = limits(10, 2);
-        limits.may_try(GUESSER, "right").unwrap();
-        limits.may_ask("right", None).unwrap();
-        limits.may_try(GUESSER, "wrong 1").unwrap();
-        limits.was_wrong("wrong 1");
-        let problem = limits.may_try(GUESSER, "wrong 2").unwrap_err();
+        for wrong in ["wrong 1", "wrong 2"] {
+            limits.may_guess(GUESSER, wrong).unwrap();
+        }
+        let problem = limits.may_guess(GUESSER, "wrong 3").unwrap_err();
         assert_eq!((problem.status().as_u16(), problem.code()), (429, "rate-limited"));
-        limits.may_try(GUESSER, "right").unwrap();
-        limits.may_try(OTHER, "wrong 2").unwrap();
+        limits.may_ask("right", None).unwrap();
+        limits.may_guess(OTHER, "wrong 3").unwrap();
         // One that was right and is revoked counts as any other that is none.
-        limits.was_wrong("right");
-        assert!(limits.may_try(GUESSER, "right").is_err());
+        assert!(limits.may_guess(GUESSER, "right").is_err());
     }
 
     #[test]
