@@ -156,6 +156,41 @@ async fn what_a_notice_asks_and_what_a_plugin_logs_is_on_record() {
     assert!(!records[1].contains(WORD));
 }
 
+/// Where a provider ends nothing, the payer who wants another way is told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payer_is_told_that_his_payment_cannot_be_left() {
+    let (world, _clerk, account) = start().await;
+    let payment = world.pay_at(&account).await;
+    let order = world.order_of(&payment).await;
+    let leave = [("leave", text(&payment, "id"))];
+    let told = world.client.post(text(&order, "cashier_url")).form(&leave).send().await.unwrap();
+    assert_eq!(told.status(), 409);
+    let page = told.text().await.unwrap();
+    assert!(page.contains("cannot be ended"), "{page}");
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+}
+
+/// What the provider checks itself is its own, as what it signed is: only what strangers send is counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_provider_vouches_for_takes_no_place_of_strangers() {
+    let (world, clerk, account) = start().await;
+    let payment = world.pay_at(&account).await;
+    clerk.says("/verify", &["ours"]);
+    clerk.says("/query", &["succeeded"]);
+    world.stop_the_clock().await;
+    let (url, reference) = (text(&account, "notify_url"), text(&payment, "reference"));
+    for number in 0..110 {
+        let told = world.post_form(url, "text/plain", reference).await;
+        assert_eq!(told.status, 200, "{number}: {}", told.text);
+    }
+    clerk.says("/verify", &["no"]);
+    let mut told = Vec::new();
+    for _ in 0..110 {
+        told.push(world.post_form(url, "text/plain", reference).await.status);
+    }
+    assert_eq!((told[0], told[109]), (400, 429), "{told:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_not_done_are_differences_of_status() {
     let (world, clerk, account) = start().await;

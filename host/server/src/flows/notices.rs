@@ -17,6 +17,7 @@ use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{Channel, Event, Inbound, Reply, Verdict};
 
 use self::reading::{Look, Read};
+use self::strangers::Crowd;
 use super::account::{self, Account};
 use super::believe::{self, Believed};
 use super::{Flow, FlowError, exchange, payments};
@@ -99,7 +100,8 @@ pub async fn receive(gateway: &Gateway, address: Address, message: Message) -> F
     };
     let incoming = incoming(gateway, account, about, channel, message);
     let who = incoming.account.row.id;
-    let has_room = gateway.strangers.take(who, gateway.store.now());
+    let crowd = Crowd { account: who, returns: channel == Channel::BrowserReturn };
+    let has_room = gateway.strangers.take(crowd, gateway.store.now());
     let look = Look::at(gateway, &incoming).await;
     let refusal = look.refusal();
     // Of too many that nobody signed nothing is kept, and nobody is asked about one.
@@ -116,8 +118,8 @@ pub async fn receive(gateway: &Gateway, address: Address, message: Message) -> F
     }
     keep(gateway, &incoming).await?;
     let read = reading::read(gateway, &incoming, look).await?;
-    if has_room && read.is_signed() {
-        gateway.strangers.give_back(who);
+    if has_room && read.is_vouched_for() {
+        gateway.strangers.give_back(crowd);
     }
     let (verdict, was) = process(gateway, &incoming, read).await?;
     answered(gateway, &incoming, verdict, was).await

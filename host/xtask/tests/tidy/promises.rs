@@ -1,8 +1,9 @@
-//! What the pages of guarantees and faults name as proof is there.
+//! What the pages of guarantees and faults name as proof is there, and a mutation can be made.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
-use crate::{SourceFile, assert_none, files};
+use crate::{SourceFile, assert_none, files, root};
 
 /// Pages that name tests as proof.
 const PAGES: [&str; 2] = ["host/GUARANTEES.md", "tests/FAULTS.md"];
@@ -32,6 +33,25 @@ fn every_proof_that_is_named_is_there() {
         }
     }
     assert_none(&broken, "a promise without its proof is none; name the test that shows it:");
+}
+
+#[test]
+fn every_mutation_follows_the_code() {
+    let files = files();
+    let is_mutation = |file: &&SourceFile| {
+        file.path.starts_with("tests/mutations/") && file.path.ends_with(".patch")
+    };
+    let patches: Vec<&str> =
+        files.iter().filter(is_mutation).map(|file| file.path.as_str()).collect();
+    assert!(patches.len() > 3, "the mutations were not found");
+    let applies = |patch: &&str| {
+        let mut git = Command::new("git");
+        git.args(["apply", "--check", patch]).current_dir(root());
+        git.status().unwrap().success()
+    };
+    let broken: Vec<String> =
+        patches.iter().filter(|patch| !applies(patch)).map(|patch| (*patch).to_owned()).collect();
+    assert_none(&broken, "a mutation that does not apply proves nothing; make it anew:");
 }
 
 /// Functions right below a test's attribute.

@@ -65,8 +65,8 @@ impl Look {
 
 /// What a message turned out to be.
 pub(super) enum Read {
-    /// It says something.
-    Events { channel: Channel, events: Vec<Event>, signed: bool },
+    /// It says something; `asked`: of a signature that only the provider can check, and did.
+    Events { channel: Channel, events: Vec<Event>, signed: bool, asked: bool },
     /// It is no message of the provider's, and why.
     Refused(String),
     /// It cannot be read now, and why.
@@ -80,6 +80,11 @@ impl Read {
             Read::Events { signed, .. } | Read::Later { signed, .. } => *signed,
             Read::Refused(_) => false,
         }
+    }
+
+    /// Whether it is known to be the provider's, by us or by the provider itself.
+    pub fn is_vouched_for(&self) -> bool {
+        self.is_signed() || matches!(self, Read::Events { asked: true, .. })
     }
 
     fn later(reason: impl Into<String>) -> Read {
@@ -110,7 +115,7 @@ async fn read_asking(
     let account = &*incoming.account;
     let mut answer = None;
     for _ in 0..=MOST_QUESTIONS {
-        let mut found = None;
+        let (mut found, asked) = (None, answer.is_some());
         if let Ok(Called { missing: Some(missing), .. }) = &look.called {
             found = Some(keyring::find(gateway, account, missing, Cause::Message).await?);
             if found == Some(Found::There) {
@@ -126,7 +131,7 @@ async fn read_asking(
         let signed = called.signature_held();
         let (request, state) = match called.answer {
             Ok(Reading::Events((channel, events))) => {
-                return Ok(Read::Events { channel, events, signed });
+                return Ok(Read::Events { channel, events, signed, asked });
             }
             Ok(Reading::Ask(ask)) => ask,
             Err(fault) => return Ok(refused(&fault, found, signed)),

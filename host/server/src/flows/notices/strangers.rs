@@ -21,7 +21,7 @@ const EACH_MS: i64 = 1_000;
 /// When they may send again, in seconds.
 const RETRY_AFTER: &str = "60";
 
-/// Accounts that are remembered before those that are at rest are forgotten.
+/// Crowds that are remembered before those that are at rest are forgotten.
 const MOST_REMEMBERED: usize = 1_024;
 
 /// Refused messages that wait to be written, of all accounts together; the oldest make room for more.
@@ -31,10 +31,19 @@ const AT_A_TIME: usize = 128;
 /// So much of a message that nobody signed is kept, in bytes.
 const MOST_OF_A_BODY: usize = 64 << 10;
 
-/// How many such messages each account has room for, in this process, and those that wait to be written.
+/// Whose messages share a room. A payer who knows the address that he returns to cannot crowd out what providers send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Crowd {
+    /// The account that they are about.
+    pub account: AccountId,
+    /// Whether they came to the addresses that payers return to.
+    pub returns: bool,
+}
+
+/// How many such messages each crowd has room for, in this process, and those that wait to be written.
 #[derive(Default)]
 pub struct Strangers {
-    rooms: Mutex<HashMap<AccountId, Room>>,
+    rooms: Mutex<HashMap<Crowd, Room>>,
     refused: Mutex<VecDeque<NotificationRow>>,
     left: Notify,
     writing: tokio::sync::Mutex<()>,
@@ -56,13 +65,13 @@ impl Room {
 
 impl Strangers {
     /// Takes a place for a message of which nothing is known yet; false: there is none.
-    pub fn take(&self, account: AccountId, now: Moment) -> bool {
+    pub fn take(&self, crowd: Crowd, now: Moment) -> bool {
         let mut rooms = self.rooms();
         if rooms.len() >= MOST_REMEMBERED {
             rooms.retain(|_, room| room.now(now).left_ms < AT_ONCE * EACH_MS);
         }
         let full = Room { left_ms: AT_ONCE * EACH_MS, at: now };
-        let room = rooms.entry(account).or_insert(full);
+        let room = rooms.entry(crowd).or_insert(full);
         *room = room.now(now);
         let has_place = room.left_ms >= EACH_MS;
         if has_place {
@@ -71,9 +80,9 @@ impl Strangers {
         has_place
     }
 
-    /// Gives the place back: the message was signed.
-    pub fn give_back(&self, account: AccountId) {
-        if let Some(room) = self.rooms().get_mut(&account) {
+    /// Gives the place back: the message was the provider's.
+    pub fn give_back(&self, crowd: Crowd) {
+        if let Some(room) = self.rooms().get_mut(&crowd) {
             room.left_ms = (room.left_ms + EACH_MS).min(AT_ONCE * EACH_MS);
         }
     }
@@ -115,7 +124,7 @@ impl Strangers {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<AccountId, Room>> {
+    fn rooms(&self) -> MutexGuard<'_, HashMap<Crowd, Room>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,7 +149,7 @@ pub async fn write(gateway: &Gateway) -> Flow<()> {
             return Ok(());
         }
         let Err(error) = insert(gateway, &rows).await else { continue };
-        if matches!(&error, FlowError::Store(error) if error.is_unreachable()) {
+        if matches!(&error, FlowError::Store(error) if error.is_unavailable()) {
             strangers.put_back(rows);
             return Err(error);
         }
@@ -225,11 +234,13 @@ mod tests {
     #[test]
     fn so_many_at_once_then_one_a_second() {
         let strangers = Strangers::default();
-        let (one, other) = (AccountId::new(Moment(0), [1; 10]), AccountId::new(Moment(0), [2; 10]));
+        let of = |byte| Crowd { account: AccountId::new(Moment(0), [byte; 10]), returns: false };
+        let (one, other) = (of(1), of(2));
         let at = |ms: i64| Moment::from_millis(ms);
         let taken = (0..AT_ONCE * 2).filter(|_| strangers.take(one, at(0))).count();
         assert_eq!(i64::try_from(taken), Ok(AT_ONCE));
         assert!(strangers.take(other, at(0)), "another account is not in this one's crowd");
+        assert!(strangers.take(Crowd { returns: true, ..one }, at(0)), "nor is a payer's return");
         assert!(!strangers.take(one, at(EACH_MS - 1)));
         assert!(strangers.take(one, at(EACH_MS)));
         assert!(!strangers.take(one, at(EACH_MS)));
