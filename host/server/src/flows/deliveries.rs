@@ -67,6 +67,20 @@ async fn wake(
     learn::put_job(tx, gateway, merchant, Kind::Deliver, &endpoint.to_string(), now).await
 }
 
+/// Has an endpoint's lane run again, if it was set aside: somebody wants it to.
+pub(super) async fn revive(
+    tx: &mut Tx<'_>,
+    gateway: &Gateway,
+    merchant: MerchantId,
+    endpoint: EndpointId,
+) -> Flow<()> {
+    let (now, kind) = (gateway.store.now(), Kind::Deliver.as_str());
+    if store::jobs::revive(tx.sql(), merchant, kind, &endpoint.to_string(), now).await? {
+        gateway.bell.ring_for(now, now);
+    }
+    Ok(())
+}
+
 /// Sends what is due to an endpoint, a few at a time, until a turn's worth is sent or something was not taken. Gives
 /// when and why to come back; none: nothing is left.
 pub async fn send_due(
@@ -306,6 +320,7 @@ pub async fn replay(
         .write::<(), FlowError, _>(move |tx| {
             Box::pin(async move {
                 store::deliveries::replay(tx.sql(), merchant, id, now).await?;
+                revive(tx, gateway, merchant, endpoint).await?;
                 wake(tx, gateway, merchant, endpoint).await
             })
         })
@@ -329,6 +344,7 @@ pub async fn replay_since(
                 let sql = tx.sql();
                 let count =
                     store::deliveries::replay_since(sql, merchant, endpoint, since, now).await?;
+                revive(tx, gateway, merchant, endpoint).await?;
                 if count > 0 {
                     wake(tx, gateway, merchant, endpoint).await?;
                 }

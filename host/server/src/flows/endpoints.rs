@@ -135,10 +135,16 @@ pub async fn update(
     .await
 }
 
-/// Has an endpoint called again. What it missed meanwhile is not sent by itself: events can be listed, and what was
-/// parked can be replayed.
+/// Has an endpoint called again, if its job was parked too. What it missed while it was disabled is not sent by itself: events
+/// can be listed, and what was parked can be replayed.
 pub async fn enable(gateway: &Gateway, merchant: MerchantId, id: EndpointId) -> Flow<EndpointRow> {
     let row = get(gateway, merchant, id).await?;
+    gateway
+        .store
+        .write::<(), FlowError, _>(move |tx| {
+            Box::pin(async move { super::deliveries::revive(tx, gateway, merchant, id).await })
+        })
+        .await?;
     if row.state == EndpointState::Enabled {
         return Ok(row);
     }

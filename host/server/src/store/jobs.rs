@@ -40,6 +40,8 @@ const PARK: &str = "UPDATE jobs SET parked_at = $4, leased_until = 0, reason = $
      WHERE merchant_id = $1 AND id = $2 AND fence = $3 AND leased_until > 0";
 const REPLAY: &str = "UPDATE jobs SET parked_at = NULL, failures = 0, due_at = $3 \
      WHERE merchant_id = $1 AND id = $2 AND parked_at IS NOT NULL RETURNING *";
+const REVIVE: &str = "UPDATE jobs SET parked_at = NULL, failures = 0, due_at = $4 \
+     WHERE merchant_id = $1 AND kind = $2 AND subject_id = $3 AND parked_at IS NOT NULL";
 const CANCEL: &str =
     "DELETE FROM jobs WHERE merchant_id = $1 AND kind = $2 AND subject_id = $3 RETURNING *";
 const GET: &str = "SELECT * FROM jobs WHERE merchant_id = $1 AND id = $2";
@@ -277,6 +279,18 @@ pub async fn replay(
 ) -> Result<Option<JobRow>, StoreError> {
     let replay = sqlx::query_as(REPLAY).bind(merchant.to_string()).bind(id.to_string()).bind(now.0);
     Ok(replay.fetch_optional(sql).await?)
+}
+
+/// Makes a subject's job of a kind due again, if it is parked. False: it is not.
+pub async fn revive(
+    sql: &mut Sql,
+    merchant: MerchantId,
+    kind: &str,
+    subject: &str,
+    now: Moment,
+) -> Result<bool, StoreError> {
+    let revive = sqlx::query(REVIVE).bind(merchant.to_string()).bind(kind).bind(subject);
+    Ok(revive.bind(now.0).execute(sql).await?.rows_affected() == 1)
 }
 
 /// Moves a subject's job of a kind to the history: there is nothing left to do.

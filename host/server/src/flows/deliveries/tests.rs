@@ -378,3 +378,27 @@ async fn an_endpoint_that_takes_nothing_for_a_week_is_given_up() {
     bench.announce("order.paid", true).await;
     assert_eq!(bench.states(endpoint).await, BTreeMap::from([("parked", 2)]));
 }
+
+#[tokio::test]
+async fn a_lane_that_was_set_aside_runs_again_once_somebody_wants_it_to() {
+    let (bench, merchants) = bench().await;
+    let endpoint = bench.endpoint(WELL, &[]).await;
+    for way in ["replay", "since", "enable"] {
+        let before = merchants.got().len();
+        bench.announce("order.paid", true).await;
+        bench.run("UPDATE jobs SET parked_at = 1, failures = 8".to_owned()).await;
+        bench.announce("order.refunded", true).await;
+        bench.work(1_000).await;
+        assert_eq!(merchants.got().len(), before, "an event alone does not mend what is broken");
+        let (gateway, merchant) = (&bench.gateway, bench.merchant);
+        let waiting = bench.deliveries(endpoint).await.remove(0).id;
+        match way {
+            "replay" => drop(replay(gateway, merchant, waiting).await.unwrap()),
+            "since" => drop(replay_since(gateway, merchant, endpoint, NOW).await.unwrap()),
+            _ => drop(endpoints::enable(gateway, merchant, endpoint).await.unwrap()),
+        }
+        bench.work(1_000).await;
+        let states = bench.states(endpoint).await;
+        assert_eq!(states.keys().collect::<Vec<_>>(), [&"delivered"], "{way}");
+    }
+}
