@@ -3,12 +3,12 @@
 use crate::refund::{Refund, RefundState};
 use crate::time::Moment;
 
-/// What a provider promises about refunds, in milliseconds since the first sending.
+/// What a provider promises about refunds, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Promise {
-    /// For how long a repeat with the same reference changes nothing; none: never repeat.
+    /// For how long after the first sending a repeat with the same reference changes nothing; none: never repeat.
     pub repeat_ms: Option<u64>,
-    /// When "there is no such refund" is final; none: never.
+    /// How long after a sending "there is no such refund" is final; none: never.
     pub absent_after_ms: Option<u64>,
     /// How long one sending may be under way.
     pub sending_ms: u64,
@@ -39,8 +39,10 @@ pub fn when_absent(refund: &Refund, sent: Moment, now: Moment, promise: &Promise
     if promise.repeat_ms.is_some_and(|within| age_ms < within) {
         return Step::Repeat;
     }
+    // The last repeat may have gone out at the very end of its time, and is found no sooner than the first sending was.
+    let last_ms = promise.repeat_ms.unwrap_or(0);
     match promise.absent_after_ms {
-        Some(final_ms) if age_ms >= final_ms => Step::GiveUp,
+        Some(final_ms) if age_ms >= last_ms.saturating_add(final_ms) => Step::GiveUp,
         Some(_) => Step::Wait,
         None => Step::Ask,
     }
@@ -67,7 +69,9 @@ mod tests {
             (Unknown, 499, None, Some(500), Step::Wait),
             (Unknown, 500, None, Some(500), Step::GiveUp),
             (Unknown, 1_000, Some(1_000), Some(2_000), Step::Wait),
-            (Unknown, 2_000, Some(1_000), Some(2_000), Step::GiveUp),
+            // A repeat that went out at the last moment has as long to be found.
+            (Unknown, 2_999, Some(1_000), Some(2_000), Step::Wait),
+            (Unknown, 3_000, Some(1_000), Some(2_000), Step::GiveUp),
             (Requested, 100, None, Some(50), Step::Wait),
             // A clock that was set back is no reason to send.
             (Requested, -5, None, None, Step::Wait),

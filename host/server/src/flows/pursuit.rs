@@ -103,7 +103,8 @@ async fn first_sending(
     Ok(Asked::Answered(refunds::send(gateway, account, &payment, &row).await?))
 }
 
-/// Sends again what may have been sent: whatever becomes of this sending, it cannot fail the first one.
+/// Sends again what may have been sent. That this sending comes to nothing cannot fail the first one; what the provider says of
+/// the reference that both have is of both.
 async fn send_again(
     gateway: &Gateway,
     account: &Arc<Account>,
