@@ -90,7 +90,12 @@ async fn breaks(breakage: Breakage) {
     });
     for (path, body) in [("/v1/orders", &order), ("/v1/refunds", &refund)] {
         let answer = refusal(&scene, path, body).await;
-        assert!(answer.is_none_or(|answer| answer.status >= 500), "{breakage:?} {path}");
+        // A full disk may have room again in a moment; one that loses what it took ends the process.
+        let is_right = match (&answer, breakage) {
+            (Some(answer), Breakage::Full) if !on_postgres() => answer.status == 503,
+            (answer, _) => answer.as_ref().is_none_or(|answer| answer.status >= 500),
+        };
+        assert!(is_right, "{breakage:?} {path} {answer:?}");
     }
     assert_eq!(
         scene.world.calls(&payment, "refund").await,

@@ -94,9 +94,16 @@ impl StoreError {
         }
     }
 
-    /// Whether the database cannot be reached now: it is worth asking again.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, StoreError::Sql(error) if engine::is_unreachable(error))
+    /// Whether the database cannot be reached now, has no room, or has others at it: it is worth asking again.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            StoreError::Sql(error) => engine::is_unavailable(error),
+            StoreError::Commit(_) | StoreError::GivenUp => true,
+            StoreError::Stale { .. }
+            | StoreError::Unfit(_)
+            | StoreError::Newer(_)
+            | StoreError::Inconsistent { .. } => false,
+        }
     }
 }
 

@@ -167,8 +167,8 @@ impl From<FlowError> for Problem {
             FlowError::Invalid(errors) => Problem::invalid(errors),
             FlowError::Conflict { code, detail } => Problem::new(code, detail),
             FlowError::Unavailable(detail) => Problem::new("unavailable", detail),
-            FlowError::Store(error) if error.is_unreachable() => {
-                let detail = "the database does not answer";
+            FlowError::Store(error) if error.is_unavailable() => {
+                let detail = "the database takes nothing now: what was promised before still holds";
                 Problem { cause: Some(error.to_string()), ..Problem::new("unavailable", detail) }
             }
             error @ (FlowError::Store(_) | FlowError::Seal(_) | FlowError::Internal(_)) => {
@@ -215,8 +215,10 @@ mod tests {
         let conflict = FlowError::Conflict { code: "order-paid", detail: "paid".into() };
         let stale = StoreError::Stale { table: "orders", row: "ord_1".into() };
         let down = StoreError::Sql(sqlx::Error::PoolTimedOut);
+        let undone = StoreError::Commit("disk I/O error".into());
         let rows = [
             (FlowError::Store(down), 503, "unavailable"),
+            (FlowError::Store(undone), 503, "unavailable"),
             (FlowError::NotFound("order"), 404, "not-found"),
             (FlowError::invalid("amount", "must be positive"), 422, "invalid-request"),
             (conflict, 409, "order-paid"),

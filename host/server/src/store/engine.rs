@@ -137,7 +137,17 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
         || code.is_some_and(|code| LOST.iter().any(|lost| code.starts_with(lost)))
 }
 
-/// Whether the database cannot be reached now.
-pub(super) fn is_unreachable(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) || is_lost(error)
+/// SQLSTATE: the disk is full or something else ran out, and those of [`CONTENTION`] that are over once others are done.
+const STRAITENED: [&str; 4] = ["53", "40001", "40P01", "55P03"];
+
+/// Whether the database cannot be reached now, or cannot take anything.
+pub(super) fn is_unavailable(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+        || is_lost(error)
+        || sqlite::is_full(error)
+        || sqlite::is_busy(error)
+        || code.is_some_and(|code| {
+            code.len() == 5 && STRAITENED.iter().any(|few| code.starts_with(few))
+        })
 }

@@ -64,6 +64,9 @@ const DAMAGED: [&str; 2] = ["11", "26"];
 /// SQLITE_BUSY, SQLITE_BUSY_RECOVERY, SQLITE_BUSY_SNAPSHOT.
 const BUSY: [&str; 3] = ["5", "261", "517"];
 
+/// SQLITE_FULL.
+const FULL: [&str; 1] = ["13"];
+
 /// SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC.
 const NOT_DURABLE: [&str; 2] = ["1034", "1290"];
 
@@ -76,6 +79,11 @@ pub(super) fn lost_on_disk(error: &sqlx::Error) -> bool {
 /// Whether another process writes.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     is(error, &BUSY)
+}
+
+/// Whether the disk has no room.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    is(error, &FULL)
 }
 
 fn is(error: &sqlx::Error, codes: &[&str]) -> bool {
