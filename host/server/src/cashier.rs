@@ -166,6 +166,13 @@ async fn leave(
         return Ok(back_to(view));
     };
     match query::close_payment(gateway, row.merchant_id, row.id).await? {
+        // Where the provider ends nothing, only its time does.
+        Asked::Answered(row) if row.state.is_alive() => {
+            let detail =
+                "the payment that you started cannot be ended: finish it, or wait until its time is over"
+                    .to_owned();
+            Err(FlowError::Conflict { code: "payment-open", detail })
+        }
         Asked::Answered(_) => Ok(back_to(view)),
         Asked::NoAnswer(_) => Err(FlowError::Unavailable(
             "the payment that you started cannot be ended right now: finish it, or try again in a moment".to_owned(),

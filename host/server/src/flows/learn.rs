@@ -1,4 +1,5 @@
-//! What was learnt becomes state: the only place where a payment, a refund or an order changes.
+//! What was learnt becomes state: the only place where the state of a payment, a refund or an order changes. Beside it,
+//! `found` names refunds and keeps sums, `reconcile` marks what a bill has, and `refunds` notes when one is sent.
 //!
 //! Each function runs in the caller's transaction and does all that belongs together: the row, the order that is
 //! derived from it, the events, the jobs. The order is locked first; a row that changed before it was ours is stale,
