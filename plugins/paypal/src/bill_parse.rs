@@ -8,6 +8,7 @@ use tollgate_sdk::contract::types::Fault;
 use tollgate_sdk::fault;
 
 use crate::money::{self, Amount};
+use crate::objects;
 
 /// A page holds five hundred rows: more than this is none.
 const LONGEST_PAGE_MIB: usize = 8;
@@ -98,20 +99,20 @@ fn bill_row(line: u64, transaction: &Transaction) -> Result<BillRow, String> {
         let minor = gross.minor.checked_sub(fee.minor)?;
         Some(tollgate_sdk::contract::types::Money { minor, ..gross.clone() })
     });
-    let custom = transaction.custom_field.clone().filter(|text| !text.is_empty());
+    let custom = transaction.custom_field.as_deref().filter(|text| !text.is_empty());
     let (is_refund, id) = (kind == RowKind::Refund, transaction.transaction_id.clone());
     Ok(BillRow {
         line,
         kind,
         status: status(kind, &transaction.transaction_status),
         raw: format!("{} {}", transaction.transaction_event_code, transaction.transaction_status),
-        payment_ref: custom.clone().filter(|_| !is_refund),
+        payment_ref: custom.filter(|_| !is_refund).map(str::to_owned),
         provider_ref: match kind {
             // The capture that was given or taken back.
             RowKind::Refund | RowKind::Chargeback => transaction.paypal_reference_id.clone(),
             _ => Some(id.clone()),
         },
-        refund_ref: custom.filter(|_| is_refund),
+        refund_ref: custom.filter(|_| is_refund).and_then(objects::refund_ref).map(str::to_owned),
         provider_refund_ref: Some(id).filter(|_| is_refund),
         gross,
         fee,

@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tollgate_sdk::contract::notices::{Authority, Event};
-use tollgate_sdk::contract::types::{Fact, Fault, PaymentStatus, Subject};
+use tollgate_sdk::contract::types::{Fact, Fault, PaymentStatus, RefundNews, Subject};
 use tollgate_sdk::{facts, fault};
 
-use crate::objects::{Order, Refund};
+use crate::objects::{self, Link};
 use crate::{dispute_query, status};
 
 #[derive(Deserialize)]
@@ -45,13 +45,13 @@ pub fn event(body: &[u8]) -> Result<Event, Fault> {
     let mut fact = match envelope.event_type.as_str() {
         "CHECKOUT.ORDER.APPROVED"
         | "CHECKOUT.ORDER.COMPLETED"
-        | "CHECKOUT.PAYMENT-APPROVAL.REVERSED" => of_order(&parse(resource)?),
+        | "CHECKOUT.PAYMENT-APPROVAL.REVERSED" => of_order(&resource),
         "PAYMENT.CAPTURE.COMPLETED"
         | "PAYMENT.CAPTURE.PENDING"
         | "PAYMENT.CAPTURE.DENIED"
         | "PAYMENT.CAPTURE.DECLINED" => of_capture(&resource),
         "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" | "PAYMENT.REFUND.FAILED" => {
-            of_refund(&parse(resource)?)?
+            of_refund(&resource)
         }
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
             dispute_query::named(&parse(resource)?)?
@@ -78,9 +78,11 @@ fn ignored(kind: &str) -> Fact {
     facts::fact(Subject::Other("ignored".to_owned()), None, kind)
 }
 
-fn of_order(order: &Order) -> Fact {
-    let ours = order.purchase_units.first().and_then(|unit| unit.custom_id.as_deref());
-    facts::fact(Subject::Payment(PaymentStatus::Unknown), ours, order.status.as_str())
+/// An order, or what is left of one whose approval was taken back: that has neither number nor state.
+fn of_order(resource: &Value) -> Fact {
+    let ours = resource.pointer("/purchase_units/0/custom_id").and_then(Value::as_str);
+    let status = resource["status"].as_str().unwrap_or_default();
+    facts::fact(Subject::Payment(PaymentStatus::Unknown), ours, status)
 }
 
 fn of_capture(resource: &Value) -> Fact {
@@ -91,12 +93,18 @@ fn of_capture(resource: &Value) -> Fact {
     fact
 }
 
-/// A refund of ours is asked about by itself; one made elsewhere shows in the sum of its payment.
-fn of_refund(refund: &Refund) -> Result<Fact, Fault> {
-    let mut fact = status::refund(refund, None)?;
-    if refund.custom_id.is_none() {
-        fact.about = Subject::Payment(PaymentStatus::Unknown);
-        fact.amount = None;
-    }
-    Ok(fact)
+/// A refund, or whatever PayPal takes back: the shape of that is not published. A refund of ours is asked about by itself, any
+/// other shows in the sum of its payment.
+fn of_refund(resource: &Value) -> Fact {
+    let text = |name: &str| resource[name].as_str();
+    let status = text("status").unwrap_or_default();
+    let about = Subject::Refund(RefundNews {
+        status: status::of_refund(status),
+        refund_ref: text("custom_id").and_then(objects::refund_ref).map(str::to_owned),
+        provider_refund_ref: text("id").map(str::to_owned),
+    });
+    let mut fact = facts::fact(about, None, status);
+    let links = Vec::<Link>::deserialize(&resource["links"]).unwrap_or_default();
+    fact.provider_ref = objects::capture_in(&links).map(str::to_owned);
+    fact
 }

@@ -80,7 +80,7 @@ pub struct Refund {
     pub status: String,
     /// How much.
     pub amount: Amount,
-    /// Our refund reference.
+    /// Of one that we asked for, see [`refund_id`]; one that was made on PayPal's own pages has its payment's.
     pub custom_id: Option<String>,
     /// RFC 3339.
     pub create_time: Option<String>,
@@ -89,6 +89,34 @@ pub struct Refund {
     /// What it is of, among others.
     #[serde(default)]
     pub links: Vec<Link>,
+}
+
+impl Refund {
+    /// Our reference, of a refund that we asked for.
+    pub fn ours(&self) -> Option<&str> {
+        refund_ref(self.custom_id.as_deref()?)
+    }
+}
+
+/// PayPal's number of the capture that an object's links lead to: of a refund, what it is of; of a capture, itself.
+pub fn capture_in(links: &[Link]) -> Option<&str> {
+    links.iter().find_map(|link| {
+        let (_, behind) = link.href.split_once("/payments/captures/")?;
+        behind.split('/').next()
+    })
+}
+
+/// What a refund's custom id begins with if the refund was asked for here.
+const REFUND: &str = "refund-";
+
+/// The custom id under which we ask for a refund: no payment of ours has one like it.
+pub fn refund_id(refund_ref: &str) -> String {
+    format!("{REFUND}{refund_ref}")
+}
+
+/// Our reference in a custom id of [`refund_id`]; none in any other, which is the payment's or somebody else's.
+pub fn refund_ref(custom_id: &str) -> Option<&str> {
+    custom_id.strip_prefix(REFUND)
 }
 
 /// An address, and what it is for.

@@ -9,16 +9,16 @@ use tollgate_sdk::contract::types::{
 use tollgate_sdk::{facts, fault};
 
 use crate::money::{self, Amount};
-use crate::objects::Refund;
+use crate::objects::{self, Refund};
 use crate::{gateway, reply, status};
 
 /// Where a capture is given back; its number takes the place of the star.
 pub const PATH: &str = "/v2/payments/captures/*/refund";
 
 #[derive(Serialize)]
-struct Content<'a> {
+struct Content {
     amount: Amount,
-    custom_id: &'a str,
+    custom_id: String,
 }
 
 /// Builds the call.
@@ -29,7 +29,8 @@ pub fn build(context: &Context, request: &RefundRequest) -> Result<Step, Fault> 
     let refund = &request.refund;
     let capture = refund.payment.provider_ref.as_deref();
     let capture = capture.ok_or_else(|| fault::invalid_request("nothing was captured yet"))?;
-    let content = Content { amount: money::write(&refund.amount)?, custom_id: &refund.refund_ref };
+    let custom_id = objects::refund_id(&refund.refund_ref);
+    let content = Content { amount: money::write(&refund.amount)?, custom_id };
     let path = PATH.replace('*', capture);
     Ok(Step::Send((gateway::post(context, "refund", &path, &content)?, Vec::new())))
 }
@@ -60,7 +61,7 @@ pub fn interpret(request: &RefundRequest, response: &HttpResponse) -> Result<Out
 
 /// The report of a refund that must be the one that was meant.
 pub fn report(read: &Refund, refund_ref: &str, payment_ref: &str) -> Result<Outcome, Fault> {
-    if read.custom_id.as_deref() != Some(refund_ref) {
+    if read.ours() != Some(refund_ref) {
         return Err(fault::protocol("the answer is about another refund").outcome_unknown());
     }
     let fact = status::refund(read, Some(payment_ref)).map_err(Fault::outcome_unknown)?;

@@ -31,9 +31,9 @@ pub fn build(context: &Context, asked: &Asked) -> Result<Step, Fault> {
 /// See [`reply::read`].
 pub fn interpret(asked: &Asked, response: &HttpResponse) -> Result<Outcome, Fault> {
     match reply::read::<Refund>(response)? {
-        // Made on PayPal's own pages, it has its number and nothing of ours.
+        // Made on PayPal's own pages, it has its number and no reference of ours.
         Ok(read)
-            if read.custom_id.is_none() && asked.provider_refund_ref.as_ref() == Some(&read.id) =>
+            if read.ours().is_none() && asked.provider_refund_ref.as_ref() == Some(&read.id) =>
         {
             let fact = status::refund(&read, Some(&asked.payment.payment_ref));
             Ok(facts::report(fact.map_err(Fault::outcome_unknown)?))

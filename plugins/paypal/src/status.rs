@@ -6,7 +6,7 @@ use tollgate_sdk::contract::types::{
 use tollgate_sdk::{facts, fault};
 
 use crate::money;
-use crate::objects::{Capture, Order, Payments, Refund};
+use crate::objects::{self, Capture, Order, Payments, Refund};
 
 /// The contract's word for an order nothing of which was captured.
 fn of_order(status: &str) -> PaymentStatus {
@@ -97,15 +97,13 @@ fn given_back(payments: &Payments, currency: &str) -> Result<Money, Fault> {
 pub fn refund(refund: &Refund, payment_ref: Option<&str>) -> Result<Fact, Fault> {
     let about = Subject::Refund(RefundNews {
         status: of_refund(&refund.status),
-        refund_ref: refund.custom_id.clone(),
+        refund_ref: refund.ours().map(str::to_owned),
         provider_refund_ref: Some(refund.id.clone()),
     });
     let mut fact = facts::fact(about, payment_ref, refund.status.as_str());
     fact.amount = Some(money::read("amount", &refund.amount)?);
     fact.at = refund.create_time.clone();
     fact.reason = refund.status_details.as_ref().and_then(|details| details.reason.clone());
-    // The capture that it is of.
-    let up = refund.links.iter().find(|link| link.rel == "up");
-    fact.provider_ref = up.and_then(|link| link.href.rsplit('/').next()).map(str::to_owned);
+    fact.provider_ref = objects::capture_in(&refund.links).map(str::to_owned);
     Ok(fact)
 }

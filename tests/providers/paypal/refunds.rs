@@ -47,6 +47,32 @@ async fn a_refund_made_on_paypals_pages_is_found() {
     assert_eq!(world.order_of(&payment).await["state"], "partially_refunded");
 }
 
+/// Such a refund has its payment's custom id: it is none of ours by that, and none is the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhook_and_report_tell_of_each_refund_made_on_paypals_pages() {
+    let world = world().await;
+    let (account, payment, day) = stage::a_day(&world, METHOD).await;
+    let path = format!("trades/{}/refunds", payment["reference"].as_str().unwrap());
+    for (number, back) in [("FIRST", 550), ("SECOND", 850)] {
+        world.control(&path, json!({ "amount": "3.00", "reference": number })).await;
+        until("the money gone", async || {
+            (world.payment(&payment).await["refunded"] == back).then_some(())
+        })
+        .await;
+    }
+    world.acknowledged(&payment).await;
+    let done = world.reconcile(&account, &day).await;
+    let found = world.discrepancies(&done).await;
+    assert_eq!((&done["matched"], &found), (&json!(4), &Vec::new()), "{done}");
+    // The report has named them: one that fails is asked about by PayPal's number.
+    world.act(&payment, "fail_refund").await;
+    until("the reversal", async || {
+        (world.payment(&payment).await["refunded"] == 550).then_some(())
+    })
+    .await;
+    world.acknowledged(&payment).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_that_paypal_refuses_frees_its_amount() {
     stage::frees_what_is_refused(&world().await, METHOD, "TRANSACTION_DISPUTED").await;

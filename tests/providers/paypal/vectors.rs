@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 use tollgate_plugin::contract::{
-    Authority, Body, Event, HttpResponse, Money, PaymentStatus, Reading, RowKind, Subject,
+    Authority, Body, Event, HttpResponse, Money, Reading, RefundNews, RefundStatus, RowKind,
+    Subject,
 };
 
 use crate::bench::{Bench, Parsed, pairs};
@@ -97,12 +98,17 @@ async fn the_published_webhook_is_good_for_days_and_no_longer() {
     }
 }
 
-/// The refund was made on PayPal's pages: it has no number of ours, and the payment is asked about, by its capture.
+/// The refund was made on PayPal's pages: it has no number of ours, and its payment is found by the capture.
 #[tokio::test]
 async fn a_published_refund_is_a_hint_about_its_capture() {
     let file: Value = serde_json::from_str(WEBHOOKS).unwrap();
     let event = event(&bench(), file["refunded"].as_str().unwrap()).await;
-    assert_eq!(event.fact.about, Subject::Payment(PaymentStatus::Unknown));
+    let about = Subject::Refund(RefundNews {
+        status: RefundStatus::Succeeded,
+        refund_ref: None,
+        provider_refund_ref: Some("1Y107995YT783435V".to_owned()),
+    });
+    assert_eq!(event.fact.about, about);
     assert_eq!(event.fact.provider_ref.as_deref(), Some("0JF852973C016714D"));
     assert_eq!((event.fact.amount, event.authority), (None, Authority::Hint));
     assert_eq!(event.dedupe_key, "WH-1GE84257G0350133W-6RW800890C634293G");

@@ -84,6 +84,34 @@ async fn a_webhook_about_an_unknown_order_invents_nothing() {
     assert_eq!(world.events(&payment).await, before);
 }
 
+/// PayPal publishes no shape for what it takes back, and one with few members for an approval that lapsed: of what can be read
+/// we ask, and the rest is taken and left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_of_other_shapes_are_taken() {
+    let world = world().await;
+    let payment = approved_in_silence(&world).await;
+    let asked = async || world.calls(&payment, "query").await;
+    assert_eq!(world.notify(&payment, "lapsed").await["status"], 200);
+    world.payment_until(&payment, "succeeded").await;
+    let before = asked().await;
+    // The capture, where its refund is usual.
+    let remove = json!({ "remove": ["custom_id"] });
+    assert_eq!(world.notify_with(&payment, "taken_back", remove).await["status"], 200);
+    assert_eq!(asked().await, before + 1);
+    for kind in [
+        "CHECKOUT.ORDER.APPROVED",
+        "CHECKOUT.PAYMENT-APPROVAL.REVERSED",
+        "PAYMENT.CAPTURE.REFUNDED",
+        "PAYMENT.CAPTURE.REVERSED",
+        "PAYMENT.REFUND.FAILED",
+    ] {
+        let answer = world.notify_with(&payment, "unknown", json!({ "value": kind })).await;
+        assert_eq!(answer["status"], 200, "{kind}: {answer}");
+    }
+    assert_eq!(asked().await, before + 1, "there is nothing to ask about");
+    assert_eq!(world.payment(&payment).await["refunded"], 0);
+}
+
 /// Even one that PayPal confirms only has us ask: amounts in it count for nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_confirmed_webhook_is_a_hint() {

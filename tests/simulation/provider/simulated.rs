@@ -215,7 +215,10 @@ impl Simulated {
                 done_at: None,
                 made_there: false,
             };
-            backs.insert(refund["reference"].as_str().unwrap_or_default().to_owned(), back);
+            // Some put a word before our reference.
+            let name = refund["reference"].as_str().unwrap_or_default();
+            let ours = name.rsplit('-').next().unwrap_or_default();
+            backs.insert(ours.to_owned(), back);
         }
         Some(Trade {
             shop: String::new(),

@@ -55,6 +55,15 @@ fn bend(notice: &mut Notice, order: &Order) -> Result<(), Denied> {
             notice.kind = "PAYMENT.CAPTURE.DENIED".to_owned();
             notice.resource["status"] = json!("DECLINED");
         }
+        // The payer has not been charged in time: what is told of the order has its number under another name.
+        "lapsed" => {
+            notice.kind = "CHECKOUT.PAYMENT-APPROVAL.REVERSED".to_owned();
+            notice.resource = json!({
+                "order_id": notice.resource["id"],
+                "purchase_units": notice.resource["purchase_units"],
+            });
+        }
+        "taken_back" => notice.kind = "PAYMENT.CAPTURE.REVERSED".to_owned(),
         "unknown" => {
             notice.kind = value.unwrap_or("VAULT.PAYMENT-TOKEN.CREATED").to_owned();
             notice.resource = json!({ "id": "vault" });

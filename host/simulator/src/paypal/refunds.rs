@@ -19,21 +19,25 @@ pub fn has_failed(paypal: &PayPal, refund: &Refund) -> bool {
     paypal.desk().failed.contains(&refund.request_no)
 }
 
-/// A refund as the API tells it. One that was made on PayPal's own pages has no number of the merchant's.
+/// The custom id of a refund: that which it was asked for under, or its payment's if it was made on PayPal's own pages.
+pub fn custom_id<'a>(trade: &'a Trade, refund: &'a Refund) -> &'a str {
+    match refund.reason.as_deref() {
+        Some("api") => &refund.request_no,
+        _ => &trade.opening.reference,
+    }
+}
+
+/// A refund as the API tells it.
 pub fn object(paypal: &PayPal, trade: &Trade, refund: &Refund) -> Value {
     let status = if has_failed(paypal, refund) { "FAILED" } else { "COMPLETED" };
-    let mut json = json!({
+    json!({
         "id": id(trade, refund), "status": status, "amount": amount(trade, refund.amount),
-        "create_time": utc(refund.at), "update_time": utc(refund.at),
+        "custom_id": custom_id(trade, refund), "create_time": utc(refund.at), "update_time": utc(refund.at),
         "links": [{
             "href": format!("{}/v2/payments/captures/{}", paypal.base, trade.provider_reference),
             "rel": "up", "method": "GET",
         }],
-    });
-    if refund.reason.as_deref() == Some("api") {
-        json["custom_id"] = json!(refund.request_no);
-    }
-    json
+    })
 }
 
 /// `POST /v2/payments/captures/{id}/refund`

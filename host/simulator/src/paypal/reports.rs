@@ -28,6 +28,7 @@ struct Row {
     at: Timestamp,
     reference: String,
     refund: Option<String>,
+    custom: String,
     /// Signed towards the merchant.
     amount: Amount,
     /// Negative where the merchant bears it.
@@ -118,7 +119,7 @@ fn object(row: &Row) -> Value {
         "transaction_initiation_date": utc(row.at), "transaction_updated_date": utc(row.at),
         "transaction_amount": money(row.amount), "fee_amount": money(row.fee),
         "transaction_status": row.status,
-        "custom_field": row.refund.as_ref().unwrap_or(&row.reference),
+        "custom_field": row.custom,
     });
     if let Some(of) = &row.of {
         info["paypal_reference_id"] = json!(of);
@@ -141,6 +142,7 @@ fn added(edit: &Edit) -> Option<Row> {
         at: later(start_of::<PayPal>(day), SignedDuration::from_hours(12)),
         reference: reference.to_owned(),
         refund: None,
+        custom: reference.to_owned(),
         amount,
         fee: fee(amount),
         status: "S",
@@ -161,6 +163,7 @@ fn rows_of(paypal: &PayPal, trade: &Trade) -> Vec<Row> {
         at: paid_at,
         reference: opening.reference.clone(),
         refund: None,
+        custom: opening.reference.clone(),
         amount: opening.amount,
         fee: fee(opening.amount),
         status: "S",
@@ -173,6 +176,7 @@ fn rows_of(paypal: &PayPal, trade: &Trade) -> Vec<Row> {
         code: "T1107".to_owned(),
         at: refund.at,
         refund: Some(refund.request_no.clone()),
+        custom: refunds::custom_id(trade, refund).to_owned(),
         amount: Amount(-refund.amount.0),
         fee: Amount(0),
         status: if refunds::has_failed(paypal, refund) { "D" } else { "S" },

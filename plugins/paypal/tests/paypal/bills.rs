@@ -88,7 +88,9 @@ fn a_row_names_the_payment_that_it_is_about() {
     let some = |text: &str| Some(text.to_owned());
     let own = "5TY05013RG002845M";
     assert_eq!(named("T0006", Some(OURS)), (some(OURS), some(own), None, None));
-    assert_eq!(named("T1107", Some("R1")), (None, some(CAPTURE), some("R1"), some(own)));
+    assert_eq!(named("T1107", Some("refund-R1")), (None, some(CAPTURE), some("R1"), some(own)));
+    // Made on PayPal's own pages, it has its payment's custom id.
+    assert_eq!(named("T1107", Some(OURS)), (None, some(CAPTURE), None, some(own)));
     // What a payer's bank took back names the capture, not itself.
     for code in ["T1106", "T1201"] {
         assert_eq!(named(code, None), (None, some(CAPTURE), None, None), "{code}");

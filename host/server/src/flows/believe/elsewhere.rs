@@ -1,10 +1,10 @@
 //! What happened without us: refunds that were made at the provider, and disputes.
 
-use tollgate_domain::payment::PaymentState;
+use tollgate_domain::payment::{PaymentState, Told};
 use tollgate_domain::time::Moment;
 use tollgate_plugin::contract::{DisputeNews, Event, RefundNews, RefundStatus};
 
-use super::{Believed, Message, doubt, note, proves, settle_applied};
+use super::{Believed, Message, confirm, doubt, note, proves, settle_applied};
 use crate::flows::found::{self, Found, Named};
 use crate::flows::query::{self, Asked};
 use crate::flows::{Flow, disputes, facts};
@@ -21,6 +21,10 @@ pub(super) async fn refund(
 ) -> Flow<Believed> {
     let refused = |why: &str| Ok(Believed::Rejected(why.to_owned()));
     if !proves(message, event) {
+        if message.account.ability("query-payment").is_some() {
+            // It shows in the sum of its payment.
+            return confirm(gateway, message, event, payment, Told::Unknown, true).await;
+        }
         return refused("it is about a refund that we did not ask for, and proves nothing");
     }
     if news.status != RefundStatus::Succeeded {
