@@ -73,6 +73,8 @@ struct Desk {
     failed: HashSet<String>,
     /// What payers contest, by the merchant's numbers of the payments.
     disputes: HashMap<String, disputes::Dispute>,
+    /// Rows of a stretch that are too many to be listed; none: the usual limit.
+    most_rows: Option<usize>,
     /// Tokens that are good.
     tokens: HashSet<String>,
     /// What was answered under each id of a request.
@@ -259,14 +261,20 @@ impl Provider for PayPal {
         (orders::number(&self.chance), opening)
     }
 
-    /// `endpoint` `{url}`: webhooks go there from now on.
+    /// `endpoint` `{url}`: webhooks go there from now on. `most_rows` `{rows}`: the report lists no more of a stretch.
     fn special(&self, verb: &str, body: &Value) -> Result<Value, Denied> {
-        match (verb, body["url"].as_str()) {
-            ("endpoint", Some(url)) => {
+        match verb {
+            "endpoint" => {
+                let url = body["url"].as_str();
+                let url = url.ok_or_else(|| Denied::Unfit("url: missing".to_owned()))?;
                 self.desk().endpoint = Some(url.to_owned());
                 Ok(json!({ "url": url, "webhook_id": WEBHOOK_ID }))
             }
-            ("endpoint", None) => Err(Denied::Unfit("url: missing".to_owned())),
+            "most_rows" => {
+                let rows = body["rows"].as_u64().and_then(|rows| usize::try_from(rows).ok());
+                self.desk().most_rows = rows;
+                Ok(json!({ "rows": rows }))
+            }
             _ => Err(Denied::Unknown(format!("there is no verb {verb:?}"))),
         }
     }

@@ -37,6 +37,11 @@ impl Refusal {
         issue.or(self.name.as_deref()).unwrap_or_default()
     }
 
+    /// Whether it is this issue, or an error of this name.
+    pub fn is(&self, word: &str) -> bool {
+        self.word() == word || self.name.as_deref() == Some(word)
+    }
+
     /// In words, with the field where one is named.
     pub fn words(&self) -> String {
         let detail = self.details.first();

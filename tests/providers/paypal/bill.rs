@@ -25,6 +25,30 @@ async fn a_report_of_several_pages_is_read_to_its_end() {
     assert_eq!(world.simulated("calls").await["bill"], 2, "five hundred a page");
 }
 
+/// PayPal lists no stretch of too many rows: then the day is asked for in shorter ones, and each row is there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_of_too_many_rows_is_read_by_stretches() {
+    let world = world().await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
+    for hour in 0..24 {
+        let at = format!("{day}T{hour:02}:59:59.5Z");
+        stage::plant(&world, &format!("H{hour:02}"), 20, Some(&at)).await;
+    }
+    world.control("special/most_rows", json!({ "rows": 100 })).await;
+    let made = stage::bill(&world, &account, &day).await;
+    assert_eq!((&made["state"], &made["rows"]), (&json!("ready"), &json!(482)), "{made}");
+    let once = "SELECT CAST(count(DISTINCT payment_ref) AS TEXT) FROM statement_rows WHERE kind = 'payment'";
+    assert_eq!(world.select(once).await, ["481"]);
+    let asked = world.simulated("calls").await["bill"].as_u64().unwrap();
+    assert!((6..60).contains(&asked), "{asked} calls");
+    // Nothing is shorter than a second.
+    let day = world.days_ago(2).await;
+    stage::plant(&world, "SECOND", 101, Some(&format!("{day}T12:00:00Z"))).await;
+    let refused = stage::bill(&world, &account, &day).await;
+    assert_eq!(refused["state"], "rejected", "{refused}");
+    assert!(refused.to_string().contains("no second of so many"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_lags_behind_is_waited_for() {
     stage::waits_for_its_bill(&world().await, METHOD).await;

@@ -15,6 +15,8 @@ use crate::provider::start_of;
 /// The longest window, and how far what is listed lags behind.
 const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 const LAG: SignedDuration = SignedDuration::from_hours(3);
+/// A stretch of more rows is not listed.
+const MOST_ROWS: usize = 10_000;
 /// Service fee: 2.9 %, as thousandths, and 30 hundredths.
 const FEE_PER_MILLE: i64 = 29;
 const FEE_FIXED: i64 = 30;
@@ -93,7 +95,12 @@ pub fn list(paypal: &PayPal, call: &Call<'_>) -> Reply {
         rows = rows.into_iter().flat_map(|row| edit.apply(row)).collect();
     }
     rows.extend(edits.iter().filter_map(added));
-    rows.retain(|row| (from..=to).contains(&row.at));
+    // Times are told, and compared, to the second.
+    let stretch = from.as_second()..=to.as_second();
+    rows.retain(|row| stretch.contains(&row.at.as_second()));
+    if rows.len() > paypal.desk().most_rows.unwrap_or(MOST_ROWS) {
+        return Err(ApiError::too_large());
+    }
     rows.sort_by_key(|row| row.at);
     let (total, pages) = (rows.len(), rows.len().div_ceil(size));
     let shown: Vec<Value> = rows.iter().skip((page - 1) * size).take(size).map(object).collect();

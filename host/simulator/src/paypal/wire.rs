@@ -34,11 +34,19 @@ impl ApiError {
         ApiError(StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID".to_owned())
     }
 
+    /// More than it lists: its name says so, and it has no details.
+    pub fn too_large() -> ApiError {
+        ApiError(StatusCode::BAD_REQUEST, "RESULTSET_TOO_LARGE", String::new())
+    }
+
     fn body(&self) -> Value {
-        json!({
+        let mut body = json!({
             "name": self.1, "message": "The request could not be done.", "debug_id": "simulated",
-            "details": [{ "issue": self.2, "description": "See the issue." }],
-        })
+        });
+        if !self.2.is_empty() {
+            body["details"] = json!([{ "issue": self.2, "description": "See the issue." }]);
+        }
+        body
     }
 }
 
