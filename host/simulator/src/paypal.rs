@@ -67,6 +67,8 @@ struct Desk {
     held: HashSet<String>,
     /// Payments whose captures wait.
     waiting: HashSet<String>,
+    /// Those of them whose money will not come.
+    denied: HashSet<String>,
     /// Payments whose next capture the payer's bank declines.
     declined: HashSet<String>,
     /// Refunds that turned out to have failed, by the merchant's numbers.
@@ -203,8 +205,8 @@ impl Provider for PayPal {
         Ok(WayBack { url: payer::back(self, &trade), form: None })
     }
 
-    /// `hold`: what is captured from now on waits; `release`: it does no longer; `decline`: the payer's bank declines the next
-    /// capture; `expire_tokens`: no token is good any more; `fail_refund`: the newest refund, which had succeeded, turns out to
+    /// `hold`: what is captured from now on waits; `release`: it does no longer; `deny`: what waits does not come; `decline`: the
+    /// payer's bank declines the next capture; `expire_tokens`: no token is good any more; `fail_refund`: the newest refund, which had succeeded, turns out to
     /// have failed. For those of disputes see [`disputes::act`].
     fn act(&self, reference: &str, act: &str) -> Result<(), Denied> {
         let trade = self.trade(reference)?;
@@ -218,6 +220,13 @@ impl Provider for PayPal {
                 if self.desk().waiting.remove(reference) {
                     self.book().ledger.pay(reference, self.now())?;
                 }
+            }
+            "deny" => {
+                self.desk().denied.insert(owned);
+                let capture = orders::capture_of(self, &trade);
+                let capture = capture.ok_or_else(|| Denied::Conflict("nothing waits".into()))?;
+                let notice = Notice::new(self, "PAYMENT.CAPTURE.DENIED", "capture", capture);
+                self.tell(&notice, reference, &EventKind::Paid);
             }
             "fail_refund" => {
                 let refund = trade.refunds.last();

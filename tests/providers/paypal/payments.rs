@@ -82,6 +82,29 @@ async fn a_capture_that_waits_is_no_success() {
     assert_eq!(world.calls(&payment, "capture").await, 1);
 }
 
+/// What waited may not come: then the payment has failed, whatever the order says, and another one can be made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_capture_that_waited_and_is_denied_has_failed() {
+    let world = world().await;
+    let payment = world.pay(&world.order(1250).await, "wallet").await;
+    world.payer_opens(&payment).await;
+    world.act(&payment, "hold").await;
+    world.act(&payment, "pay").await;
+    until("the capture", async || {
+        (world.trade(&payment).await["status"] == "COMPLETED").then_some(())
+    })
+    .await;
+    assert_ne!(world.payment(&payment).await["state"], "failed");
+    world.act(&payment, "deny").await;
+    world.payment_until(&payment, "failed").await;
+    assert_eq!(world.trade(&payment).await["status"], "COMPLETED", "the order of it");
+    let order = world.order_of(&payment).await;
+    assert_eq!((&order["state"], &order["paid"]), (&json!("open"), &json!(0)), "{order}");
+    let next = world.pay(&order, "wallet").await;
+    world.payer_pays(&next).await;
+    world.payment_until(&next, "succeeded").await;
+}
+
 /// A bank that declines sends the payer back to the page: the order can be paid yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_declined_card_leaves_the_order_open() {

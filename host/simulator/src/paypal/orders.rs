@@ -55,7 +55,9 @@ pub fn capture_of(paypal: &PayPal, trade: &Trade) -> Option<Value> {
     };
     let held = trade.refunds.iter().filter(|refund| !refunds::has_failed(paypal, refund));
     let given_back = Amount(held.map(|refund| refund.amount.0).sum());
+    let is_denied = paypal.desk().denied.contains(&trade.opening.reference);
     let status = match () {
+        () if is_denied => "DECLINED",
         () if waits => "PENDING",
         () if given_back.0 == 0 => "COMPLETED",
         () if given_back == trade.opening.amount => "REFUNDED",
@@ -70,7 +72,7 @@ pub fn capture_of(paypal: &PayPal, trade: &Trade) -> Option<Value> {
             "rel": "self", "method": "GET",
         }],
     });
-    if waits {
+    if waits && !is_denied {
         capture["status_details"] = json!({ "reason": "PENDING_REVIEW" });
     }
     Some(capture)

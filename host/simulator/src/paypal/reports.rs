@@ -3,7 +3,6 @@ use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::orders::utc;
 use super::wire::{ApiError, Call, Reply};
 use super::{PayPal, disputes, refunds};
 use crate::bill_edit::{BillRow, Edit};
@@ -69,6 +68,11 @@ impl BillRow for Row {
     fn shift_s(&mut self, seconds: i64) {
         self.at = later(self.at, SignedDuration::from_secs(seconds));
     }
+}
+
+/// A time as reports write it: by an offset without a colon, where the other calls have a `Z`.
+fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
 }
 
 /// `GET /v1/reporting/transactions`
