@@ -103,7 +103,8 @@ impl UnionPay {
 impl Provider for UnionPay {
     const ID: &'static str = "unionpay";
     const CURRENCY: (&'static str, u8) = ("CNY", 2);
-    const ZONE_HOURS: i8 = 8;
+    /// The clearing day begins at 23:00 in China, which is midnight an hour further east.
+    const ZONE_HOURS: i8 = 9;
     const POINTS: &'static [&'static str] = &[
         "pay",
         "app",

@@ -33,9 +33,11 @@ pub fn describe() -> Manifest {
             id: SETTLEMENT.to_owned(),
             name: "Settled transactions of a day".to_owned(),
             period: "day".to_owned(),
-            zone: "+08:00".to_owned(),
+            // The clearing day runs from 23:00 to 23:00 in China, where clocks are at +08:00.
+            zone: "+09:00".to_owned(),
             arrival: "pull".to_owned(),
-            ready_after_hours: 10,
+            // At ten the next morning.
+            ready_after_hours: 11,
             history_days: None,
             // Fields have widths in bytes: nothing may be decoded before they are cut.
             charset: "bytes".to_owned(),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{METHOD, world};
+use super::{METHOD, paid, world};
 use crate::stage::{self, Planted};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,6 +16,40 @@ async fn a_day_reconciles_and_each_difference_is_found() {
         (Some(json!({ "op": "duplicate_row" })), 2, &["duplicate"]),
     ];
     stage::finds_what_is_planted(world, METHOD, &cases).await;
+}
+
+/// The clearing day ends at 23:00: what is paid later is in the next day's file, and missed by no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paid_late_in_the_evening_is_in_the_file_of_the_next_day() {
+    let world = world().await;
+    let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
+    let evening = world.days_ago(2).await;
+    // It was noon of the clearing day, eleven in China, and now it is 23:20.
+    world.simulator.clock().move_books((12 * 60 + 20) * 60_000);
+    let next = world.today().await;
+    assert_ne!(evening, next);
+    paid(&world).await;
+    for (day, matched) in [(&evening, 0), (&next, 1)] {
+        let done = world.reconcile(&account, day).await;
+        let found = world.discrepancies(&done).await;
+        assert_eq!((&done["matched"], found), (&json!(matched), vec![]), "{day}: {done}");
+    }
+}
+
+/// Row 29: 31 is a void, and gives back as 04 does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_void_is_a_refund_by_another_name() {
+    let world = world().await;
+    let (account, payment, day) = stage::a_day(&world, METHOD).await;
+    let refund = world.trade(&payment).await["refunds"][0]["reference"].clone();
+    let edit = json!({
+        "op": "change_status", "value": "31",
+        "reference": payment["reference"], "refund_reference": refund,
+    });
+    world.control("bill-edits", edit).await;
+    let done = world.reconcile(&account, &day).await;
+    let found = world.discrepancies(&done).await;
+    assert_eq!((&done["matched"], found), (&json!(2), vec![]), "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,14 +13,16 @@ use super::fields::{Fields, trace_time};
 use super::transactions::refund_query_id;
 use super::wire::Refused;
 use crate::bill_edit::{BillRow, Edit};
-use crate::clock::{in_china, later, start_of};
+use crate::clock::later;
 use crate::ledger::{Ledger, Trade};
 use crate::money::Amount;
+use crate::provider::{start_of, zone};
 use crate::zip_stream::ZipStream;
 
 /// Service fee, in thousandths.
 const FEE_PER_MILLE: i64 = 6;
-const READY_AFTER: SignedDuration = SignedDuration::from_hours(9);
+/// At nine in the morning in China.
+const READY_AFTER: SignedDuration = SignedDuration::from_hours(10);
 /// Bytes of a line.
 const WIDTH: usize = 607;
 
@@ -75,7 +77,7 @@ pub fn file(unionpay: &UnionPay, fields: &Fields) -> Result<Fields, Refused> {
     let now = unionpay.now();
     let day = day_of(wanted, now).ok_or_else(|| Refused::field("settleDate"))?;
     let book = unionpay.book();
-    let from = start_of(day);
+    let from = start_of::<UnionPay>(day);
     let ready = match book.bill_ready_at_once {
         true => from <= now,
         false => later(later(from, SignedDuration::from_hours(24)), READY_AFTER) <= now,
@@ -93,9 +95,14 @@ pub fn file(unionpay: &UnionPay, fields: &Fields) -> Result<Fields, Refused> {
     ]))
 }
 
+/// The day whose file tells of what happens now.
+pub fn clearing_day(at: Timestamp) -> Date {
+    at.to_zoned(zone::<UnionPay>()).date()
+}
+
 /// The last day of this month and day that has begun.
 fn day_of(settle_date: &str, now: Timestamp) -> Option<Date> {
-    let today = in_china(now).date();
+    let today = clearing_day(now);
     let month = settle_date.get(..2)?.parse().ok()?;
     let day = settle_date.get(2..4)?.parse().ok()?;
     let this_year = Date::new(today.year(), month, day).ok();
@@ -118,7 +125,7 @@ fn pack(mer_id: &str, day: Date, lines: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 fn write(day: Date, ledger: &Ledger, edits: &[Edit]) -> Vec<u8> {
-    let of_day = |row: &Row| in_china(row.at).date() == day;
+    let of_day = |row: &Row| clearing_day(row.at) == day;
     let mut rows: Vec<Row> = ledger.trades().flat_map(rows_of).filter(of_day).collect();
     for edit in edits {
         rows = rows.into_iter().flat_map(|row| edit.apply(row)).collect();
@@ -131,7 +138,7 @@ fn added(edit: &Edit, bill_day: Date) -> Option<Row> {
     let (reference, value, day) = edit.addition(bill_day)?;
     let amount = Amount::parse(value)?;
     (day == bill_day).then(|| Row {
-        at: later(start_of(day), SignedDuration::from_hours(12)),
+        at: later(start_of::<UnionPay>(day), SignedDuration::from_hours(12)),
         kind: "01".to_owned(),
         order: reference.to_owned(),
         query_id: format!("{}1200000000001", day.strftime("%Y%m%d")),

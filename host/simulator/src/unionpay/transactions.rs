@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::fields::{Fields, query_id, trace_time};
 use super::wire::Refused;
-use super::{UnionPay, card, fields};
+use super::{UnionPay, bill, card, fields};
 use crate::clock::{china, later};
 use crate::ledger::{Opening, Trade};
 use crate::money::Amount;
@@ -75,6 +75,11 @@ pub fn app(unionpay: &UnionPay, fields: &Fields) -> Result<Fields, Refused> {
     Ok(Fields::from([("tn".to_owned(), tn)]))
 }
 
+/// `MMdd`, of the file that will have it.
+fn settle_date(at: Timestamp) -> String {
+    bill::clearing_day(at).strftime("%m%d").to_string()
+}
+
 /// What is told of a payment: by notification, return and query.
 pub fn told(trade: &Trade) -> Fields {
     let opening = &trade.opening;
@@ -92,7 +97,7 @@ pub fn told(trade: &Trade) -> Fields {
         ("queryId", trade.provider_reference.clone()),
         ("settleAmt", opening.amount.0.to_string()),
         ("settleCurrencyCode", "156".to_owned()),
-        ("settleDate", trace_time(at)[..4].to_owned()),
+        ("settleDate", settle_date(at)),
         ("traceNo", trade.provider_reference[15..].to_owned()),
         ("traceTime", trace_time(at)),
         ("accNo", opening.echo("accNo").unwrap_or("6226****0048").to_owned()),
@@ -117,7 +122,7 @@ pub fn told_of_refund(unionpay: &UnionPay, trade: &Trade, number: &str) -> Optio
         ("queryId", refund_query_id(trade, number)),
         ("origQryId", trade.provider_reference.clone()),
         ("traceTime", trace_time(refund.at)),
-        ("settleDate", trace_time(refund.at)[..4].to_owned()),
+        ("settleDate", settle_date(refund.at)),
     ] {
         fields.insert(name.to_owned(), value);
     }
