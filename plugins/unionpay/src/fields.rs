@@ -88,7 +88,8 @@ impl Fields {
         for (at, byte) in text.bytes().enumerate() {
             match byte {
                 b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
+                // One that closes nothing is a sign like any other.
+                b'}' | b']' => depth = (depth - 1).max(0),
                 b'&' if depth == 0 => {
                     pairs.push(&text[start..at]);
                     start = at + 1;
@@ -139,6 +140,8 @@ mod tests {
         assert_eq!(fields.get("a"), Some("{b=1&c=2}"));
         assert_eq!(fields.get("d"), Some("x=="));
         assert_eq!((fields.get("e"), fields.get("f")), (Some("[&]"), Some("")));
+        let fields = Fields::of_reply("a=x}]&b=1").unwrap();
+        assert_eq!((fields.get("a"), fields.get("b")), (Some("x}]"), Some("1")));
         assert!(Fields::of_reply("a=1&a=2").is_err());
         assert!(Fields::of_reply("a").is_err());
         assert!(Fields::of_form(b"txnAmt=1&txnAmt=2").is_err());
