@@ -64,6 +64,9 @@ struct State {
     batch: Vec<BillRow>,
     /// What refund rows show as the amount of the order: some samples repeat it there, and the summary adds it up.
     repeated: i64,
+    /// What payments came to, and what was revoked of others.
+    paid: i64,
+    revoked: i64,
     is_summary: bool,
     totals: Vec<Total>,
 }
@@ -119,17 +122,48 @@ impl State {
         // A comma within a cell does no harm: the next cell begins with a backtick.
         let cells: Vec<&str> = text.split(",`").map(clean).collect();
         if self.is_summary {
-            self.totals = summary(&cells, self.repeated)?;
+            self.totals = self.summary(&cells)?;
             return Ok(());
         }
         match row(columns, number, &cells) {
             Ok((row, repeated)) => {
                 self.repeated = self.repeated.saturating_add(repeated);
+                match row.kind {
+                    RowKind::Payment => self.paid = self.paid.saturating_add(row.gross.minor),
+                    RowKind::Other => self.revoked = self.revoked.saturating_add(row.gross.minor),
+                    _ => {}
+                }
                 self.batch.push(row);
             }
             Err(reason) => sink.bad_line(number, &reason),
         }
         Ok(())
+    }
+
+    /// `总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额`. Whether the sum of orders
+    /// holds what was revoked is not published: it may, and it may not.
+    fn summary(&self, cells: &[&str]) -> Result<Vec<Total>, Fault> {
+        let [count, _, _, _, _, total, refunded] = cells else {
+            return Err(fault::protocol("a summary that is not of seven cells"));
+        };
+        let wrong = |reason: String| fault::protocol(format!("summary: {reason}"));
+        let total = amount(total, "订单总金额").map_err(wrong)?.checked_sub(self.repeated);
+        let holds_revoked = total == self.paid.checked_add(self.revoked);
+        let total = if holds_revoked { Some(self.paid) } else { total };
+        let refunded = amount(refunded, "申请退款总金额").map_err(wrong)?.checked_neg();
+        let of = |kind, gross: Option<i64>| Total {
+            kind: Some(kind),
+            count: None,
+            gross: gross.map(money::cny),
+            fee: None,
+        };
+        let count =
+            count.parse().map_err(|_| fault::protocol("summary: 总交易单数 is no number"))?;
+        Ok(vec![
+            Total { kind: None, count: Some(count), gross: None, fee: None },
+            of(RowKind::Payment, total),
+            of(RowKind::Refund, refunded),
+        ])
     }
 }
 
@@ -198,26 +232,4 @@ fn refund_status(text: &str) -> RowStatus {
         // CHANGE: it goes to the merchant's account at the provider, and waits for somebody there.
         _ => RowStatus::Pending,
     }
-}
-
-/// `总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额`.
-fn summary(cells: &[&str], repeated: i64) -> Result<Vec<Total>, Fault> {
-    let [count, _, _, _, _, total, refunded] = cells else {
-        return Err(fault::protocol("a summary that is not of seven cells"));
-    };
-    let wrong = |reason: String| fault::protocol(format!("summary: {reason}"));
-    let total = amount(total, "订单总金额").map_err(wrong)?.checked_sub(repeated);
-    let refunded = amount(refunded, "申请退款总金额").map_err(wrong)?.checked_neg();
-    let of = |kind, gross: Option<i64>| Total {
-        kind: Some(kind),
-        count: None,
-        gross: gross.map(money::cny),
-        fee: None,
-    };
-    let count = count.parse().map_err(|_| fault::protocol("summary: 总交易单数 is no number"))?;
-    Ok(vec![
-        Total { kind: None, count: Some(count), gross: None, fee: None },
-        of(RowKind::Payment, total),
-        of(RowKind::Refund, refunded),
-    ])
 }

@@ -76,6 +76,21 @@ fn a_refund_is_a_row_of_its_own() {
     }
 }
 
+/// Nothing says whether the summary adds up what was revoked: the day is good either way, and not with any other sum.
+#[test]
+fn a_payment_that_was_revoked_is_none() {
+    let bill = vector("bill.csv");
+    let line = bill.lines().nth(3).unwrap().to_owned();
+    let revoked = bill.replace(&line, &line.replace("`SUCCESS", "`REVOKED"));
+    for (total, counted) in [("0.03", 2), ("0.02", 2), ("0.04", 4)] {
+        let (head, tail) = revoked.rsplit_once("`0.03,").unwrap();
+        let (summary, rows, bad) = read(&format!("{head}`{total},{tail}")).unwrap();
+        assert_eq!(bad, []);
+        assert_eq!(rows[2].kind, RowKind::Other);
+        assert_eq!(summary.totals[1].gross, Some(cny(counted)), "{total}");
+    }
+}
+
 /// The merchant's own coupon is part of what the order was for, and of what is given back, and nobody settles it.
 #[test]
 fn what_the_merchant_gets_is_what_is_settled_less_the_fee() {
