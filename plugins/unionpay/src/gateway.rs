@@ -16,6 +16,38 @@ pub const VERSION: &str = "5.1.0";
 /// Signed by certificate. Secrets shared with the provider are another method, which nobody may choose for us.
 pub const SIGN_METHOD: &str = "01";
 
+/// `bizType` of payments and of what follows from them.
+pub const PAYMENTS: &str = "000201";
+/// `accessType`: the merchant himself.
+const DIRECT: &str = "0";
+
+/// Checks that a message is about a transaction of the kind that is asked for here.
+///
+/// # Errors
+/// `protocol`, with the field that is missing or says otherwise.
+pub fn check_kind(fields: &Fields, sub_type: &str) -> Result<(), Fault> {
+    for (name, ours) in [("txnSubType", sub_type), ("bizType", PAYMENTS), ("accessType", DIRECT)] {
+        let theirs = fields.need(name)?;
+        if theirs != ours {
+            return Err(fault::protocol(format!("`{name}` is {theirs}, not {ours}")));
+        }
+    }
+    Ok(())
+}
+
+/// Our reference as `orderId`.
+///
+/// # Errors
+/// `invalid-request` for what is not 8 to 32 letters and digits: UnionPay takes no other.
+pub fn order_id(reference: &str) -> Result<&str, Fault> {
+    let fits = (8..=32).contains(&reference.len())
+        && reference.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match fits {
+        true => Ok(reference),
+        false => Err(fault::invalid_request("`orderId` is not 8 to 32 letters and digits")),
+    }
+}
+
 /// The fields that each request has. `kind` is `txnType` and `txnSubType`.
 ///
 /// # Errors
@@ -38,7 +70,7 @@ pub fn fields<K: Keyring>(
         ("txnType", kind.0),
         ("txnSubType", kind.1),
         ("bizType", biz_type),
-        ("accessType", "0"),
+        ("accessType", DIRECT),
         ("merId", context.required_setting("mer_id")?),
     ] {
         fields.put(name, value);

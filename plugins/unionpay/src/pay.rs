@@ -16,8 +16,8 @@ pub const APP: &str = "/gateway/api/appTransReq.do";
 /// Builds the form or the call.
 ///
 /// # Errors
-/// `invalid-request` for an amount or currency that UnionPay does not take, or a method that is not one of its own; `config`
-/// for a card without a certificate to seal it to.
+/// `invalid-request` for an amount, currency or reference that UnionPay does not take, or a method that is not one of its own;
+/// `config` for a card without a certificate to seal it to.
 pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> Result<Step, Fault> {
     if request.manual_capture {
         return Err(fault::unsupported("pre-authorisation is not offered"));
@@ -28,10 +28,10 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
         other => return Err(fault::invalid_request(format!("UnionPay has no method `{other}`"))),
     };
     let payment = &request.payment;
-    let mut fields = gateway::fields(context, keys, ("01", "01"), "000201")?;
+    let mut fields = gateway::fields(context, keys, ("01", "01"), gateway::PAYMENTS)?;
     for (name, value) in [
         ("channelType", channel),
-        ("orderId", payment.payment_ref.as_str()),
+        ("orderId", gateway::order_id(&payment.payment_ref)?),
         // A query has to name it again: it is made from what does not change.
         ("txnTime", &times::compact(payment.created_ms)),
         ("txnAmt", &money::fen(&payment.amount)?),

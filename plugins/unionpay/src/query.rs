@@ -47,9 +47,11 @@ pub fn answer<K: Keyring>(
     keys: &K,
     response: &HttpResponse,
     order_id: &str,
+    created_ms: i64,
 ) -> Result<(String, Fields), Fault> {
     let fields = reply::read(context, keys, response)?;
-    if fields.get("orderId") != Some(order_id) {
+    let time = times::compact(created_ms);
+    if fields.get("orderId") != Some(order_id) || fields.get("txnTime") != Some(time.as_str()) {
         return Err(fault::protocol("query answered for another order").outcome_unknown());
     }
     let code = fields.need("respCode").map_err(Fault::outcome_unknown)?;
@@ -72,7 +74,7 @@ pub fn interpret<K: Keyring>(
     response: &HttpResponse,
 ) -> Result<Outcome, Fault> {
     let ours = payment.payment_ref.as_str();
-    let (code, fields) = answer(context, keys, response, ours)?;
+    let (code, fields) = answer(context, keys, response, ours, payment.created_ms)?;
     let is_over = is_over(context, payment);
     let state = match verdict(&code) {
         Verdict::Done => PaymentStatus::Succeeded,

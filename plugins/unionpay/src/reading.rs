@@ -8,7 +8,7 @@ use tollgate_sdk::{Keyring, facts, fault};
 
 use crate::fields::Fields;
 use crate::status::{Verdict, traced_at, verdict};
-use crate::{money, reply};
+use crate::{gateway, money, reply, times};
 
 /// Reads one message. Its signature is checked before anything in it is used.
 ///
@@ -27,6 +27,11 @@ pub fn read<K: Keyring>(
     }
     let fields = Fields::of_form(&message.body)?;
     reply::verify(keys, &fields)?;
+    // A notification's address names no payment: its time is compared by the query that confirms it.
+    let time = about.map(|payment| times::compact(payment.created_ms));
+    if time.is_some() && fields.get("txnTime") != time.as_deref() {
+        return Err(fault::protocol("`txnTime` is not the payment's"));
+    }
     // Verified, a return tells as much as a notification; it is asked about all the same.
     let authority = match message.channel {
         Channel::Notification => Authority::Authoritative,
@@ -57,6 +62,7 @@ fn fact(fields: &Fields) -> Result<Fact, Fault> {
     let (order_id, query_id) = (fields.need("orderId")?, fields.need("queryId")?);
     let mut fact = match fields.need("txnType")? {
         "01" => {
+            gateway::check_kind(fields, "01")?;
             let state = match verdict(code) {
                 Verdict::Done => PaymentStatus::Succeeded,
                 // A refused card is no end: the payer may try another.
@@ -68,6 +74,7 @@ fn fact(fields: &Fields) -> Result<Fact, Fault> {
         }
         // 31, a void, is a refund of all of it on the same day.
         "04" | "31" => {
+            gateway::check_kind(fields, "00")?;
             let status = match verdict(code) {
                 Verdict::Done => RefundStatus::Succeeded,
                 Verdict::Refused => RefundStatus::Failed,

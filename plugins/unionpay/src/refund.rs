@@ -13,8 +13,8 @@ pub const PATH: &str = "/gateway/api/backTransReq.do";
 /// Builds the call.
 ///
 /// # Errors
-/// `invalid-request` for an amount that UnionPay does not take, or a payment whose number there is not known: nothing was
-/// taken yet.
+/// `invalid-request` for an amount or reference that UnionPay does not take, or a payment whose number there is not known:
+/// nothing was taken yet.
 pub fn build<K: Keyring>(
     context: &Context,
     keys: &K,
@@ -24,10 +24,10 @@ pub fn build<K: Keyring>(
     let original = refund.payment.provider_ref.as_deref();
     let original = original
         .ok_or_else(|| fault::invalid_request("UnionPay's number of the payment is not known"))?;
-    let mut fields = gateway::fields(context, keys, ("04", "00"), "000201")?;
+    let mut fields = gateway::fields(context, keys, ("04", "00"), gateway::PAYMENTS)?;
     for (name, value) in [
         ("channelType", "07"),
-        ("orderId", refund.refund_ref.as_str()),
+        ("orderId", gateway::order_id(&refund.refund_ref)?),
         ("txnTime", &times::compact(refund.created_ms)),
         ("txnAmt", &money::fen(&refund.amount)?),
         ("origQryId", original),
@@ -56,8 +56,8 @@ pub fn interpret<K: Keyring>(
     let (code, message) = (fields.need("respCode")?, fields.get("respMsg").unwrap_or_default());
     let state = match verdict(code) {
         Verdict::Done => RefundStatus::Pending,
-        Verdict::Refused | Verdict::Absent => RefundStatus::Failed,
-        Verdict::Unclear | Verdict::Duplicate => RefundStatus::Unknown,
+        Verdict::Refused => RefundStatus::Failed,
+        Verdict::Unclear | Verdict::Absent | Verdict::Duplicate => RefundStatus::Unknown,
         Verdict::Busy => return Err(reply::fault_of(code, message)),
     };
     let about = status::refund(state, &refund.refund_ref, fields.filled("queryId"));

@@ -25,14 +25,15 @@ pub fn interpret<K: Keyring>(
     refund: &Refund,
     response: &HttpResponse,
 ) -> Result<Outcome, Fault> {
-    let (code, fields) = query::answer(context, keys, response, &refund.refund_ref)?;
+    let (ours, created_ms) = (refund.refund_ref.as_str(), refund.created_ms);
+    let (code, fields) = query::answer(context, keys, response, ours, created_ms)?;
     let state = match verdict(&code) {
         Verdict::Done => RefundStatus::Succeeded,
         Verdict::Unclear | Verdict::Busy | Verdict::Duplicate => RefundStatus::Pending,
         Verdict::Absent => RefundStatus::NotFound,
         Verdict::Refused => RefundStatus::Failed,
     };
-    let about = status::refund(state, &refund.refund_ref, fields.filled("queryId"));
+    let about = status::refund(state, ours, fields.filled("queryId"));
     let mut fact = facts::fact(about, Some(&refund.payment.payment_ref), &code);
     fact.reason = fields.filled("origRespMsg").map(str::to_owned);
     if state == RefundStatus::Succeeded {

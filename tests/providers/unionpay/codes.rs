@@ -1,7 +1,7 @@
 //! Codes: which end something, and which say that nobody knows yet.
 
 use serde_json::json;
-use tollgate_tests::World;
+use tollgate_tests::{World, until};
 
 use super::{METHOD, paid_in_silence, world};
 use crate::stage;
@@ -51,6 +51,7 @@ async fn a_reply_that_is_not_the_providers_word_is_no_answer() {
         ("wrong_amount", json!({})),
         ("set", json!({ "set": { "orderId": "ANOTHERORDER01" } })),
         ("set", json!({ "set": { "merId": "700000000000001" } })),
+        ("set", json!({ "set": { "txnTime": "20200101000000" } })),
         ("set", json!({ "set": { "version": "5.0.0" } })),
         ("set", json!({ "set": { "signMethod": "11" } })),
         ("error_500", json!({})),
@@ -78,6 +79,37 @@ async fn a_refund_is_paid_once_whatever_becomes_of_the_answer() {
     ];
     let payment = async |world: &World| stage::found_paid(world, METHOD).await;
     stage::refunds_once(&world, payment, &faults, &["unknown"]).await;
+}
+
+/// Row 23, of a refund: what is unclear is asked about, and the money goes back once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_of_which_nobody_can_say_yet_has_not_failed() {
+    let world = world().await;
+    world.lose_notifications().await;
+    let codes = ["03", "04", "05", "34"];
+    let faults = codes.map(|code| ("refuse", json!({ "value": code })));
+    let payment = async |world: &World| stage::found_paid(world, METHOD).await;
+    stage::refunds_once(&world, payment, &faults, &["unknown"]).await;
+    let payment = stage::found_paid(&world, METHOD).await;
+    let refund = world.refund(&payment, "R-1", 400).await.ok();
+    for code in codes {
+        let before = world.calls(&refund, "refund_query").await;
+        world.fault("refund_query", "lie_status", json!({ "times": 0, "value": code })).await;
+        until("the refund asked about", async || {
+            world.make_due("query_refund").await;
+            (world.calls(&refund, "refund_query").await > before).then_some(())
+        })
+        .await;
+        let state = world.refund_now(&refund).await["state"].clone();
+        assert!(["pending", "unknown"].contains(&state.as_str().unwrap()), "{code}: {state}");
+        world.forget("faults").await;
+    }
+    until("the refund done", async || {
+        world.make_due("query_refund").await;
+        (world.refund_now(&refund).await["state"] == "succeeded").then_some(())
+    })
+    .await;
+    assert_eq!(world.trade(&payment).await["refunded"], "4.00");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

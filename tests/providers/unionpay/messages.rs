@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate_tests::reply::text;
 
-use super::{paid_in_silence, world};
+use super::{paid, paid_in_silence, world};
 use crate::stage;
 
 /// Row 22 among them: a certificate in the message counts by its chain **and** its name. That of a merchant comes from the same
@@ -24,6 +24,10 @@ async fn what_is_not_signed_as_agreed_is_refused() {
         ("truth", json!({ "remove": ["orderId"] }), "orderId"),
         ("truth", json!({ "remove": ["queryId"] }), "queryId"),
         ("truth", json!({ "remove": ["txnAmt"] }), "txnAmt"),
+        ("truth", json!({ "remove": ["bizType"] }), "bizType"),
+        ("truth", json!({ "set": { "bizType": "000301" } }), "bizType"),
+        ("truth", json!({ "set": { "txnSubType": "03" } }), "txnSubType"),
+        ("truth", json!({ "set": { "accessType": "1" } }), "accessType"),
         ("truth", json!({ "set": { "currencyCode": "840" } }), "currencyCode"),
         ("truth", json!({ "set": { "txnAmt": "12.50" } }), "txnAmt"),
     ] {
@@ -67,6 +71,22 @@ async fn line_ends_that_were_made_alike_break_the_signature() {
     draft["message"] = json!(honest);
     assert_eq!(world.deliver(&draft).await.status, 200);
     world.payment_until(&payment, "succeeded").await;
+}
+
+/// Row 29: a message about a void (31) tells of money that went back, and is no second word about the payment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_void_that_was_made_at_unionpay_is_a_refund() {
+    let world = world().await;
+    let payment = paid(&world).await;
+    world.lose_notifications().await;
+    let path = format!("trades/{}/refunds", text(&payment, "reference"));
+    world.control(&path, json!({ "amount": "12.50", "reference": "VOIDEDTHERE1" })).await;
+    assert_eq!(world.payment(&payment).await["refunded"], 0);
+    let void = json!({ "set": { "txnType": "31" } });
+    assert_eq!(world.notify_with(&payment, "refund_notice", void).await["status"], 200);
+    let now = world.payment(&payment).await;
+    assert_eq!((&now["state"], &now["refunded"]), (&json!("succeeded"), &json!(1250)), "{now}");
+    assert_eq!(world.order_of(&payment).await["state"], "refunded");
 }
 
 /// Row 24: A6 is success with a flaw, and a message again is one change.

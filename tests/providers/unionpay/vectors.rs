@@ -115,7 +115,11 @@ async fn nothing_else_than_the_published_notification_is_believed() {
 #[tokio::test]
 async fn the_published_answer_to_a_query_is_read_in_the_sandbox() {
     let bench = bench(&format!("{ROOT}\n{MIDDLE}"));
-    let query = Operation::QueryPayment(payment("pay20220911041647"));
+    // It was begun at 04:16:47, as its `txnTime` says.
+    let begun = |created_ms: i64| {
+        Operation::QueryPayment(Payment { created_ms, ..payment("pay20220911041647") })
+    };
+    let query = begun(NOW_MS - 193_000);
     let text = |fields: &BTreeMap<String, String>| {
         let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         pairs.join("&").into_bytes()
@@ -133,6 +137,14 @@ async fn the_published_answer_to_a_query_is_read_in_the_sandbox() {
     };
     assert_eq!(report.fact.about, Subject::Payment(PaymentStatus::Succeeded));
     assert_eq!(report.fact.provider_ref.as_deref(), Some("512209110416475616528"));
+
+    let another = begun(NOW_MS);
+    let called = bench
+        .plugin
+        .interpret(bench.context(NOW_MS), &bench.keys, &another, Vec::new(), answer(text(&honest)))
+        .await
+        .unwrap();
+    assert_eq!(called.answer.unwrap_err().code, "protocol", "another time is another order");
 
     let mut changed = honest;
     changed.insert("origRespCode".to_owned(), "A6".to_owned());
@@ -160,8 +172,38 @@ fn merchant_signed(text: &str, signature: &str) -> bool {
 async fn a_form_is_signed_as_the_published_request_is() {
     assert!(merchant_signed(SIGNED.trim_end(), SIGNATURE));
     let bench = bench(&format!("{ROOT}\n{MIDDLE}"));
-    let order = Operation::Pay(PayRequest {
-        payment: payment("T1"),
+    let order = order("T0000001");
+    let called =
+        bench.plugin.build(bench.context(NOW_MS), &bench.keys, &order, Vec::new()).await.unwrap();
+    let Ok(Step::Done(Outcome::Report(report))) = called.answer else {
+        panic!("{:?}", called.answer)
+    };
+    let NextAction::PostForm(form) = report.action else { panic!("{:?}", report.action) };
+    let mut fields = BTreeMap::from_iter(form.fields);
+    let signature = fields.remove("signature").unwrap();
+    let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert!(merchant_signed(&pairs.join("&"), &signature), "{pairs:?}");
+    assert_eq!(fields["certId"], "69903319369");
+    assert_eq!(fields["txnTime"], "20220911042000");
+}
+
+/// Row 28: what UnionPay would not take as a number is refused before anybody is sent there.
+#[tokio::test]
+async fn a_number_that_unionpay_does_not_take_is_not_sent() {
+    let bench = bench(&format!("{ROOT}\n{MIDDLE}"));
+    let long = "T".repeat(33);
+    for reference in ["T000-0001", "T000_0001", "T000001", "", long.as_str()] {
+        let order = order(reference);
+        let called = bench.plugin.build(bench.context(NOW_MS), &bench.keys, &order, Vec::new());
+        let fault = called.await.unwrap().answer.unwrap_err();
+        assert_eq!(fault.code, "invalid-request", "{reference}");
+        assert!(fault.message.contains("orderId"), "{}", fault.message);
+    }
+}
+
+fn order(reference: &str) -> Operation {
+    Operation::Pay(PayRequest {
+        payment: payment(reference),
         order_ref: "order-1".to_owned(),
         subject: "tea".to_owned(),
         description: None,
@@ -177,17 +219,5 @@ async fn a_form_is_signed_as_the_published_request_is() {
         manual_capture: false,
         private_fields: Vec::new(),
         extra: Vec::new(),
-    });
-    let called =
-        bench.plugin.build(bench.context(NOW_MS), &bench.keys, &order, Vec::new()).await.unwrap();
-    let Ok(Step::Done(Outcome::Report(report))) = called.answer else {
-        panic!("{:?}", called.answer)
-    };
-    let NextAction::PostForm(form) = report.action else { panic!("{:?}", report.action) };
-    let mut fields = BTreeMap::from_iter(form.fields);
-    let signature = fields.remove("signature").unwrap();
-    let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    assert!(merchant_signed(&pairs.join("&"), &signature), "{pairs:?}");
-    assert_eq!(fields["certId"], "69903319369");
-    assert_eq!(fields["txnTime"], "20220911042000");
+    })
 }
