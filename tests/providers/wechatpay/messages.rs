@@ -47,6 +47,22 @@ async fn what_is_not_signed_as_agreed_is_refused() {
     assert_eq!(world.payment(&payment).await["state"], "succeeded");
 }
 
+/// Row 19: while we cannot keep what it says, the provider does not hear that it was taken, and says it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_of_our_own_is_no_success() {
+    let world = world().await;
+    let payment = paid_in_silence(&world).await;
+    world.write("ALTER TABLE notifications RENAME TO lost").await;
+    let answer = world.notify(&payment, "truth").await;
+    let status = answer["status"].as_u64().unwrap();
+    assert!((500..600).contains(&status), "{answer}");
+    assert!(!text(&answer, "body").contains("SUCCESS"), "{answer}");
+    assert_eq!(world.payment(&payment).await["state"], "pending");
+    world.write("ALTER TABLE lost RENAME TO notifications").await;
+    assert_eq!(world.notify(&payment, "truth").await["status"], 200);
+    world.payment_until(&payment, "succeeded").await;
+}
+
 /// Rows 1 and 2: signed by the platform, about another app or merchant, or of another amount.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_signed_but_not_ours_pays_nothing() {
