@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
+use cpu_time::ThreadTime;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
@@ -110,5 +110,5 @@ impl Drop for Slow {
 
 /// What this thread has had of a processor. Where the system does not tell, no call is ever slow.
 fn processor_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+    ThreadTime::try_now().map_or(Duration::ZERO, |time| time.as_duration())
 }
