@@ -72,8 +72,11 @@ impl Plan {
         let mut share = |least: u32, most: u32| {
             if has_bills { other.random_range(least..=most) } else { 0 }
         };
+        // Of their own too.
+        let mut errors = StdRng::seed_from_u64(seed ^ 0x0e44_0500);
         Plan {
             whims: Whims {
+                errs: errors.random_range(0..12_u32).saturating_sub(4),
                 declines: rate(30),
                 refuses: rate(40),
                 ponders: rate(60),

@@ -76,6 +76,8 @@ pub struct Whims {
     pub silent: u32,
     /// An answer to a question, signed, of another amount (18).
     pub misstates: u32,
+    /// An error of its own, behind which a call was done or not, of a simulator that has idempotency keys.
+    pub errs: u32,
     /// How it goes with bills.
     pub bills: BillWhims,
 }
@@ -198,8 +200,11 @@ impl Provider {
     }
 
     fn answer(&mut self, call: &Call) -> HttpResponse {
+        let errs = self.simulated.as_ref().is_some_and(Simulated::has_keys);
+        let error = errs && self.happens(self.whims.errs);
+        let error = error.then(|| self.happens(50));
         if let Some(simulated) = &mut self.simulated {
-            let answer = simulated.serve(call);
+            let answer = simulated.serve(call, error);
             self.copy(call.path());
             return answer;
         }

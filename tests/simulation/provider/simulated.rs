@@ -106,6 +106,11 @@ impl Simulated {
         }
     }
 
+    /// Whether repeats are told by idempotency keys there, and not by our references alone.
+    pub fn has_keys(&self) -> bool {
+        matches!(self.plugin, "stripe" | "paypal")
+    }
+
     fn control(&self, path: &str) -> String {
         format!("/control/{}/{path}", self.plugin)
     }
@@ -131,8 +136,16 @@ impl Simulated {
         serde_json::from_slice(&self.call(request).body).unwrap_or(Value::Null)
     }
 
-    /// What the gateway sends.
-    pub fn serve(&mut self, call: &Call) -> HttpResponse {
+    /// What the gateway sends. `error`: it answers with an error of its own, having done what it was asked or not.
+    pub fn serve(&mut self, call: &Call, error: Option<bool>) -> HttpResponse {
+        if let Some(done) = error {
+            let value = if done { "done" } else { "not done" };
+            let rule = json!({ "on": "any", "verb": "system_error", "value": value });
+            let request = Request::post(self.control("faults"))
+                .header("content-type", "application/json")
+                .body(Body::from(rule.to_string()));
+            self.call(request.unwrap());
+        }
         let path = call.url.strip_prefix(BASE).unwrap_or("/");
         let mut request = Request::builder().method(call.method.as_str()).uri(path);
         for (name, value) in &call.headers {
