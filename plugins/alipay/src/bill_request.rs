@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tollgate_sdk::contract::requests::{BillContent, BillFile, BillReport, Outcome, Step};
 use tollgate_sdk::contract::types::{BillRequest, Body, Context, Fault, HttpRequest, HttpResponse};
-use tollgate_sdk::{Keyring, china_time, fault};
+use tollgate_sdk::{Keyring, bills, fault};
 
 use crate::gateway;
 use crate::reply::Reply;
@@ -37,15 +37,8 @@ pub fn build<K: Keyring>(
     keys: &K,
     request: &BillRequest,
 ) -> Result<Step, Fault> {
-    if request.kind != TRADE {
-        return Err(fault::invalid_request(format!("Alipay has no bill `{}`", request.kind)));
-    }
-    let is_day = request.period.len() == 10
-        && china_time::unix_ms(&format!("{} 00:00:00", request.period)).is_some();
-    if !is_day {
-        return Err(fault::invalid_request("`period` is a day, yyyy-MM-dd"));
-    }
-    let content = Content { bill_type: TRADE, bill_date: &request.period };
+    let day = bills::day(request, TRADE)?;
+    let content = Content { bill_type: TRADE, bill_date: day };
     Ok(gateway::sign(context, keys, BILL_URL, &content, "", "")?.send())
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use tollgate_sdk::contract::requests::{Item, NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
-use tollgate_sdk::{Keyring, china_time, context, decimal, facts, fault};
+use tollgate_sdk::{Keyring, china_time, context, decimal, facts, fault, text};
 
 use crate::reply::Reply;
 use crate::{gateway, money};
@@ -99,7 +99,7 @@ fn content<'a>(request: &'a PayRequest, product_code: &'static str) -> Result<Co
         total_amount: money::yuan(&request.payment.amount)?,
         subject: subject(&request.subject),
         product_code,
-        body: description.map(|text| cut(text, 128)),
+        body: description.map(|text| text::first(text, 128)),
         time_expire: china_time::text(request.expires_ms),
         goods_detail: goods(&request.items),
         quit_url: request.cancel_url.as_deref().filter(|_| is_wap),
@@ -112,7 +112,7 @@ fn goods(items: &[Item]) -> Vec<Goods<'_>> {
         .enumerate()
         .map(|(at, item)| Goods {
             goods_id: match context::find(&item.extra, "id") {
-                Some(id) => Cow::Borrowed(cut(id, 32)),
+                Some(id) => Cow::Borrowed(text::first(id, 32)),
                 None => Cow::Owned((at + 1).to_string()),
             },
             goods_name: subject(&item.name),
@@ -124,7 +124,7 @@ fn goods(items: &[Item]) -> Vec<Goods<'_>> {
 
 /// Alipay's subject may not hold `/`, `=` or `&`: their full-width forms read the same to the payer.
 fn subject(text: &str) -> Cow<'_, str> {
-    let text = cut(text, 256);
+    let text = text::first(text, 256);
     if !text.contains(['/', '=', '&']) {
         return Cow::Borrowed(text);
     }
@@ -135,14 +135,6 @@ fn subject(text: &str) -> Cow<'_, str> {
         other => other,
     };
     Cow::Owned(text.chars().map(widen).collect())
-}
-
-/// The first `max` characters.
-fn cut(text: &str, max: usize) -> &str {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
 }
 
 #[derive(Deserialize)]

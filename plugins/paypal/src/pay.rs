@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
-use tollgate_sdk::{facts, fault};
+use tollgate_sdk::{facts, fault, text};
 
 use crate::money::{self, Amount};
 use crate::objects::Order;
@@ -66,7 +66,7 @@ pub fn build(context: &Context, request: &PayRequest) -> Result<Step, Fault> {
         purchase_units: [Unit {
             reference_id: "default",
             custom_id: &request.payment.payment_ref,
-            description: cut(&request.subject),
+            description: text::first(&request.subject, LONGEST_DESCRIPTION),
             amount: money::write(&request.payment.amount)?,
         }],
         payment_source: Source {
@@ -81,13 +81,6 @@ pub fn build(context: &Context, request: &PayRequest) -> Result<Step, Fault> {
         },
     };
     Ok(Step::Send((gateway::post(context, "pay", ORDERS, &content)?, Vec::new())))
-}
-
-fn cut(text: &str) -> &str {
-    match text.char_indices().nth(LONGEST_DESCRIPTION) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
 }
 
 /// Reads the answer. A refusal ends the payment: no payer ever had its page. The page is found by what it is for, never by its

@@ -6,7 +6,7 @@ use tollgate_sdk::contract::notices::{Authority, Event, Reading};
 use tollgate_sdk::contract::types::{
     Channel, Context, Fault, HttpResponse, Inbound, Payment, PaymentStatus,
 };
-use tollgate_sdk::{facts, fault, utc_time};
+use tollgate_sdk::{facts, fault, headers, utc_time};
 
 use crate::{events, gateway, reply};
 
@@ -73,7 +73,7 @@ fn ask(context: &Context, message: &Inbound) -> Result<Reading, Fault> {
         ("transmission_sig", "paypal-transmission-sig"),
         ("transmission_time", "paypal-transmission-time"),
     ] {
-        let value = one_header(message, header)?;
+        let value = headers::one(&message.headers, header)?;
         request.push_str(&format!("\"{name}\":{},", serde_json::Value::from(value)));
     }
     let webhook = serde_json::Value::from(context.required_setting("webhook_id")?);
@@ -85,20 +85,11 @@ fn ask(context: &Context, message: &Inbound) -> Result<Reading, Fault> {
 /// What was signed long ago is a replay, whatever the signature is worth.
 fn check_time(message: &Inbound) -> Result<(), Fault> {
     let name = "paypal-transmission-time";
-    let at = utc_time::unix_ms(one_header(message, name)?)
+    let at = utc_time::unix_ms(headers::one(&message.headers, name)?)
         .ok_or_else(|| fault::signature(format!("`{name}` is no time in UTC")))?;
     let age_ms = message.received_ms.saturating_sub(at);
     if !(-AHEAD_MS..=OLDEST_MS).contains(&age_ms) {
         return Err(fault::signature(format!("`{name}` is not within 4 days of now")));
     }
     Ok(())
-}
-
-fn one_header<'a>(message: &'a Inbound, name: &str) -> Result<&'a str, Fault> {
-    let mut found = message.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-    match (found.next(), found.next()) {
-        (Some((_, value)), None) if !value.is_empty() => Ok(value),
-        (Some(_), Some(_)) => Err(fault::signature(format!("`{name}` stands there twice"))),
-        _ => Err(fault::signature(format!("`{name}` is missing"))),
-    }
 }

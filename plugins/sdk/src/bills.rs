@@ -2,8 +2,8 @@
 //! memory in tests and benchmarks.
 
 use crate::contract::bill_io::{self, BillRow};
-use crate::contract::types::Fault;
-use crate::fault;
+use crate::contract::types::{BillRequest, Fault};
+use crate::{fault, utc_time};
 
 /// A bill's bytes, unpacked and decoded by the host.
 pub trait BillSource {
@@ -23,6 +23,20 @@ pub trait BillSink {
     fn rows(&self, batch: &[BillRow]) -> Result<(), String>;
     /// Reports a line that could not be read.
     fn bad_line(&self, line: u64, reason: &str);
+}
+
+/// The day that a bill is about: `yyyy-MM-dd`.
+///
+/// # Errors
+/// `invalid-request` for another kind of bill than `kind`, or a period that is no day.
+pub fn day<'a>(request: &'a BillRequest, kind: &str) -> Result<&'a str, Fault> {
+    if request.kind != kind {
+        return Err(fault::invalid_request(format!("there is no bill `{}`", request.kind)));
+    }
+    match utc_time::start_of_day(&request.period) {
+        Some(_) => Ok(&request.period),
+        None => Err(fault::invalid_request("`period` is a day, yyyy-MM-dd")),
+    }
 }
 
 /// Bytes asked for at a time.

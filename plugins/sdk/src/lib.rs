@@ -28,11 +28,13 @@ pub mod fault;
 pub mod form;
 #[cfg(not(target_family = "wasm"))]
 pub mod harness;
+pub mod headers;
 pub mod heap;
 pub mod json_slice;
 pub mod keys;
 pub mod lines;
 pub mod manifest;
+pub mod text;
 pub mod utc_time;
 
 /// The heap of every component. Its first bytes fit into two pages of memory beside the stack and 40 KiB of constants.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus, Subject};
-use tollgate_sdk::{facts, fault};
+use tollgate_sdk::{facts, fault, text};
 
 use crate::gateway::{self, Pairs, pair};
 use crate::objects::{Intent, PAYMENT, Session};
@@ -52,7 +52,7 @@ fn session(request: &PayRequest) -> Result<Pairs, Fault> {
         pair("line_items[0][quantity]", "1"),
         pair(&format!("{price}[currency]"), payment.amount.currency.to_lowercase()),
         pair(&format!("{price}[unit_amount]"), money::theirs(&payment.amount)?.to_string()),
-        pair(&format!("{price}[product_data][name]"), cut(&request.subject)),
+        pair(&format!("{price}[product_data][name]"), text::first(&request.subject, LONGEST_NAME)),
         // Otherwise the payer may be charged in another currency.
         pair("adaptive_pricing[enabled]", "false"),
         pair("expires_at", expires_s.to_string()),
@@ -67,16 +67,9 @@ fn intent(request: &PayRequest) -> Result<Pairs, Fault> {
         pair("amount", money::theirs(&payment.amount)?.to_string()),
         pair("currency", payment.amount.currency.to_lowercase()),
         pair("automatic_payment_methods[enabled]", "true"),
-        pair("description", cut(&request.subject)),
+        pair("description", text::first(&request.subject, LONGEST_NAME)),
         pair(&format!("metadata[{PAYMENT}]"), payment.payment_ref.as_str()),
     ])
-}
-
-fn cut(text: &str) -> &str {
-    match text.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
 }
 
 /// Reads the answer. A refusal ends the payment: no payer ever had its page.

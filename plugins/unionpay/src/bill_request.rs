@@ -2,7 +2,7 @@
 
 use tollgate_sdk::contract::requests::{BillContent, BillFile, BillReport, Outcome, Step};
 use tollgate_sdk::contract::types::{BillRequest, Context, Fault, HttpResponse};
-use tollgate_sdk::{Keyring, china_time, fault};
+use tollgate_sdk::{Keyring, bills, fault};
 
 use crate::{gateway, reply, times};
 
@@ -23,17 +23,10 @@ pub fn build<K: Keyring>(
     keys: &K,
     request: &BillRequest,
 ) -> Result<Step, Fault> {
-    if request.kind != SETTLEMENT {
-        return Err(fault::invalid_request(format!("UnionPay has no bill `{}`", request.kind)));
-    }
-    let is_day = request.period.len() == 10
-        && china_time::unix_ms(&format!("{} 00:00:00", request.period)).is_some();
-    if !is_day {
-        return Err(fault::invalid_request("`period` is a day, yyyy-MM-dd"));
-    }
+    let day = bills::day(request, SETTLEMENT)?;
     let mut fields = gateway::fields(context, keys, ("76", "01"), "000000")?;
     fields.put("fileType", "00");
-    fields.put("settleDate", request.period[5..].replace('-', ""));
+    fields.put("settleDate", day[5..].replace('-', ""));
     fields.put("txnTime", times::compact(context.now_ms));
     gateway::send(context, keys, "file", PATH, fields)
 }

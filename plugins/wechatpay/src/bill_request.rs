@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tollgate_sdk::contract::requests::{BillContent, BillFile, BillReport, Outcome, Step};
 use tollgate_sdk::contract::types::{BillRequest, Context, Fault, HttpResponse};
-use tollgate_sdk::{Keyring, china_time, fault};
+use tollgate_sdk::{Keyring, bills, fault};
 
 use crate::{gateway, reply};
 
@@ -33,15 +33,8 @@ pub fn build<K: Keyring>(
     keys: &K,
     request: &BillRequest,
 ) -> Result<Step, Fault> {
-    if request.kind != TRADE {
-        return Err(fault::invalid_request(format!("WeChat Pay has no bill `{}`", request.kind)));
-    }
-    let is_day = request.period.len() == 10
-        && china_time::unix_ms(&format!("{} 00:00:00", request.period)).is_some();
-    if !is_day {
-        return Err(fault::invalid_request("`period` is a day, yyyy-MM-dd"));
-    }
-    let path = format!("{PATH}?bill_date={}&bill_type=ALL", request.period);
+    let day = bills::day(request, TRADE)?;
+    let path = format!("{PATH}?bill_date={day}&bill_type=ALL");
     Ok(Step::Send((gateway::get(context, keys, &path)?, Vec::new())))
 }
 

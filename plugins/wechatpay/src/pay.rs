@@ -5,7 +5,7 @@ use serde_json::json;
 use tollgate_sdk::contract::requests::{NextAction, Outcome, PayRequest, Report, Step};
 use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus};
 use tollgate_sdk::keys::{Pick, RSA_PKCS1_SHA256, sign_base64};
-use tollgate_sdk::{Keyring, china_time, facts, fault, form};
+use tollgate_sdk::{Keyring, china_time, facts, fault, form, text};
 
 use crate::gateway::MERCHANT_KEY;
 use crate::{gateway, money, reply};
@@ -80,7 +80,7 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
     let content = Content {
         appid: context.required_setting("appid")?,
         mchid: context.required_setting("mchid")?,
-        description: cut(&request.subject, LONGEST_DESCRIPTION),
+        description: text::first(&request.subject, LONGEST_DESCRIPTION),
         out_trade_no: &request.payment.payment_ref,
         time_expire,
         notify_url: &request.notify_url,
@@ -107,14 +107,6 @@ fn scene<'a>(request: &'a PayRequest, method: &str) -> Result<Option<Scene<'a>>,
     let missing = || fault::invalid_request("`payer_ip`: the address of the payer is missing");
     let page = Page { r#type: "Wap" };
     Ok(Some(Scene { payer_client_ip: ip.ok_or_else(missing)?, h5_info: Some(page) }))
-}
-
-/// The first `max` characters.
-fn cut(text: &str, max: usize) -> &str {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
 }
 
 #[derive(Default, Deserialize)]

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tollgate_sdk::contract::signing::Piece;
 use tollgate_sdk::contract::types::{Fault, Fields, HttpResponse};
 use tollgate_sdk::keys::RSA_PKCS1_SHA256;
-use tollgate_sdk::{Keyring, fault};
+use tollgate_sdk::{Keyring, fault, headers};
 
 use crate::certificates;
 
@@ -30,7 +30,7 @@ impl<'a> Signed<'a> {
     /// # Errors
     /// `signature` if a header is missing, doubled or unreadable, or the time is not within five minutes of now.
     pub fn of(headers: &'a Fields, body: &[u8], now_ms: i64) -> Result<Self, Fault> {
-        let one = |name: &str| one_header(headers, name);
+        let one = |name: &str| headers::one(headers, name);
         let (timestamp, nonce) = (one("wechatpay-timestamp")?, one("wechatpay-nonce")?);
         let (signature, serial) = (one("wechatpay-signature")?, one("wechatpay-serial")?);
         let seconds: i64 = timestamp
@@ -66,15 +66,6 @@ impl<'a> Signed<'a> {
     pub fn holds_by<K: Keyring>(self, keys: &K, slot: &str, cert: &[u8]) -> Result<bool, Fault> {
         let data = [Piece::Text(self.text)];
         keys.verify_by(slot, cert, RSA_PKCS1_SHA256, &data, &self.signature)
-    }
-}
-
-fn one_header<'a>(headers: &'a Fields, name: &str) -> Result<&'a str, Fault> {
-    let mut found = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-    match (found.next(), found.next()) {
-        (Some((_, value)), None) if !value.is_empty() => Ok(value),
-        (Some(_), Some(_)) => Err(fault::signature(format!("`{name}` stands there twice"))),
-        _ => Err(fault::signature(format!("`{name}` is missing"))),
     }
 }
 
