@@ -19,7 +19,7 @@ fn method(account: &Value) -> String {
 async fn lives(provider: &'static str) {
     let world = World::with(Setup { provider, ..Setup::default() }).await;
     let account = world.account().await;
-    let day = world.days_ago(1).await;
+    let day = world.days_ago(3).await;
     let (first, second) = (world.order(1200).await, world.order(4500).await);
     let method = method(&account);
     let payment = world.pay(&first, &method).await;

@@ -24,7 +24,7 @@ async fn a_day_reconciles_to_the_fen_and_each_difference_is_found() {
 async fn a_coupon_that_the_merchant_bears_is_in_no_net() {
     let world = world().await;
     let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
-    let day = world.days_ago(1).await;
+    let day = world.days_ago(3).await;
     let payment = world.pay(&world.order(1000).await, METHOD).await;
     let coupon = json!({ "reference": payment["reference"], "value": "2.00" });
     world.control("special/coupon", coupon).await;
@@ -45,7 +45,7 @@ async fn a_coupon_that_the_merchant_bears_is_in_no_net() {
 async fn a_day_without_trades_has_a_bill_without_rows() {
     let world = world().await;
     let account = world.get("/v1/accounts").await.ok()["data"][0].clone();
-    let day = world.days_ago(1).await;
+    let day = world.days_ago(3).await;
     let done = world.reconcile(&account, &day).await;
     assert_eq!((&done["matched"], &done["discrepancies"]), (&json!(0), &json!(0)), "{done}");
 }
