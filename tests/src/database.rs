@@ -11,6 +11,12 @@ use tollgate::store::{Clock, SystemClock};
 use crate::postgres::Database as ServerDatabase;
 use crate::{World, until};
 
+/// Has connections of any kind reach files as well as servers. Before the gateway has them reach servers alone: it reads its
+/// own file in another way.
+pub fn install_drivers() {
+    let _ = sqlx::any::install_drivers(&[sqlx_sqlite::any::DRIVER, sqlx_postgres::any::DRIVER]);
+}
+
 /// Which engine the tests run on: `sqlite`, or `postgres`.
 const ENGINE: &str = "TOLLGATE_TEST_DATABASE";
 
@@ -55,7 +61,7 @@ impl Storage {
     }
 
     async fn connect(&self, data: &Path) -> AnyConnection {
-        sqlx::any::install_default_drivers();
+        install_drivers();
         let url = match self {
             Storage::Server(database) | Storage::Behind(database, _) => database.url(),
             Storage::Own(url) => url.clone(),

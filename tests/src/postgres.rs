@@ -143,7 +143,7 @@ impl Server {
 
     /// Runs a statement that belongs to no database.
     pub async fn run(&self, statement: &str) {
-        sqlx::any::install_default_drivers();
+        crate::database::install_drivers();
         let mut sql = AnyConnection::connect(&self.url("postgres")).await.unwrap();
         sql.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
         sql.close().await.unwrap();

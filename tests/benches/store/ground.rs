@@ -123,7 +123,7 @@ impl Ground {
             let store = Store::open_sqlite(file, Arc::new(SystemClock)).await.unwrap();
             return store.read().await.unwrap();
         }
-        sqlx::any::install_default_drivers();
+        tollgate_tests::database::install_drivers();
         let mut sql = AnyConnection::connect(&self.url).await.unwrap();
         sql.execute("SET client_min_messages = error").await.unwrap();
         Sql::Single(sql)

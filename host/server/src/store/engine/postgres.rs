@@ -71,7 +71,8 @@ impl Store {
     /// # Errors
     /// The database cannot be reached or used, or a newer version has been at it.
     pub async fn open_postgres(url: &SecretString) -> Result<Store, StoreError> {
-        sqlx::any::install_default_drivers();
+        // Once a process. It fails where they are there already.
+        let _ = sqlx::any::install_drivers(&[sqlx_postgres::any::DRIVER]);
         let url = url.expose_secret();
         let mut first = AnyConnection::connect(url).await?;
         check(&mut first).await?;
