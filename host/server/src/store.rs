@@ -23,6 +23,8 @@ pub mod notifications;
 pub mod orders;
 pub mod pauses;
 pub mod payments;
+#[cfg(test)]
+mod plans;
 pub mod reconciliations;
 pub mod refunds;
 mod shared;

@@ -13,9 +13,14 @@ const INSERT: &str = "INSERT INTO disputes (merchant_id, id, payment_id, order_i
 const GET: &str = "SELECT * FROM disputes WHERE merchant_id = $1 AND id = $2";
 const BY_REFERENCE: &str =
     "SELECT * FROM disputes WHERE merchant_id = $1 AND account_id = $2 AND reference = $3";
-const OF_PAYMENT: &str =
+pub(super) const OF_PAYMENT: &str =
     "SELECT * FROM disputes WHERE merchant_id = $1 AND payment_id = $2 ORDER BY id";
-const LIST: &str = "SELECT * FROM disputes WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR payment_id = $3) \
+/// All, or those of a payment or an order: each by an index of its own.
+pub(super) const LIST: &str = "SELECT * FROM disputes WHERE $3 = '' AND $4 = '' AND merchant_id = $1 AND id < $2 \
+     AND ($5 = '' OR state = $5) \
+     UNION ALL SELECT * FROM disputes WHERE $3 = '' AND merchant_id = $1 AND order_id = $4 AND id < $2 \
+     AND ($5 = '' OR state = $5) \
+     UNION ALL SELECT * FROM disputes WHERE merchant_id = $1 AND payment_id = $3 AND id < $2 \
      AND ($4 = '' OR order_id = $4) AND ($5 = '' OR state = $5) ORDER BY id DESC LIMIT $6";
 const UPDATE: &str = "UPDATE disputes SET reference = $4, state = $5, reason = $6, respond_by = $7, bill_id = $8, \
      bill_line = $9, updated_at = $10, version = version + 1 \

@@ -13,8 +13,10 @@ const INSERT: &str = "INSERT INTO orders (merchant_id, id, number, state, amount
 const GET: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND id = $2";
 const BY_NUMBER: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND number = $2";
 const BY_TOKEN: &str = "SELECT * FROM orders WHERE token = $1";
-const LIST: &str = "SELECT * FROM orders WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR number = $3) \
-     AND ($4 = '' OR state = $4) ORDER BY id DESC LIMIT $5";
+/// All, or the one with a number: each by an index of its own.
+pub(super) const LIST: &str = "SELECT * FROM orders WHERE $3 = '' AND merchant_id = $1 AND id < $2 AND ($4 = '' OR state = $4) \
+     UNION ALL SELECT * FROM orders WHERE merchant_id = $1 AND number = $3 AND id < $2 AND ($4 = '' OR state = $4) \
+     ORDER BY id DESC LIMIT $5";
 const SET_STATE: &str = "UPDATE orders SET state = $3, updated_at = $4 WHERE merchant_id = $1 AND id = $2 AND state = $5";
 /// Changes nothing, and has whoever does the same wait for this transaction's end: on every engine.
 const LOCK: &str = "UPDATE orders SET event_seq = event_seq WHERE merchant_id = $1 AND id = $2";

@@ -15,7 +15,7 @@ const BY_ADDRESS: &str = "SELECT * FROM payments WHERE id = $1";
 const BY_REFERENCE: &str =
     "SELECT * FROM payments WHERE merchant_id = $1 AND account_id = $2 AND reference = $3";
 const BY_PROVIDER_REF: &str = "SELECT * FROM payments WHERE merchant_id = $1 AND account_id = $2 AND provider_ref = $3 LIMIT 1";
-const OF_ORDER: &str =
+pub(super) const OF_ORDER: &str =
     "SELECT * FROM payments WHERE merchant_id = $1 AND order_id = $2 ORDER BY id";
 const UPDATE: &str = "UPDATE payments SET state = $4, taken = $5, reserved = $6, refunded = $7, provider_ref = $8, \
      kept = $9, action = $10, failure = $11, asked = $12, succeeded_at = $13, updated_at = $14, allocated = $15, \

@@ -16,10 +16,14 @@ const GET: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND id = $2";
 const BY_NUMBER: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND number = $2";
 const BY_REFERENCE: &str =
     "SELECT * FROM refunds WHERE merchant_id = $1 AND account_id = $2 AND reference = $3";
-const OF_PAYMENT: &str =
+pub(super) const OF_PAYMENT: &str =
     "SELECT * FROM refunds WHERE merchant_id = $1 AND payment_id = $2 ORDER BY id";
-const OF_ORDER: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND order_id = $2 ORDER BY id";
-const LIST: &str = "SELECT * FROM refunds WHERE merchant_id = $1 AND id < $2 AND ($3 = '' OR payment_id = $3) \
+pub(super) const OF_ORDER: &str =
+    "SELECT * FROM refunds WHERE merchant_id = $1 AND order_id = $2 ORDER BY id";
+/// All, or those of a payment or an order: each by an index of its own.
+pub(super) const LIST: &str = "SELECT * FROM refunds WHERE $3 = '' AND $4 = '' AND merchant_id = $1 AND id < $2 \
+     UNION ALL SELECT * FROM refunds WHERE $3 = '' AND merchant_id = $1 AND order_id = $4 AND id < $2 \
+     UNION ALL SELECT * FROM refunds WHERE merchant_id = $1 AND payment_id = $3 AND id < $2 \
      AND ($4 = '' OR order_id = $4) ORDER BY id DESC LIMIT $5";
 const UPDATE: &str = "UPDATE refunds SET state = $4, provider_ref = $5, kept = $6, failure = $7, asked = $8, \
      succeeded_at = $9, updated_at = $10, amount = $11, reference = $12, sent_at = $13, reversed_at = $14, \

@@ -59,6 +59,11 @@ const ALL: &[Migration] = &[
         sqlite: include_str!("../../../../../migrations/sqlite/0009_tries.sql"),
         postgres: include_str!("../../../../../migrations/postgres/0009_tries.sql"),
     },
+    Migration {
+        name: "0010_indexes",
+        sqlite: include_str!("../../../../../migrations/sqlite/0010_indexes.sql"),
+        postgres: include_str!("../../../../../migrations/postgres/0010_indexes.sql"),
+    },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (name TEXT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)";

@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, Describe, Either, Error, Execute, Executor, SqlStr};
+use sqlx::{Any, AnyConnection, Either, Error, Execute, Executor, SqlStr};
 
 use super::file::FileConnection;
 
@@ -102,16 +102,6 @@ impl<'c> Executor<'c> for &'c mut Sql {
         match self.way() {
             Ok(_) => said(Err(unprepared())),
             Err(connection) => connection.prepare_with(sql, types),
-        }
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> Answer<'e, Describe<Any>>
-    where
-        'c: 'e,
-    {
-        match self.way() {
-            Ok(_) => said(Err(unprepared())),
-            Err(connection) => connection.describe(sql),
         }
     }
 }

@@ -1,20 +1,7 @@
 //! What the database reads to find a job: a piece of one index, however many jobs there are.
 
-use std::sync::Arc;
-
-use sqlx::{AssertSqlSafe, Row};
-
 use super::*;
-use crate::store::{Store, SystemClock};
-
-async fn plan(statement: &str) -> Vec<String> {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open_sqlite(&folder.path().join("db"), Arc::new(SystemClock)).await.unwrap();
-    let mut sql = store.read().await.unwrap();
-    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-    let steps = sqlx::raw_sql(explain).fetch_all(&mut sql).await.unwrap();
-    steps.iter().map(|step| step.get::<String, _>(3)).collect()
-}
+use crate::store::plans::plan;
 
 #[tokio::test]
 async fn a_claim_reads_the_head_of_one_line() {

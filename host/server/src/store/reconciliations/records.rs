@@ -12,11 +12,11 @@ const PAYMENTS_BETWEEN: &str = "SELECT p.id, p.reference, p.provider_ref, p.stat
      LEFT JOIN bills b ON b.merchant_id = p.merchant_id AND b.id = p.bill_id \
      WHERE p.merchant_id = $1 AND p.account_id = $2 AND (p.succeeded_at, p.id) > ($3, $4) \
      AND p.succeeded_at < $5 ORDER BY p.succeeded_at, p.id LIMIT $6";
-const PAYMENT_BY_OURS: &str = "SELECT p.id, p.reference, p.provider_ref, p.state, p.amount, p.taken, p.currency, \
+pub(in crate::store) const PAYMENT_BY_OURS: &str = "SELECT p.id, p.reference, p.provider_ref, p.state, p.amount, p.taken, p.currency, \
      p.succeeded_at, p.bill_id, p.bill_line, b.kind AS bill_kind FROM payments p \
      LEFT JOIN bills b ON b.merchant_id = p.merchant_id AND b.id = p.bill_id \
      WHERE p.merchant_id = $1 AND p.account_id = $2 AND p.reference = $3";
-const PAYMENT_BY_THEIRS: &str = "SELECT p.id, p.reference, p.provider_ref, p.state, p.amount, p.taken, p.currency, \
+pub(in crate::store) const PAYMENT_BY_THEIRS: &str = "SELECT p.id, p.reference, p.provider_ref, p.state, p.amount, p.taken, p.currency, \
      p.succeeded_at, p.bill_id, p.bill_line, b.kind AS bill_kind FROM payments p \
      LEFT JOIN bills b ON b.merchant_id = p.merchant_id AND b.id = p.bill_id \
      WHERE p.merchant_id = $1 AND p.account_id = $2 AND p.provider_ref = $3 ORDER BY p.id LIMIT 1";
@@ -28,13 +28,13 @@ const REFUNDS_BETWEEN: &str = "SELECT r.id, r.reference, r.provider_ref, r.state
      WHERE r.merchant_id = $1 AND r.account_id = $2 AND (r.succeeded_at, r.id) > ($3, $4) \
      AND r.succeeded_at < $5 AND NOT (r.origin = 'provider' AND r.provider_ref IS NULL AND r.reversed_at IS NOT NULL) \
      ORDER BY r.succeeded_at, r.id LIMIT $6";
-const REFUND_BY_OURS: &str = "SELECT r.id, r.reference, r.provider_ref, r.state, r.amount, r.currency, \
+pub(in crate::store) const REFUND_BY_OURS: &str = "SELECT r.id, r.reference, r.provider_ref, r.state, r.amount, r.currency, \
      r.succeeded_at, r.bill_id, r.bill_line, b.kind AS bill_kind, p.reference AS payment_reference, \
      p.provider_ref AS payment_provider_ref FROM refunds r \
      JOIN payments p ON p.merchant_id = r.merchant_id AND p.id = r.payment_id \
      LEFT JOIN bills b ON b.merchant_id = r.merchant_id AND b.id = r.bill_id \
      WHERE r.merchant_id = $1 AND r.account_id = $2 AND r.reference = $3";
-const REFUND_BY_THEIRS: &str = "SELECT r.id, r.reference, r.provider_ref, r.state, r.amount, r.currency, \
+pub(in crate::store) const REFUND_BY_THEIRS: &str = "SELECT r.id, r.reference, r.provider_ref, r.state, r.amount, r.currency, \
      r.succeeded_at, r.bill_id, r.bill_line, b.kind AS bill_kind, p.reference AS payment_reference, \
      p.provider_ref AS payment_provider_ref FROM refunds r \
      JOIN payments p ON p.merchant_id = r.merchant_id AND p.id = r.payment_id \
