@@ -1,6 +1,6 @@
 //! One call: its turn among the others, and what is told when it fails. What it runs in is [`crate::seat`].
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,7 +13,7 @@ use crate::exports::Exports;
 use crate::health::{Lane, Ward};
 use crate::keys::{KeyUse, MissingKey};
 use crate::limits::Limits;
-use crate::pace::Place;
+use crate::pace::Standing;
 use crate::seat::Seat;
 use crate::state::{CallState, LogLine};
 use crate::witness::Witness;
@@ -162,10 +162,10 @@ pub(crate) enum Budget {
     Progress(Duration, Duration),
 }
 
-/// A call's own permits, and its place among all.
+/// A call's own permits, and how it stands among all.
 struct Turn {
     _own: Vec<OwnedSemaphorePermit>,
-    place: Place,
+    standing: Standing,
 }
 
 impl Core {
@@ -190,14 +190,14 @@ impl Core {
         lane: Lane,
         call: impl FnOnce(&Seat<'_>) -> Result<Called<T>, CallError> + Send + 'static,
     ) -> Result<Called<T>, CallError> {
-        let alone = self.ward.admit(lane, Instant::now())?;
+        let alone = self.ward.admit(lane, Instant::now())?.alone;
         let wait = self.desk.limits.queue_wait;
         let turn = tokio::time::timeout(wait, self.turn(lane, alone))
             .await
             .map_err(|_| CallError::Busy)??;
         let core = Arc::clone(self);
         let running = tokio::task::spawn_blocking(move || {
-            let answer = call(&Seat::of(&core, &turn.place));
+            let answer = call(&Seat::of(&core, &turn.standing));
             core.note(lane, &answer);
             drop(turn);
             answer
@@ -215,8 +215,6 @@ impl Core {
                 Lane::Bills => &self.alone[2],
             };
             held.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
-            // While it waited, the call before may have sent the plugin into quarantine.
-            self.ward.admit(lane, Instant::now())?;
         }
         let (own, shared) = match lane {
             Lane::Requests | Lane::Notices => (&self.turns, &self.desk.turns),
@@ -225,7 +223,9 @@ impl Core {
         // Its own first: whoever waits for the shared ones holds none of them.
         held.push(Arc::clone(own).acquire_owned().await.map_err(closed)?);
         let place = Arc::clone(shared).acquire_owned().await.map_err(closed)?;
-        Ok(Turn { _own: held, place: Arc::new(Mutex::new(Some(place))) })
+        // While it waited, the calls before may have sent the plugin into quarantine.
+        let admission = self.ward.admit(lane, Instant::now())?;
+        Ok(Turn { _own: held, standing: Standing::new(place, &admission) })
     }
 
     /// Puts the end of a call into the plugin's records.

@@ -1,9 +1,10 @@
 //! How a plugin fares: failures in a row lead to quarantine, with the reason shown, and out of it again.
 //!
 //! Requests, notices and bills are told apart. A stranger may send messages that no reader survives; that must not
-//! stop payments.
+//! stop payments, and the provider's own messages for a moment only.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::call::CallError;
@@ -55,6 +56,18 @@ struct Record {
     quarantines: u32,
     until: Option<Instant>,
     reason: String,
+    sluggish: Arc<AtomicBool>,
+}
+
+/// How a call may go ahead.
+#[derive(Debug, Clone)]
+pub(crate) struct Admission {
+    /// After a failure, one at a time, so that a plugin that hangs holds one thread and not all of its share.
+    pub alone: bool,
+    /// Slow from its start: the plugin failed, or a call of it was slow, and none has ended well since.
+    pub suspect: bool,
+    /// Where the call tells that it is slow.
+    pub sluggish: Arc<AtomicBool>,
 }
 
 /// The records of one plugin.
@@ -73,16 +86,17 @@ impl Ward {
         record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a call may go ahead, and if so whether alone: after a failure, one at a time, so that a plugin that
-    /// hangs holds one thread and not all of its share.
-    pub fn admit(&self, lane: Lane, now: Instant) -> Result<bool, CallError> {
+    /// Whether a call may go ahead, and how.
+    pub fn admit(&self, lane: Lane, now: Instant) -> Result<Admission, CallError> {
         let record = self.record(lane);
         if record.until.is_some_and(|until| now < until) {
             return Err(CallError::Refused {
                 reason: format!("the plugin is in quarantine: {}", record.reason),
             });
         }
-        Ok(record.in_a_row > 0)
+        let alone = record.in_a_row > 0;
+        let suspect = alone || record.sluggish.load(Ordering::Relaxed);
+        Ok(Admission { alone, suspect, sluggish: Arc::clone(&record.sluggish) })
     }
 
     /// Takes note of how a call ended. What is no fault of the plugin's counts for nothing.
@@ -94,14 +108,19 @@ impl Ward {
                 record.in_a_row = 0;
                 record.quarantines = 0;
                 record.until = None;
+                record.sluggish.store(false, Ordering::Relaxed);
             }
             Some(error) if error.is_the_plugins() => {
                 record.calls += 1;
                 record.failures += 1;
                 record.in_a_row = record.in_a_row.saturating_add(1);
                 record.reason = error.to_string();
-                if record.in_a_row >= limits.failures_to_quarantine {
-                    let factor = 2u32.saturating_pow(record.quarantines.min(20));
+                // What ends while one lasts had begun before it, and makes it no longer.
+                let rests = record.until.is_some_and(|until| now < until);
+                if record.in_a_row >= limits.failures_to_quarantine && !rests {
+                    let doubled =
+                        if lane == Lane::Notices { 0 } else { record.quarantines.min(20) };
+                    let factor = 2u32.saturating_pow(doubled);
                     let rest = limits.quarantine.saturating_mul(factor).min(LONGEST);
                     record.quarantines += 1;
                     record.until = Some(now + rest);
@@ -145,24 +164,59 @@ mod tests {
         for _ in 0..4 {
             ward.note(Lane::Requests, Some(&trap()), &limits, start);
         }
-        assert!(ward.admit(Lane::Requests, start).unwrap());
+        assert!(ward.admit(Lane::Requests, start).unwrap().alone);
         ward.note(Lane::Requests, Some(&trap()), &limits, start);
         let refused = ward.admit(Lane::Requests, start).unwrap_err();
         assert!(refused.to_string().contains("unreachable"), "{refused}");
 
         // Its other calls go on.
-        assert!(!ward.admit(Lane::Notices, start).unwrap());
+        assert!(!ward.admit(Lane::Notices, start).unwrap().alone);
 
         // After it, one call at a time; the next failure is quarantined at once, and for twice as long.
         let later = start + limits.quarantine;
-        assert!(ward.admit(Lane::Requests, later).unwrap());
+        assert!(ward.admit(Lane::Requests, later).unwrap().alone);
         ward.note(Lane::Requests, Some(&trap()), &limits, later);
         assert!(ward.admit(Lane::Requests, later + limits.quarantine).is_err());
         let much_later = later + limits.quarantine * 2;
-        assert!(ward.admit(Lane::Requests, much_later).unwrap());
+        assert!(ward.admit(Lane::Requests, much_later).unwrap().alone);
         ward.note(Lane::Requests, None, &limits, much_later);
-        assert!(!ward.admit(Lane::Requests, much_later).unwrap());
+        assert!(!ward.admit(Lane::Requests, much_later).unwrap().alone);
         assert_eq!(ward.health(much_later)[0].failures, 6);
+    }
+
+    #[test]
+    fn calls_that_end_during_a_quarantine_do_not_make_it_longer() {
+        let (ward, limits, start) = (Ward::default(), Limits::default(), Instant::now());
+        for _ in 0..50 {
+            ward.note(Lane::Requests, Some(&trap()), &limits, start);
+        }
+        assert!(ward.admit(Lane::Requests, start + limits.quarantine).is_ok());
+    }
+
+    #[test]
+    fn what_strangers_can_bring_about_is_soon_over() {
+        let (ward, limits, mut now) = (Ward::default(), Limits::default(), Instant::now());
+        for _ in 0..10 {
+            for _ in 0..limits.failures_to_quarantine {
+                ward.note(Lane::Notices, Some(&trap()), &limits, now);
+            }
+            assert!(ward.admit(Lane::Notices, now).is_err());
+            now += limits.quarantine;
+            assert!(ward.admit(Lane::Notices, now).is_ok());
+        }
+    }
+
+    #[test]
+    fn who_was_slow_is_suspected_until_a_call_ends_well() {
+        let (ward, limits, now) = (Ward::default(), Limits::default(), Instant::now());
+        let first = ward.admit(Lane::Requests, now).unwrap();
+        assert!(!first.suspect);
+        first.sluggish.store(true, Ordering::Relaxed);
+        let next = ward.admit(Lane::Requests, now).unwrap();
+        assert!(next.suspect && !next.alone);
+        assert!(!ward.admit(Lane::Notices, now).unwrap().suspect);
+        ward.note(Lane::Requests, None, &limits, now);
+        assert!(!ward.admit(Lane::Requests, now).unwrap().suspect);
     }
 
     #[test]
@@ -171,6 +225,6 @@ mod tests {
         for _ in 0..20 {
             ward.note(Lane::Notices, Some(&CallError::Busy), &limits, now);
         }
-        assert!(!ward.admit(Lane::Notices, now).unwrap());
+        assert!(!ward.admit(Lane::Notices, now).unwrap().alone);
     }
 }

@@ -41,7 +41,8 @@ pub struct Limits {
     pub queue_wait: Duration,
     /// Failures in a row after which a plugin's functions of that kind are quarantined.
     pub failures_to_quarantine: u32,
-    /// How long the first quarantine lasts; each further one in a row doubles it, up to an hour.
+    /// How long the first quarantine lasts; each further one in a row doubles it, up to an hour. That of notices stays
+    /// as it is, since strangers may bring it about.
     pub quarantine: Duration,
 }
 

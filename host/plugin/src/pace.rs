@@ -1,18 +1,20 @@
 //! How much of a processor a call gets: as much as it wants while it is brisk, a share while it may still be an honest one,
 //! and next to nothing after that.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::health::Admission;
+
 /// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
-/// its neighbours until its deadline.
+/// its neighbours until its deadline. Where one was slow, the plugin has none of it until a call of it ends well.
 const BRISK: Duration = Duration::from_millis(4);
 /// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
-/// little memory left, code must be read from the disk first.
+/// little memory left, code must be read from the disk first. A plugin that failed has none of this either.
 const DOUBTFUL: Duration = Duration::from_millis(20);
 /// It then gets this part of one processor, so that an honest call ends well before its deadline.
 const DOUBTFUL_SHARE: u32 = 20;
@@ -21,9 +23,35 @@ const HANGING_SHARE: u32 = 20;
 /// But where it takes memory it rests no longer than this: a call that takes all gets to its limit before its deadline.
 const REST_OF_GROWTH: Duration = Duration::from_millis(10);
 
-/// The place of a call among those of all plugins. One that is not brisk any more gives it to a neighbour: what it may still
-/// take of a processor is bounded in another way.
-pub(crate) type Place = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+/// How a call stands among those of all plugins.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    /// Its place. When it is not brisk any more it gives it to a neighbour: what it may still take of a processor is
+    /// bounded in another way.
+    place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    /// What it is taken to have used when it begins.
+    head_start: Duration,
+    sluggish: Arc<AtomicBool>,
+}
+
+impl Standing {
+    /// Of a call that has a place, as its plugin fares.
+    pub fn new(place: OwnedSemaphorePermit, admission: &Admission) -> Self {
+        Self {
+            place: Arc::new(Mutex::new(Some(place))),
+            head_start: match admission {
+                Admission { alone: true, .. } => BRISK + DOUBTFUL,
+                Admission { suspect: true, .. } => BRISK,
+                _ => Duration::ZERO,
+            },
+            sluggish: Arc::clone(&admission.sluggish),
+        }
+    }
+
+    fn give_place_away(&self) {
+        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
 
 /// The pace of one call.
 #[derive(Debug)]
@@ -34,15 +62,21 @@ pub(crate) struct Pace {
     /// What the call has had.
     used: Duration,
     calls: Arc<AtomicU32>,
-    place: Place,
+    standing: Standing,
     slow: Option<Slow>,
 }
 
 impl Pace {
     /// Of a call that begins now, on this thread, and must end at `ends`; `calls` counts the slow ones.
-    pub fn start(ends: Instant, calls: &Arc<AtomicU32>, place: &Place) -> Self {
-        let (calls, place) = (Arc::clone(calls), Arc::clone(place));
-        Self { ends, had: processor_time(), used: Duration::ZERO, calls, place, slow: None }
+    pub fn start(ends: Instant, calls: &Arc<AtomicU32>, standing: &Standing) -> Self {
+        Self {
+            ends,
+            had: processor_time(),
+            used: standing.head_start,
+            calls: Arc::clone(calls),
+            standing: standing.clone(),
+            slow: None,
+        }
     }
 
     /// Time until the call must end.
@@ -69,7 +103,13 @@ impl Pace {
         if self.used <= BRISK {
             return;
         }
-        let slow = self.slow.get_or_insert_with(|| Slow::count(&self.calls, &self.place));
+        if self.used > self.standing.head_start + BRISK {
+            self.standing.sluggish.store(true, Ordering::Relaxed);
+        }
+        let slow = self.slow.get_or_insert_with(|| {
+            self.standing.give_place_away();
+            Slow::count(&self.calls)
+        });
         let owed = slow.owes(before, self.used);
         std::thread::sleep(owed.min(most).min(self.time_left()));
     }
@@ -85,9 +125,8 @@ struct Slow {
 }
 
 impl Slow {
-    fn count(calls: &Arc<AtomicU32>, place: &Place) -> Self {
+    fn count(calls: &Arc<AtomicU32>) -> Self {
         calls.fetch_add(1, Ordering::Relaxed);
-        drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
         Self { calls: Arc::clone(calls), since: Instant::now(), worth: Duration::ZERO }
     }
 

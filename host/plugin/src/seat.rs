@@ -1,7 +1,6 @@
 //! What a call runs in: a store and an instance of its own, a deadline, and a place among the calls of all plugins.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::{Store, UpdateDeadline};
@@ -9,24 +8,24 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::call::{Budget, CallError, Called, Core, Failure, Moment};
 use crate::engine::{TICK, ticks};
 use crate::exports::Running;
-use crate::pace::{Pace, Place};
+use crate::pace::{Pace, Standing};
 use crate::state::CallState;
 
 /// Where a call runs.
 pub(crate) struct Seat<'c> {
     core: &'c Core,
-    place: Place,
+    standing: Standing,
 }
 
 impl<'c> Seat<'c> {
-    /// In a place that the call has among all.
-    pub fn of(core: &'c Core, place: &Place) -> Self {
-        Self { core, place: Arc::clone(place) }
+    /// As the call stands among all.
+    pub fn of(core: &'c Core, standing: &Standing) -> Self {
+        Self { core, standing: standing.clone() }
     }
 
     /// Beside all turns: for benches and offline checks.
     pub fn beside(core: &'c Core) -> Self {
-        Self { core, place: Place::default() }
+        Self { core, standing: Standing::default() }
     }
 }
 
@@ -72,7 +71,8 @@ impl Seat<'_> {
         store.set_max_component_handles(limits.handles);
         match budget {
             Budget::Once(deadline) => {
-                let pace = Pace::start(started + deadline, &self.desk.clockwork.slow, &self.place);
+                let slow = &self.desk.clockwork.slow;
+                let pace = Pace::start(started + deadline, slow, &self.standing);
                 store.data_mut().ledger.pace = Some(pace);
                 store.set_epoch_deadline(1);
                 store.epoch_deadline_callback(|mut context| {

@@ -160,6 +160,31 @@ async fn a_hanging_plugin_leaves_its_neighbour_a_turn() {
     }
 }
 
+/// Whoever waits for a turn when a quarantine begins is refused with all others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_before_a_plugin_that_hangs_does_not_wait_its_quarantine_out() {
+    let folder = Folder::new();
+    folder.put(
+        "hanging.wasm",
+        &Sample { id: "hanging", build: LOOP, ..Sample::default() }.component(),
+    );
+    let registry = folder.open(Limits { call_deadline: Duration::from_millis(100), ..limits() });
+    let bad = registry.get("hanging").unwrap();
+    let crowd: Vec<_> = (0..40)
+        .map(|_| {
+            let bad = Arc::clone(&bad);
+            tokio::spawn(async move { build(&bad).await.unwrap_err() })
+        })
+        .collect();
+    let mut refused = 0;
+    for call in crowd {
+        refused += u64::from(matches!(call.await.unwrap(), CallError::Refused { .. }));
+    }
+    let health = bad.health()[0].clone();
+    assert!(refused > 20 && health.failures + refused == 40, "{refused} refused: {health:?}");
+    assert!(health.quarantine.unwrap().remaining <= limits().quarantine);
+}
+
 /// More plugins hang than there are places: each gives its place to a neighbour once it has had its time of a processor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plugins_that_hang_in_all_places_leave_them_to_a_neighbour() {

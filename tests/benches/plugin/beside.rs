@@ -13,7 +13,7 @@ use tollgate_tests::figures::{Milli, fact, goal, median, p99};
 use tollgate_tests::place;
 use tollgate_tests::process::{Api, Process, runtime};
 
-const PAIRS: usize = 7;
+const PAIRS: usize = 15;
 const WINDOW: Duration = Duration::from_secs(3);
 const CLIENTS: usize = 8;
 /// Between two payments through the same hostile component.
