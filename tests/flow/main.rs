@@ -30,5 +30,6 @@ mod shapes;
 mod silence;
 mod statements;
 mod strangers;
+mod unfit;
 mod vectors;
 mod webhooks;

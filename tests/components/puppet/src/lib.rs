@@ -66,9 +66,12 @@ impl requests::Guest for Puppet {
         if let Operation::Bill(request) = &operation {
             return Ok(Progress::Done(bill(request, response.body)));
         }
-        let fact = words::fact(&form(&response.body)?)?;
+        let said = form(&response.body)?;
+        let fact = words::fact(&said)?;
         let action = match &operation {
-            Operation::Pay(_) => NextAction::QrCode("pay me".to_owned()),
+            Operation::Pay(_) => {
+                NextAction::QrCode(said.filled("code").unwrap_or("pay me").to_owned())
+            }
             _ => NextAction::None,
         };
         Ok(Progress::Done(report(fact, action)))

@@ -82,11 +82,13 @@ pub(super) async fn conclude(
     ran: &Ran,
 ) -> Flow<PaymentRow> {
     let (command, particulars) = match &ran.ending {
-        Ending::Done(Outcome::Report(report)) => started(account, row, report)?,
-        Ending::Done(Outcome::Bill(_) | Outcome::Keys(_)) => (
-            PaymentCommand::LoseSight,
-            failed("protocol", "the plugin gave another operation's outcome"),
-        ),
+        Ending::Done(Outcome::Report(report)) => match started(account, row, report)? {
+            Ok(started) => started,
+            Err(failure) => (unfit(ran), failure),
+        },
+        Ending::Done(Outcome::Bill(_) | Outcome::Keys(_)) => {
+            (unfit(ran), failed("protocol", "the plugin gave another operation's outcome"))
+        }
         // The provider is at it; the schedule asks until it says more.
         Ending::Wait { .. } => (PaymentCommand::Offer, Particulars::default()),
         Ending::Failed { failure, outcome_known } => {
@@ -108,33 +110,32 @@ pub(super) async fn conclude(
         .await
 }
 
-/// What a plugin's report of a payment that was just started comes to. It is never more than pending: whether money
-/// moved is learnt from messages and queries.
+/// What an outcome that is of no use says of the payment: if nothing was sent, nobody but us ever heard of it.
+fn unfit(ran: &Ran) -> PaymentCommand {
+    if ran.sent { PaymentCommand::LoseSight } else { PaymentCommand::Refuse }
+}
+
+/// What a plugin's report of a payment that was just started comes to, or why it is of no use. It is never more than
+/// pending: whether money moved is learnt from messages and queries.
 fn started(
     account: &Account,
     row: &PaymentRow,
     report: &Report,
-) -> Flow<(PaymentCommand, Particulars)> {
-    let told = match &report.fact.about {
-        Subject::Payment(status) => facts::of_payment(account, row, &report.fact, *status),
-        _ => {
-            return Ok((
-                PaymentCommand::LoseSight,
-                failed("protocol", "the plugin reported something else"),
-            ));
-        }
+) -> Flow<Result<(PaymentCommand, Particulars), Particulars>> {
+    let Subject::Payment(status) = report.fact.about else {
+        return Ok(Err(failed("protocol", "the plugin reported something else")));
     };
-    if let Err(mismatch) = told {
-        return Ok((PaymentCommand::LoseSight, failed("mismatch", &mismatch.to_string())));
+    if let Err(mismatch) = facts::of_payment(account, row, &report.fact, status) {
+        return Ok(Err(failed("mismatch", &mismatch.to_string())));
     }
-    if matches!(report.fact.about, Subject::Payment(PaymentStatus::Failed | PaymentStatus::Closed))
-    {
+    if matches!(status, PaymentStatus::Failed | PaymentStatus::Closed) {
         let failure = Some(facts::declined(&report.fact));
-        return Ok((PaymentCommand::Refuse, Particulars { failure, ..Particulars::default() }));
+        let particulars = Particulars { failure, ..Particulars::default() };
+        return Ok(Ok((PaymentCommand::Refuse, particulars)));
     }
     let next = match next(account, row, report)? {
         Ok(next) => next,
-        Err(refusal) => return Ok((PaymentCommand::LoseSight, failed("refused", &refusal))),
+        Err(refusal) => return Ok(Err(failed("refused", &refusal))),
     };
     let particulars = Particulars {
         action: Some(next),
@@ -142,7 +143,7 @@ fn started(
         provider_ref: report.fact.provider_ref.clone(),
         ..Particulars::default()
     };
-    Ok((PaymentCommand::Offer, particulars))
+    Ok(Ok((PaymentCommand::Offer, particulars)))
 }
 
 /// What the payer does next after a plugin's report, as it is kept; or why he may not be sent there.
