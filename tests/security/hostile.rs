@@ -37,6 +37,18 @@ async fn misbehaves(plugin: &str, within: Duration, reason: &str) {
     }
     let told = failed(&world, &account, Duration::from_millis(500)).await;
     assert!(told.contains("quarantine"), "{told}");
+    let records = "SELECT record FROM exchanges WHERE operation = 'pay' ORDER BY id";
+    let traps: Vec<Value> = world
+        .select(records)
+        .await
+        .iter()
+        .map(|it| serde_json::from_str::<Value>(it).unwrap()["trap"].clone())
+        .collect();
+    assert_eq!(traps.len(), FAILURES + 1, "{traps:?}");
+    assert!(
+        traps[..FAILURES].iter().all(|trap| trap.as_str().unwrap().contains(reason)),
+        "{traps:?}"
+    );
     let listed = world.get("/v1/plugins").await.ok();
     let row = listed["data"].as_array().unwrap().iter().find(|row| row["id"] == plugin).unwrap();
     let requests = &row["health"][0];

@@ -63,6 +63,8 @@ pub enum Ending {
 pub struct Ran {
     /// How.
     pub ending: Ending,
+    /// Whether the provider may have seen something of it.
+    pub sent: bool,
     /// What was sent and answered.
     pub records: Records,
     /// Each use of a key in the call that ended it.
@@ -83,10 +85,11 @@ pub async fn run(gateway: &Gateway, task: &Task<'_>) -> Flow<Ran> {
         state = pause.state;
         if let Ok(after_ms @ 1..) = u32::try_from(after_ms) {
             let (records, audit) = (Records::default(), Vec::new());
-            return Ok(Ran { ending: Ending::Wait { after_ms, state }, records, audit });
+            let ending = Ending::Wait { after_ms, state };
+            return Ok(Ran { ending, sent: true, records, audit });
         }
     }
-    let sent = !state.is_empty();
+    let sent = waited || !state.is_empty();
     let (records, audit) = (Records::default(), Vec::new());
     let next = Try::next(gateway, task).await?;
     let key = next.key(task.key);
@@ -143,7 +146,7 @@ struct Run<'r> {
 impl Run<'_> {
     fn ended(mut self, ending: Ending, waited: bool) -> Ran {
         self.records.pause(Pause::after(self.gateway, self.task, waited, &ending));
-        Ran { ending, records: self.records, audit: self.audit }
+        Ran { ending, sent: self.sent, records: self.records, audit: self.audit }
     }
 
     async fn step(&mut self, state: Vec<u8>) -> Flow<Next> {
@@ -151,7 +154,12 @@ impl Run<'_> {
         let context = account.context(self.gateway, &self.key);
         let built = match self.build(&context, &state).await? {
             Ok(called) => called,
-            Err(error) => return Ok(Next::End(trapped(&error, self.sent))),
+            Err(error) => {
+                let mut exchange = Exchange::unsent(&account.plugin, running.name, &context);
+                let ending = trapped(&error, &mut exchange, &self.redactor(), self.sent);
+                self.records.add(&exchange)?;
+                return Ok(Next::End(ending));
+            }
         };
         let (request, state) = match &built.answer {
             Ok(Step::Done(outcome)) => {
@@ -159,7 +167,7 @@ impl Run<'_> {
                 if !built.audit.is_empty() {
                     // Nothing is sent from here: what was signed goes with the payer, and the signing is on record.
                     let mut exchange = Exchange::unsent(&account.plugin, running.name, &context);
-                    note_build(&mut exchange, built, &Redactor::new(&self.keys(), &[]));
+                    note_build(&mut exchange, built, &self.redactor());
                     self.records.add(&exchange)?;
                 }
                 return Ok(Next::End(Ending::Done(outcome)));
@@ -186,7 +194,8 @@ impl Run<'_> {
             }
             Err(error) => {
                 let not_sent = matches!(error, SendError::NotSent(_));
-                let (failure, outcome_known) = (of_silence(&error), not_sent && !self.sent);
+                self.sent |= !not_sent;
+                let (failure, outcome_known) = (of_silence(&error), !self.sent);
                 Next::End(Ending::Failed { failure, outcome_known })
             }
         };
@@ -199,6 +208,11 @@ impl Run<'_> {
         let Task { account, private, .. } = self.task;
         let keys = account.keys();
         private.map_or(keys.clone(), |private| keys.with_private(private).into())
+    }
+
+    /// Takes the secrets out of what is kept of a call from which nothing was sent.
+    fn redactor(&self) -> Redactor {
+        Redactor::new(&self.keys(), &[])
     }
 
     async fn build(
@@ -242,10 +256,7 @@ impl Run<'_> {
         }
         let called = match read {
             Ok(called) => called,
-            Err(error) => {
-                exchange.trap = Some(redactor.text(&error.to_string()));
-                return Ok(Next::End(trapped(&error, true)));
-            }
+            Err(error) => return Ok(Next::End(trapped(&error, exchange, redactor, true))),
         };
         exchange::tell(account, "interpret", &called.logs);
         exchange.heard(&called.logs, redactor);
@@ -289,9 +300,10 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn trapped(error: &CallError, sent: bool) -> Ending {
+fn trapped(error: &CallError, exchange: &mut Exchange, redactor: &Redactor, sent: bool) -> Ending {
     tracing::warn!(%error, "a plugin call failed");
     // Why is for the operator, in the log and in the record of the exchange.
+    exchange.trap = Some(redactor.text(&error.to_string()));
     let failure = failure("plugin", error.in_short().to_owned());
     Ending::Failed { failure, outcome_known: !sent }
 }
