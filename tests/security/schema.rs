@@ -101,6 +101,44 @@ async fn no_route_takes_what_it_does_not_have() {
     assert_eq!(before.changed(&world.dump().await), Default::default());
 }
 
+/// Attack 12: no route takes a parameter that it does not have, nor a field where it takes no body.
+#[tokio::test]
+async fn no_route_takes_a_query_or_body_that_it_does_not_have() {
+    let (world, _plugins) = stage::world(&["alipay"]).await;
+    let routes = Document::of(&world).await.routes();
+    let before = world.dump().await;
+    for route in &routes {
+        let address = somewhere(route);
+        for query in ["colour=red", "merchant_id=", "colour=red&limit=5"] {
+            let address = format!("{address}?{query}");
+            let reply = world.ask((&route.method, &address), &world.key, &[], &Value::Null).await;
+            let problem = reply.refused(422, "invalid-request");
+            let error = &problem["errors"][0];
+            let name = query.split('=').next();
+            assert_eq!(error["field"].as_str(), name, "{} {query}: {problem}", route.path);
+            assert_eq!(error["rule"], "is not a parameter of this request", "{problem}");
+        }
+        if !route.schema.is_null() {
+            continue;
+        }
+        let json = [("content-type", "application/json")];
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        for (kind, body, status, code, field) in [
+            (json, r#"{"force":true}"#, 422, "invalid-request", json!("force")),
+            (json, "[]", 422, "invalid-request", json!("body")),
+            (json, r#"{"a":"#, 400, "malformed-json", Value::Null),
+            (form, "force=true", 415, "unsupported-media-type", Value::Null),
+        ] {
+            let reply = world.ask_with((&route.method, &address), &world.key, &kind, body).await;
+            let problem = reply.refused(status, code);
+            assert_eq!(problem["errors"][0]["field"], field, "{} {body}: {problem}", route.path);
+        }
+        let reply = world.ask((&route.method, &address), &world.key, &[], &json!({})).await;
+        assert!(matches!(reply.status, 200 | 404), "{}: {}", route.path, reply.text);
+    }
+    assert_eq!(before.changed(&world.dump().await), Default::default());
+}
+
 /// Attack 15: negative, zero, overflowing and broken numbers, and texts without end, in every field of every body: each is
 /// refused by a name, nothing breaks down, nothing is written.
 #[tokio::test]

@@ -18,7 +18,7 @@ async fn belongings(world: &World) -> BTreeMap<&'static str, String> {
     let endpoint = world.post("/v1/webhook-endpoints", endpoint).await.ok();
     let order = world.order(1250).await;
     let disable = format!("/v1/webhook-endpoints/{}/disable", text(&endpoint, "id"));
-    world.post(&disable, Value::Null).await.ok();
+    world.post(&disable, json!({})).await.ok();
     let delivery = world.get("/v1/deliveries").await.ok()["data"][0].clone();
     let payment = world.pay(&order, "page").await;
     world.payer_pays(&payment).await;

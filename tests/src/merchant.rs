@@ -35,14 +35,29 @@ impl World {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Reply {
+        if body.is_null() {
+            return self.ask_with((method, path), key, headers, "").await;
+        }
+        let json = [headers, &[("content-type", "application/json")]].concat();
+        self.ask_with((method, path), key, &json, &body.to_string()).await
+    }
+
+    /// A request with somebody's key, more headers and a body that may be no JSON at all.
+    pub async fn ask_with(
+        &self,
+        (method, path): (&str, &str),
+        key: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         request = request.bearer_auth(key);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if !body.is_null() {
-            request = request.header("content-type", "application/json").body(body.to_string());
+        if !body.is_empty() {
+            request = request.body(body.to_owned());
         }
         Reply::of(request.send().await.unwrap()).await
     }

@@ -28,6 +28,7 @@ pub mod problem_pages;
 pub mod providers;
 pub mod reconciliations;
 pub mod refunds;
+pub mod table;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -30,6 +30,7 @@ use crate::api;
 use crate::api::door::{self, Door};
 use crate::api::once::once;
 use crate::api::problem::Problem;
+use crate::api::table::{self, Table};
 use crate::cashier::assets;
 use crate::chance::Chance;
 use crate::config::{Config, Database, Limits as ConfigLimits, PCI_DSS_SCOPE, Webhooks};
@@ -235,7 +236,8 @@ impl Running {
 /// Every face. A request passes the layers from the last to the first: what is refused early costs little.
 pub fn router(gateway: Arc<Gateway>, limits: ConfigLimits) -> Router {
     let (documented, _) = api::routes().split_for_parts();
-    let door = Arc::new(Door::new(gateway.clone(), api::limits::Limits::new(limits.rates)));
+    let (table, rates) = (Arc::new(Table::published()), api::limits::Limits::new(limits.rates));
+    let door = Arc::new(Door::new(gateway.clone(), table.clone(), rates));
     let places = Arc::new(Semaphore::new(limits.in_flight));
     documented
         .route("/assets/cashier.css", get(assets::style))
@@ -245,6 +247,7 @@ pub fn router(gateway: Arc<Gateway>, limits: ConfigLimits) -> Router {
         })
         .fallback(async || Problem::not_found("address"))
         .layer(from_fn_with_state(gateway.clone(), once))
+        .layer(from_fn_with_state(table, table::keep_to))
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(from_fn_with_state(door, door::open))
         .layer(from_fn_with_state(places, admission::admit))

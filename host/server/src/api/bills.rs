@@ -106,7 +106,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Bill>>, Problem> {
-    query.only(&["account_id"])?;
     let account = query.id::<kind::Account>("account_id")?.to_owned();
     let before = query.before::<kind::Bill>()?.to_owned();
     let limit = query.limit()?;

@@ -1,6 +1,6 @@
 //! Request bodies: JSON read strictly, and refused by the name of the field.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use axum::body::Bytes;
@@ -8,11 +8,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_path_to_error::Path;
 
 use super::problem::Problem;
+
+const NO_FIELD: &str = "is not a field of this request";
 
 /// A body of JSON that reads as a `T` to the letter.
 pub struct Body<T>(pub T);
@@ -22,12 +24,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
         if !is_json(request.headers()) {
-            let detail = "the content type must be application/json";
-            return Err(Problem::new("unsupported-media-type", detail));
+            return Err(no_json());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
         read(&bytes).map(Body)
     }
+}
+
+/// Refuses what a body holds of a request that takes none: nothing, or an object without a field, is as good.
+pub fn nothing(headers: &HeaderMap, bytes: &[u8]) -> Result<(), Problem> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    if !is_json(headers) {
+        return Err(no_json());
+    }
+    let given: BTreeMap<String, IgnoredAny> = read(bytes)?;
+    match given.into_keys().next() {
+        Some(name) => Err(Problem::field(name, NO_FIELD)),
+        None => Ok(()),
+    }
+}
+
+fn no_json() -> Problem {
+    Problem::new("unsupported-media-type", "the content type must be application/json")
 }
 
 /// Why a body could not be taken in whole.
@@ -42,15 +62,15 @@ fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let (kind, parameters) =
         kind.unwrap_or_default().split_once(';').unwrap_or((kind.unwrap_or_default(), ""));
-    let parameters = parameters.trim();
+    let parameters = parameters.trim().to_ascii_lowercase();
     kind.trim().eq_ignore_ascii_case("application/json")
-        && (parameters.is_empty() || parameters.eq_ignore_ascii_case("charset=utf-8"))
+        && matches!(&*parameters, "" | "charset=utf-8" | "charset=\"utf-8\"")
 }
 
-/// Reads a `T`: no unknown field, no field twice, nothing after the end, no number that is not whole where money is.
+/// Reads a `T`: no unknown field, no field twice, no NUL in a text, nothing after the end, no number that is not whole where money is.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // A map keeps the last of two equal names without a word, so they are looked for first.
-    read_as::<NoTwins>(bytes)?;
+    read_as::<Sound>(bytes)?;
     read_as(bytes)
 }
 
@@ -97,7 +117,7 @@ fn refused(path: &Path, error: &serde_json::Error) -> Problem {
     if let Some(name) = quoted(text, "unknown field `") {
         // The path of a name that is no field ends in it already.
         let field = if path.ends_with(name) { own() } else { child(name) };
-        return Problem::field(field, "is not a field of this request");
+        return Problem::field(field, NO_FIELD);
     }
     // What was there instead is not repeated: it may have been a secret in the wrong place.
     match text.rsplit_once(", expected ") {
@@ -123,47 +143,54 @@ fn in_plain_words(wanted: &str) -> &str {
     }
 }
 
-/// Any JSON in which no object has a name twice.
-struct NoTwins;
+/// Any JSON in which no object has a name twice and no text a NUL, which PostgreSQL's texts do not take.
+struct Sound;
 
-impl<'de> Deserialize<'de> for NoTwins {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NoTwins, D::Error> {
-        deserializer.deserialize_any(NoTwins)
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sound, D::Error> {
+        deserializer.deserialize_any(Sound)
     }
 }
 
-impl<'de> Visitor<'de> for NoTwins {
-    type Value = NoTwins;
+impl<'de> Visitor<'de> for Sound {
+    type Value = Sound;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
-    fn visit_bool<E>(self, _: bool) -> Result<NoTwins, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Sound, E> {
         Ok(self)
     }
-    fn visit_i64<E>(self, _: i64) -> Result<NoTwins, E> {
+    fn visit_i64<E>(self, _: i64) -> Result<Sound, E> {
         Ok(self)
     }
-    fn visit_u64<E>(self, _: u64) -> Result<NoTwins, E> {
+    fn visit_u64<E>(self, _: u64) -> Result<Sound, E> {
         Ok(self)
     }
-    fn visit_f64<E>(self, _: f64) -> Result<NoTwins, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Sound, E> {
         Ok(self)
     }
-    fn visit_str<E>(self, _: &str) -> Result<NoTwins, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<Sound, E> {
+        if text.contains('\0') {
+            Err(E::custom("must not hold the character NUL"))
+        } else {
+            Ok(self)
+        }
+    }
+    fn visit_unit<E>(self) -> Result<Sound, E> {
         Ok(self)
     }
-    fn visit_unit<E>(self) -> Result<NoTwins, E> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Sound, A::Error> {
+        while list.next_element::<Sound>()?.is_some() {}
         Ok(self)
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NoTwins, A::Error> {
-        while list.next_element::<NoTwins>()?.is_some() {}
-        Ok(self)
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<NoTwins, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Sound, A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = object.next_key::<String>()? {
-            object.next_value::<NoTwins>()?;
+            if name.contains('\0') {
+                return Err(A::Error::custom("has a name that holds the character NUL"));
+            }
+            object.next_value::<Sound>()?;
             if let Some(twin) = names.replace(name) {
                 return Err(A::Error::custom(format!("duplicate field `{twin}`")));
             }

@@ -46,6 +46,17 @@ fn what_is_wrong_is_refused_by_the_name_of_the_field() {
             "must be a whole number from 0 to 4294967295",
         ),
         (r#""amount":1,"deliver_to":"home""#, "deliver_to", "must be an object"),
+        (r#""amount":1,"subtitle":"a\u0000b""#, "subtitle", "must not hold the character NUL"),
+        (
+            r#""amount":1,"metadata":{"a":"\u0000"}"#,
+            "metadata.a",
+            "must not hold the character NUL",
+        ),
+        (
+            r#""amount":1,"metadata":{"\u0000":"b"}"#,
+            "metadata",
+            "has a name that holds the character NUL",
+        ),
         (r#""description":"no amount""#, "amount", "is required"),
     ];
     for (rest, field, rule) in rows {
@@ -82,7 +93,10 @@ fn only_json_is_taken_for_json() {
     let rows = [
         ("application/json", true),
         ("Application/JSON; charset=UTF-8", true),
+        (r#"application/json; charset="utf-8""#, true),
         ("application/json;charset=gbk", false),
+        (r#"application/json;charset="gbk""#, false),
+        ("application/json;boundary=utf-8", false),
         ("text/json", false),
         ("application/x-www-form-urlencoded", false),
         ("", false),

@@ -83,7 +83,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Dispute>>, Problem> {
-    query.only(&["payment_id", "order_id", "state"])?;
     query.one_of::<DisputeState>("state", "must be a state of a dispute")?;
     let payment = query.id::<kind::Payment>("payment_id")?.to_owned();
     let order = query.id::<kind::Order>("order_id")?.to_owned();

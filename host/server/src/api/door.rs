@@ -1,22 +1,19 @@
 //! The door of `/v1`: lets in whoever holds a key that lives, may do what the route needs, and does not ask too often.
 //!
-//! Which scope a route needs stands in the route table, as its security requirement in the OpenAPI document; the door
-//! reads it there, so that what is published is what holds.
+//! Which scope a route needs stands in the route table ([`super::table`]).
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
-use tollgate_domain::scope::Scope;
 
 use super::limits::Limits;
 use super::problem::Problem;
-use super::{Shared, document, finish};
+use super::table::Table;
+use super::{Shared, finish};
 use crate::flows::keys;
 use crate::store::keys::Holder;
 
@@ -26,14 +23,14 @@ const LONGEST_KEY: usize = 256;
 /// What the door goes by.
 pub struct Door {
     gateway: Shared,
-    needed: HashMap<(Method, String), Option<Scope>>,
+    table: Arc<Table>,
     limits: Limits,
 }
 
 impl Door {
-    /// Before the routes of the document.
-    pub fn new(gateway: Shared, limits: Limits) -> Door {
-        Door { gateway, needed: needed(document::text()), limits }
+    /// Before the routes of the table.
+    pub fn new(gateway: Shared, table: Arc<Table>, limits: Limits) -> Door {
+        Door { gateway, table, limits }
     }
 
     async fn holder(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Holder, Problem> {
@@ -56,32 +53,9 @@ impl Door {
     }
 }
 
-/// The scope of each route under `/v1`; none: the document does not say, and nobody is let in.
-fn needed(document: &str) -> HashMap<(Method, String), Option<Scope>> {
-    let document: Value = serde_json::from_str(document).unwrap_or_default();
-    let mut needed = HashMap::new();
-    for (path, item) in document["paths"].as_object().into_iter().flatten() {
-        for (method, operation) in item.as_object().into_iter().flatten() {
-            let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
-            if path.starts_with("/v1/") {
-                needed.insert((method, path.clone()), scope_of(operation));
-            }
-        }
-    }
-    needed
-}
-
-/// The one scope of an operation.
-fn scope_of(operation: &Value) -> Option<Scope> {
-    match operation["security"][0]["key"].as_array()?.as_slice() {
-        [Value::String(word)] => word.parse().ok(),
-        _ => None,
-    }
-}
-
 /// Lets a request in, with who sent it; others than those of the table go on to find that nothing is there.
 pub async fn open(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
-    let Some(needed) = place_of(&request).and_then(|place| door.needed.get(&place)) else {
+    let Some(route) = door.table.find(&request) else {
         return next.run(request).await;
     };
     let peer = peer_of(&request);
@@ -89,8 +63,8 @@ pub async fn open(State(door): State<Arc<Door>>, mut request: Request, next: Nex
         Ok(holder) => holder,
         Err(problem) => return problem.into_response(),
     };
-    match needed {
-        Some(scope) if holder.scopes.allow(*scope) => {}
+    match route.scope {
+        Some(scope) if holder.scopes.allow(scope) => {}
         Some(scope) => {
             let detail = format!("the key lacks the scope {scope}");
             return Problem::new("scope-missing", detail).into_response();
@@ -99,16 +73,6 @@ pub async fn open(State(door): State<Arc<Door>>, mut request: Request, next: Nex
     }
     request.extensions_mut().insert(holder);
     next.run(request).await
-}
-
-fn place_of(request: &Request) -> Option<(Method, String)> {
-    let path = request.extensions().get::<MatchedPath>()?.as_str().to_owned();
-    // Whoever may read a thing may ask whether it is there.
-    let method = match *request.method() {
-        Method::HEAD => Method::GET,
-        ref method => method.clone(),
-    };
-    Some((method, path))
 }
 
 /// Whoever is at the other end of the connection; a proxy, where there is one.
@@ -140,34 +104,5 @@ mod tests {
         for (value, key) in rows {
             assert_eq!(bearer(value), key, "{value:?}");
         }
-    }
-
-    #[test]
-    fn every_route_names_the_one_scope_that_it_needs() {
-        let needed = needed(document::text());
-        assert!(needed.len() > 20, "the table was not found");
-        for ((method, path), scope) in &needed {
-            let scope = scope.unwrap_or_else(|| panic!("{method} {path} names no scope"));
-            assert_ne!(scope, Scope::Full, "{method} {path}");
-            let reads = scope == Scope::Read;
-            assert_eq!(reads, *method == Method::GET, "{method} {path} needs {scope}");
-        }
-        for scope in [Scope::Orders, Scope::Payments, Scope::Refunds, Scope::Keys] {
-            assert!(needed.values().any(|needed| *needed == Some(scope)), "{scope} opens nothing");
-        }
-    }
-
-    #[test]
-    fn a_route_that_names_no_scope_or_several_opens_to_nobody() {
-        let document = serde_json::json!({ "paths": { "/v1/a": {
-            "get": { "security": [{ "key": [] }] },
-            "put": { "security": [{ "key": ["read", "full"] }] },
-            "post": { "security": [{ "key": ["write"] }] },
-            "delete": {},
-            "patch": { "security": [{ "key": ["read"] }] },
-        }, "/pay": { "get": { "security": [{}] } } } });
-        let needed = needed(&document.to_string());
-        let open: Vec<_> = needed.iter().filter(|(_, scope)| scope.is_some()).collect();
-        assert_eq!((needed.len(), open.len()), (5, 1), "{needed:?}");
     }
 }

@@ -169,7 +169,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<WebhookEndpoint>>, Problem> {
-    query.only(&[])?;
     let after = query.id::<kind::Endpoint>("cursor")?.to_owned();
     let limit = query.limit()?;
     finish(async move {

@@ -57,7 +57,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Event>>, Problem> {
-    query.only(&["after", "order_id"])?;
     let order = query.id::<kind::Order>("order_id")?.to_owned();
     let (after, cursor) = (query.id::<kind::Event>("after")?, query.id::<kind::Event>("cursor")?);
     if !after.is_empty() && !cursor.is_empty() {

@@ -106,7 +106,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Job>>, Problem> {
-    query.only(&["state"])?;
     let state = query.one_of::<Which>("state", "must be scheduled, parked or ended")?;
     let which = state.parse().unwrap_or(Which::Scheduled);
     let before = query.before::<kind::Job>()?.to_owned();

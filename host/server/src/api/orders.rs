@@ -312,7 +312,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Order>>, Problem> {
-    query.only(&["number", "state"])?;
     query.one_of::<OrderState>("state", "must be a state of an order")?;
     query.before::<kind::Order>()?;
     let limit = query.limit()?;

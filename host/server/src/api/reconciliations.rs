@@ -145,7 +145,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Reconciliation>>, Problem> {
-    query.only(&["account_id"])?;
     let account = query.id::<kind::Account>("account_id")?.to_owned();
     let before = query.before::<kind::Reconciliation>()?.to_owned();
     let limit = query.limit()?;
@@ -189,7 +188,6 @@ pub async fn discrepancies(
     Named(id): Named<kind::Reconciliation>,
     query: Query,
 ) -> Result<Json<Page<Discrepancy>>, Problem> {
-    query.only(&[])?;
     let after = query.id::<kind::Discrepancy>("cursor")?.to_owned();
     let limit = query.limit()?;
     finish(async move {

@@ -154,7 +154,6 @@ pub async fn list(
     Caller(merchant): Caller,
     query: Query,
 ) -> Result<Json<Page<Refund>>, Problem> {
-    query.only(&["payment_id", "order_id"])?;
     let payment = query.id::<kind::Payment>("payment_id")?.to_owned();
     let order = query.id::<kind::Order>("order_id")?.to_owned();
     let before = query.before::<kind::Refund>()?.to_owned();
