@@ -77,6 +77,8 @@ async fn an_order_is_refused_by_the_name_of_its_field() {
         ("/items/0/colour", json!("red"), "items[0].colour"),
         ("/deliver_to/name", Value::Null, "deliver_to.name"),
         ("/deliver_to/lines", json!([]), "deliver_to.lines"),
+        ("/deliver_to/lines", json!([""]), "deliver_to.lines[0]"),
+        ("/deliver_to/lines", json!(["Street 1", "a\nb"]), "deliver_to.lines[1]"),
         ("/deliver_to/country", json!("China"), "deliver_to.country"),
         ("/deliver_to/floor", json!(3), "deliver_to.floor"),
         ("/metadata/a", json!(5), "metadata.a"),
@@ -91,7 +93,7 @@ async fn an_order_is_refused_by_the_name_of_its_field() {
         let problem = world.post("/v1/orders", body).await.refused(422, "invalid-request");
         let errors = problem["errors"].as_array().unwrap();
         let fields: Vec<_> = errors.iter().map(|error| text(error, "field")).collect();
-        assert!(fields.contains(&field), "{place} {value}: {problem}");
+        assert_eq!(fields, [field], "{place} {value}: {problem}");
         assert!(errors.iter().all(|error| !text(error, "rule").is_empty()), "{problem}");
     }
     // Several mistakes are told at once.
@@ -253,5 +255,71 @@ async fn a_payment_is_refused_by_the_name_of_its_field() {
         json!({ "result": "x", "a": 1 }),
     ] {
         world.post(&path, body).await.refused(422, "invalid-request");
+    }
+}
+
+/// The field and nothing else that a POST is refused for.
+async fn refused_field(world: &World, path: &str, body: &Value) -> String {
+    let problem = world.post(path, body.clone()).await.refused(422, "invalid-request");
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 1, "{body}: {problem}");
+    text(&problem["errors"][0], "field").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_is_one_line_of_so_many_characters() {
+    let world = World::start().await;
+    let mut account = world.credentials("account");
+    let endpoint = json!({ "url": "https://shop.example/hook", "description": "" });
+    let key = json!({ "name": "", "scopes": ["read"] });
+    for (path, name, most, body) in [
+        ("/v1/accounts", "name", 100, &mut account),
+        ("/v1/webhook-endpoints", "description", 200, &mut endpoint.clone()),
+        ("/v1/keys", "name", 100, &mut key.clone()),
+    ] {
+        for wrong in ["a\nb", "a\0b", "\0", "a\u{7f}", &"茶".repeat(most + 1)] {
+            body[name] = json!(wrong);
+            assert_eq!(refused_field(&world, path, body).await, name, "{path} {wrong:?}");
+        }
+        body[name] = json!("茶".repeat(most));
+        assert_eq!(world.post(path, body.clone()).await.status, 201, "{path}");
+    }
+
+    let started = world.pay(&world.order(1250).await, "page").await;
+    world.payer_pays(&started).await;
+    let paid = world.payment_until(&started, "succeeded").await;
+    let refund = json!({ "payment_id": paid["id"], "number": "R-1", "amount": 1 });
+    for (name, wrong) in [("number", ""), ("number", "a\0b"), ("reason", " "), ("reason", "a\0b")] {
+        let mut refund = refund.clone();
+        refund[name] = json!(wrong);
+        assert_eq!(refused_field(&world, "/v1/refunds", &refund).await, name, "{wrong:?}");
+    }
+    let order = world.order(1250).await;
+    let path = format!("/v1/orders/{}/payments", text(&order, "id"));
+    for (name, wrong) in [("payer_id", ""), ("payer_id", "a\nb"), ("method", "\0")] {
+        let mut payment = json!({ "method": "page", "surface": "desktop" });
+        payment[name] = json!(wrong);
+        assert_eq!(refused_field(&world, &path, &payment).await, name, "{wrong:?}");
+    }
+    let path = format!("/v1/payments/{}/client-result", text(&paid, "id"));
+    assert_eq!(refused_field(&world, &path, &json!({ "result": "\0" })).await, "result");
+    let mut order = with("/number", json!("N-2"));
+    order["metadata"] = json!({ "a\0b": "c" });
+    assert_eq!(refused_field(&world, "/v1/orders", &order).await, "metadata");
+    for query in ["number=a%00b", "state=%00", "cursor=%00"] {
+        let reply = world.get(&format!("/v1/orders?{query}")).await;
+        let problem = reply.refused(422, "invalid-request");
+        assert!(query.starts_with(text(&problem["errors"][0], "field")), "{query}: {problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_nobodys_is_refused_by_its_field() {
+    let world = World::start().await;
+    let nobodys = format!("acc_{}", "0".repeat(32));
+    for path in ["/v1/bills", "/v1/reconciliations"] {
+        for id in ["17", "", &nobodys] {
+            let body = json!({ "account_id": id, "period": "2026-11-21" });
+            assert_eq!(refused_field(&world, path, &body).await, "account_id", "{path} {id}");
+        }
     }
 }

@@ -33,6 +33,7 @@ pub mod query;
 pub mod reconcile;
 pub mod refunds;
 pub mod reseal;
+mod texts;
 pub mod tries;
 
 use serde::{Deserialize, Serialize};

@@ -76,6 +76,18 @@ pub async fn open(gateway: &Gateway, merchant: MerchantId, id: AccountId) -> Flo
     open_row(gateway, row).await
 }
 
+/// The account that a request of the merchant's names in its field `account_id`, open.
+pub(super) async fn named(
+    gateway: &Gateway,
+    merchant: MerchantId,
+    id: AccountId,
+) -> Flow<Arc<Account>> {
+    open(gateway, merchant, id).await.map_err(|error| match error {
+        FlowError::NotFound(_) => FlowError::invalid("account_id", "is no account of yours"),
+        other => other,
+    })
+}
+
 /// The account that a message is addressed to, open, whoever owns it.
 pub async fn open_by_address(gateway: &Gateway, id: AccountId) -> Flow<Arc<Account>> {
     if let Some(account) = kept_open(gateway, id).await? {

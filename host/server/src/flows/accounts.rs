@@ -10,6 +10,7 @@ use tollgate_plugin::permissions;
 use zeroize::Zeroizing;
 
 use super::idempotency::Turn;
+use super::texts::one_line;
 use super::{FieldError, Flow, FlowError, account, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
@@ -130,10 +131,7 @@ pub async fn create(
 }
 
 fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if new.name.trim().is_empty() || new.name.len() > 100 {
-        errors.push(FieldError::new("name", "must have 1 to 100 characters"));
-    }
+    let mut errors = Vec::from_iter(one_line("name", &new.name, 100));
     if new.simulator && !gateway.settings.simulators {
         errors.push(FieldError::new(
             "simulator",

@@ -99,7 +99,7 @@ pub async fn fetch(gateway: &Gateway, merchant: MerchantId, ask: &Ask) -> Flow<M
 
 /// Finds what is asked for in the manifest, and checks the period's name.
 pub(super) async fn choose(gateway: &Gateway, merchant: MerchantId, ask: &Ask) -> Flow<Chosen> {
-    let account = account::open(gateway, merchant, ask.account).await?;
+    let account = account::named(gateway, merchant, ask.account).await?;
     let kinds = &account.plugin.manifest().bills;
     let kind = match &ask.kind {
         Some(id) => kinds.iter().find(|kind| kind.id == *id),

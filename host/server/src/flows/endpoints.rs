@@ -6,6 +6,7 @@ use tollgate_domain::ids::{EndpointId, MerchantId};
 use tollgate_domain::time::Moment;
 
 use super::idempotency::Turn;
+use super::texts::is_line;
 use super::{FieldError, Flow, FlowError, learn};
 use crate::gateway::Gateway;
 use crate::net::addresses::endpoint_url;
@@ -297,8 +298,8 @@ fn check(gateway: &Gateway, mut wanted: Wanted) -> Flow<Wanted> {
         Ok(url) => wanted.url = url.into(),
         Err(rule) => errors.push(FieldError::new("url", rule)),
     }
-    if wanted.description.len() > 200 || wanted.description.chars().any(char::is_control) {
-        errors.push(FieldError::new("description", "must be one line of 200 bytes or fewer"));
+    if !is_line(&wanted.description, 200) {
+        errors.push(FieldError::new("description", "must be one line of 200 characters or fewer"));
     }
     if wanted.kinds.len() > MOST_KINDS {
         errors.push(FieldError::new("kinds", format!("must be {MOST_KINDS} or fewer")));

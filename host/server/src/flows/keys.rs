@@ -7,6 +7,7 @@ use tollgate_domain::scope::Scopes;
 use tollgate_domain::time::Moment;
 
 use super::idempotency::Turn;
+use super::texts::one_line;
 use super::{FieldError, Flow, FlowError};
 use crate::chance::Chance;
 use crate::store::keys::{self, Holder, KeyRow, Trace};
@@ -115,11 +116,7 @@ async fn insert(tx: &mut Tx<'_>, row: &KeyRow, trace: &Trace, turn: Option<&Turn
 }
 
 fn check(new: &NewKey) -> Flow<()> {
-    let mut errors = Vec::new();
-    let name = &new.name;
-    if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        errors.push(FieldError::new("name", "must be one line of 1 to 100 characters"));
-    }
+    let mut errors = Vec::from_iter(one_line("name", &new.name, 100));
     if new.expires_in_s.is_some_and(|seconds| !(60..=LONGEST_LIFE_S).contains(&seconds)) {
         let rule = format!("must be between 60 and {LONGEST_LIFE_S}");
         errors.push(FieldError::new("expires_in_s", rule));

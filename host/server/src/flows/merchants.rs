@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use tollgate_domain::ids::MerchantId;
 use tollgate_domain::scope::Scopes;
 
+use super::texts::one_line;
 use super::{Flow, FlowError, keys};
 use crate::chance::Chance;
 use crate::gateway::Gateway;
@@ -98,10 +99,7 @@ async fn make(
 }
 
 fn check(name: &str) -> Flow<()> {
-    if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(FlowError::invalid("name", "must be one line of 1 to 100 characters"));
-    }
-    Ok(())
+    one_line("name", name, 100).map_or(Ok(()), |error| Err(FlowError::Invalid(vec![error])))
 }
 
 /// Every merchant, oldest first.

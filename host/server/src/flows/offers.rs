@@ -7,6 +7,7 @@ use tollgate_plugin::contract::{Input, Method};
 
 use super::account::{self, Account};
 use super::payments::NewPayment;
+use super::texts::one_line;
 use super::{FieldError, Flow, FlowError, private_fields};
 use crate::gateway::Gateway;
 use crate::store::accounts as account_rows;
@@ -37,11 +38,7 @@ pub(super) async fn choose(
 ) -> Flow<Arc<Account>> {
     let surface = new.surface.as_deref().unwrap_or("desktop");
     if let Some(id) = new.account_id {
-        let account = account::open(gateway, order.merchant_id, id).await;
-        let account = account.map_err(|error| match error {
-            FlowError::NotFound(_) => FlowError::invalid("account_id", "is no account of yours"),
-            other => other,
-        })?;
+        let account = account::named(gateway, order.merchant_id, id).await?;
         check_method(gateway, &account, order, new, surface)?;
         return Ok(account);
     }
@@ -86,6 +83,7 @@ fn check_method(
     if new.payer_ip.as_deref().is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
         errors.push(FieldError::new("payer_ip", "is no IP address"));
     }
+    errors.extend(new.payer_id.as_deref().and_then(|id| one_line("payer_id", id, 256)));
     if errors.is_empty() { Ok(()) } else { Err(FlowError::Invalid(errors)) }
 }
 

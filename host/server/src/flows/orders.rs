@@ -11,6 +11,7 @@ use tollgate_domain::money::{Currency, Money};
 use tollgate_domain::order::{GRACE_MS, LateSuccess, OrderRefusal, OrderState};
 
 pub use self::ending::{Expiry, close, expire};
+use super::texts::one_line;
 use super::{FieldError, Flow, FlowError, Made, learn};
 use crate::gateway::Gateway;
 use crate::jobs::Kind;
@@ -199,17 +200,8 @@ fn late_success(new: &NewOrder) -> Flow<LateSuccess> {
 
 fn check(new: &NewOrder) -> Flow<Money> {
     let mut errors = Vec::new();
-    let mut text = |field: &str, value: &str, most: usize| {
-        if value.trim().is_empty()
-            || value.chars().count() > most
-            || value.chars().any(char::is_control)
-        {
-            errors.push(FieldError::new(
-                field,
-                format!("must be one line of 1 to {most} characters"),
-            ));
-        }
-    };
+    let mut text =
+        |field: &str, value: &str, most: usize| errors.extend(one_line(field, value, most));
     text("number", &new.number, 64);
     text("subject", &new.subject, 256);
     if let Some(description) = &new.description {
@@ -246,7 +238,9 @@ fn check(new: &NewOrder) -> Flow<Money> {
 fn check_address(address: &Address, text: &mut impl FnMut(&str, &str, usize)) {
     text("deliver_to.name", &address.name, 128);
     text("deliver_to.city", &address.city, 128);
-    text("deliver_to.lines", address.lines.first().map_or("", String::as_str), 256);
+    if address.lines.is_empty() {
+        text("deliver_to.lines", "", 256);
+    }
     for (index, line) in address.lines.iter().enumerate() {
         text(&format!("deliver_to.lines[{index}]"), line, 256);
     }

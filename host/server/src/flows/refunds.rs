@@ -14,6 +14,7 @@ use super::give_back::OUR_NUMBERS;
 use super::learn::{self, Particulars};
 use super::operation::{self, Ending, Ran, Task};
 use super::query::money;
+use super::texts::one_line;
 use super::{Failure, FieldError, Flow, FlowError, Made, facts, payments};
 use crate::gateway::Gateway;
 use crate::store;
@@ -66,21 +67,8 @@ pub async fn create(
 
 fn check(new: &NewRefund) -> Flow<()> {
     let mut errors = Vec::new();
-    let mut text = |field: &str, value: &str, most: usize| {
-        if value.trim().is_empty()
-            || value.chars().count() > most
-            || value.chars().any(char::is_control)
-        {
-            errors.push(FieldError::new(
-                field,
-                format!("must be one line of 1 to {most} characters"),
-            ));
-        }
-    };
-    text("number", &new.number, 64);
-    if let Some(reason) = &new.reason {
-        text("reason", reason, 200);
-    }
+    errors.extend(one_line("number", &new.number, 64));
+    errors.extend(new.reason.as_deref().and_then(|reason| one_line("reason", reason, 200)));
     if let Some(ours) = OUR_NUMBERS.iter().find(|ours| new.number.starts_with(**ours)) {
         errors.push(FieldError::new("number", format!("must not start with {ours}")));
     }
