@@ -8,11 +8,13 @@ use tollgate_tests::{Setup, World};
 /// A day and an hour, in microseconds.
 const A_DAY_AGO: &str = "90000000000";
 
-/// A gateway whose account was made a day ago, by a shop that brings cards.
-async fn a_day_later() -> World {
+/// A gateway whose account was made a day ago, by a shop that brings cards, and that starts when the provider has `changed`: if
+/// yesterday's bill is due, it asks at once.
+async fn a_day_later(changed: impl AsyncFnOnce(&World)) -> World {
     let setup = Setup { provider: "unionpay", private_fields: true, ..Setup::default() };
     let mut world = World::with(setup).await;
     world.account().await;
+    changed(&world).await;
     world.write(&format!("UPDATE accounts SET created_at = created_at - {A_DAY_AGO}")).await;
     world.restart().await;
     world
@@ -38,8 +40,11 @@ async fn asked(world: &World) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_certificate_is_taken_up_once_a_day() {
-    let mut world = a_day_later().await;
-    let renewed = world.control("special/encryption", json!({})).await;
+    let mut renewed = Value::Null;
+    let renews = async |world: &World| {
+        renewed = world.control("special/encryption", json!({})).await;
+    };
+    let mut world = a_day_later(renews).await;
     assert_eq!(json!(pays(&world).await), renewed["serial"]);
     assert_eq!(json!(pays(&world).await), renewed["serial"]);
     assert_eq!(asked(&world).await, 1);
@@ -52,8 +57,8 @@ async fn a_new_certificate_is_taken_up_once_a_day() {
     for (table, column) in [("fetched_keys", "fetched_at"), ("key_fetches", "next_at")] {
         world.write(&format!("UPDATE {table} SET {column} = {column} - {A_DAY_AGO}")).await;
     }
-    world.restart().await;
     let again = world.control("special/encryption", json!({})).await;
+    world.restart().await;
     assert_ne!(again, renewed);
     assert_eq!(json!(pays(&world).await), again["serial"]);
     assert_eq!(asked(&world).await, 2);
@@ -64,19 +69,21 @@ async fn a_new_certificate_is_taken_up_once_a_day() {
 async fn a_certificate_that_is_not_believed_leaves_the_operators() {
     let own = include_str!("../../../plugins/unionpay/vectors/sha1-provider.pem");
     for bent in ["merchant", "another root", "another kind", "no certificate", "forged"] {
-        let world = a_day_later().await;
-        world.control("special/encryption", json!({})).await;
-        let merchant = world.credentials("account")["secrets"]["merchant-certificate"].clone();
-        let set = |name: &str, value: Value| json!({ "set": { name: value } });
-        let (verb, more) = match bent {
-            // The same authority, another name.
-            "merchant" => ("set", set("encryptPubKeyCert", merchant)),
-            "another root" => ("set", set("encryptPubKeyCert", json!(own))),
-            "another kind" => ("set", set("certType", json!("02"))),
-            "no certificate" => ("set", set("encryptPubKeyCert", json!("none"))),
-            _ => ("bad_signature", json!({})),
+        let bends = async |world: &World| {
+            world.control("special/encryption", json!({})).await;
+            let merchant = world.credentials("account")["secrets"]["merchant-certificate"].clone();
+            let set = |name: &str, value: Value| json!({ "set": { name: value } });
+            let (verb, more) = match bent {
+                // The same authority, another name.
+                "merchant" => ("set", set("encryptPubKeyCert", merchant)),
+                "another root" => ("set", set("encryptPubKeyCert", json!(own))),
+                "another kind" => ("set", set("certType", json!("02"))),
+                "no certificate" => ("set", set("encryptPubKeyCert", json!("none"))),
+                _ => ("bad_signature", json!({})),
+            };
+            world.fault("encryption", verb, more).await;
         };
-        world.fault("encryption", verb, more).await;
+        let world = a_day_later(bends).await;
         assert_eq!(pays(&world).await, "68759622183", "{bent}");
         assert_eq!(asked(&world).await, 1, "{bent}");
     }
