@@ -313,11 +313,14 @@ async fn summary(
     let ok = as_expected
         && plugins.len() == count
         && (orders.len(), payments, refunds.len()) == (2 * count, 2 * count, count);
+    let sum =
+        |name: &str| reconciliations.iter().filter_map(|done| done[name].as_u64()).sum::<u64>();
     Ok(json!({
         "ok": ok,
         "orders": orders.len(),
         "payments": payments,
         "refunds": refunds.len(),
+        "reconciliation": { "matched": sum("matched"), "discrepancies": sum("discrepancies") },
         "reconciliations": reconciliations,
         "plugins": plugins,
         "elapsed_ms": teller.elapsed_ms(),
