@@ -1,5 +1,10 @@
 //! Signing up: settings and keys are refused by their names, and never repeated.
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tollgate_tests::World;
 use tollgate_tests::reply::text;
@@ -35,6 +40,11 @@ async fn what_is_wrong_is_refused_by_name_and_not_repeated() {
             "secrets.alipay-public-key",
         ),
         ("/secrets/alipay-public-key", certificate, "secrets.alipay-public-key"),
+        // Nothing that Alipay says could be verified: payers would pay, and nobody would know.
+        ("/secrets/alipay-public-key", Value::Null, "secrets.alipay-public-key"),
+        ("/secrets/alipay-public-key", json!([]), "secrets.alipay-public-key"),
+        // Alipay's console shows the app's own beside it.
+        ("/secrets/alipay-public-key", json!(own_half(&right)), "secrets.alipay-public-key"),
         ("/secrets/other", json!(CANARY), "secrets.other"),
         ("/secrets/app-private-key", json!([CANARY]), "secrets.app-private-key"),
         ("/secrets/app-private-key", json!([]), "secrets.app-private-key"),
@@ -66,6 +76,22 @@ async fn what_is_wrong_is_refused_by_name_and_not_repeated() {
     let after = world.dump().await;
     assert!(before.changed(&after).is_empty(), "{:?}", before.changed(&after));
     world.post("/v1/accounts", right).await.ok();
+}
+
+/// An account by certificates needs the roots that vouch for Alipay's, and Alipay's own is fetched.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_refused_without_the_roots_that_vouch_for_them() {
+    let world = World::start().await;
+    let mut body = world.credentials("certificate_account");
+    put(&mut body, "/secrets/alipay-certificate", Value::Null);
+    let mut without = body.clone();
+    put(&mut without, "/secrets/alipay-root", Value::Null);
+    let problem = world.post("/v1/accounts", without).await.refused(422, "invalid-request");
+    let rule = json!([{
+        "field": "secrets.alipay-root", "rule": "is required beside app-certificate",
+    }]);
+    assert_eq!(problem["errors"], rule, "{problem}");
+    world.post("/v1/accounts", body).await.ok();
 }
 
 /// Sets or, by null, takes away what a pointer names.
@@ -126,13 +152,20 @@ async fn several_keys_are_believed_and_the_first_one_signs() {
 }
 
 fn another_public_key() -> String {
-    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-    use aws_lc_rs::rsa::{KeyPair, KeySize};
-    use aws_lc_rs::signature::KeyPair as _;
-    use base64::Engine as _;
-    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    public_half(&KeyPair::generate(KeySize::Rsa2048).unwrap())
+}
+
+/// The public half of the account's own private key.
+fn own_half(credentials: &Value) -> String {
+    let own = text(&credentials["secrets"], "app-private-key");
+    let base64: String = own.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = STANDARD.decode(base64).unwrap();
+    public_half(&KeyPair::from_pkcs8(&der).or_else(|_| KeyPair::from_der(&der)).unwrap())
+}
+
+fn public_half(pair: &KeyPair) -> String {
     let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
-    base64::engine::general_purpose::STANDARD.encode(der.as_ref())
+    STANDARD.encode(der.as_ref())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use regex::Regex;
 use crate::contract::{Ability, Input, Manifest, Method, Origin, Slot};
 use crate::egress::origin::Base;
 use crate::egress::secret::Place;
+use crate::keys::needs;
 use crate::keys::slot::SlotKind;
 use crate::keys::uses::{Use, Verb};
 
@@ -211,6 +212,9 @@ fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
         }
     }
     let has_slot = |wanted: &str| manifest.slots.iter().any(|s| s.input.name == wanted);
+    if let Some(other) = needs::named_by(slot).find(|other| *other == name || !has_slot(other)) {
+        problems.push(format!("slot {name} is required by an unknown slot {other:?}"));
+    }
     for egress in &slot.egress {
         if !kind.may_leave() {
             problems.push(format!("slot {name} holds keys that never leave"));

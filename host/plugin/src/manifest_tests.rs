@@ -210,6 +210,11 @@ fn each_broken_part_is_named() {
             slot.trust = anyone_of("nobody");
             m.slots.push(slot);
         }),
+        ("unknown slot", |m| {
+            let mut slot = slot("s", "certificates", &[]);
+            slot.extra.push(("required-unless".into(), "nobody".into()));
+            m.slots.push(slot);
+        }),
         ("may not seal", |m| {
             let mut late = slot("late", "certificates", &["verify rsa-pkcs1-sha256"]);
             late.trust = anyone_of("word");

@@ -65,6 +65,18 @@ pub fn own_serials<K: Keyring>(keys: &K) -> Result<Option<(String, String)>, Fau
     Ok(Some((roots.join("_"), own)))
 }
 
+/// Checks that what Alipay will say of a payment can be verified at all, before a payer is offered it.
+///
+/// # Errors
+/// `config` if the account has neither Alipay's key nor a certificate.
+pub fn check_verifiable<K: Keyring>(keys: &K) -> Result<(), Fault> {
+    if keys.is_filled(APP_CERTIFICATE) {
+        // A certificate that is not held is asked for, and `own_serials` wants the root that vouches for it.
+        return Ok(());
+    }
+    alipay_key(keys, None).map(drop)
+}
+
 /// The key that Alipay signed a message with: a reply in certificate mode names its certificate.
 ///
 /// # Errors

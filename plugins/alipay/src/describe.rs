@@ -3,7 +3,7 @@
 use tollgate_sdk::contract::provider::{
     Ability, BillKind, Call, Currency, Input, Manifest, Method, Origin, Slot, Trust,
 };
-use tollgate_sdk::manifest::{FOR_EVER_MS, HOUR_MS, input, seconds};
+use tollgate_sdk::manifest::{FOR_EVER_MS, HOUR_MS, input, required_if, required_unless, seconds};
 
 use crate::bill_request::{self, BILL_URL};
 use crate::certificates::{ALIPAY_CERTIFICATE, ALIPAY_KEY, ALIPAY_ROOT, APP_CERTIFICATE, DOWNLOAD};
@@ -99,14 +99,20 @@ fn slots() -> Vec<Slot> {
             &["sign rsa-pkcs1-sha256"],
             None,
         ),
-        slot(input(ALIPAY_KEY, "Alipay public key", "public-keys", false, bare), &verify, None),
+        required_unless(
+            slot(input(ALIPAY_KEY, "Alipay public key", "public-keys", false, bare), &verify, None),
+            &[APP_CERTIFICATE, ALIPAY_CERTIFICATE],
+        ),
         slot(input(APP_CERTIFICATE, "App certificate", "certificates", false, app), &[], None),
         slot(
             input(ALIPAY_CERTIFICATE, "Alipay certificate", "certificates", false, alipay),
             &verify,
             Some(trust),
         ),
-        slot(input(ALIPAY_ROOT, "Alipay roots", "certificates", false, root), &[], None),
+        required_if(
+            slot(input(ALIPAY_ROOT, "Alipay roots", "certificates", false, root), &[], None),
+            APP_CERTIFICATE,
+        ),
     ]
 }
 

@@ -8,7 +8,7 @@ use tollgate_sdk::contract::types::{Context, Fault, HttpResponse, PaymentStatus}
 use tollgate_sdk::{Keyring, china_time, context, decimal, facts, fault, text};
 
 use crate::reply::Reply;
-use crate::{gateway, money};
+use crate::{certificates, gateway, money};
 
 /// Desktop page, the payer's browser carries the call.
 pub const PAGE: &str = "alipay.trade.page.pay";
@@ -48,7 +48,8 @@ struct Goods<'a> {
 /// Builds the call of the payment's method.
 ///
 /// # Errors
-/// `invalid-request` for an amount or currency that Alipay does not take, or a method that is not Alipay's.
+/// `invalid-request` for an amount or currency that Alipay does not take, or a method that is not Alipay's; `config` for an
+/// account that could not verify what becomes of it.
 pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> Result<Step, Fault> {
     if request.manual_capture {
         return Err(fault::unsupported("Alipay's payments are captured at once"));
@@ -63,6 +64,7 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
             return Err(fault::invalid_request(format!("Alipay has no method `{other}`")));
         }
     };
+    certificates::check_verifiable(keys)?;
     let content = content(request, product)?;
     let has_page = matches!(method, "page" | "wap");
     let return_url = if has_page { request.return_url.as_str() } else { "" };

@@ -1,6 +1,6 @@
 //! What manifests are written with, as `describe` of every plugin does it.
 
-use crate::contract::provider::Input;
+use crate::contract::provider::{Input, Slot};
 
 /// An hour.
 pub const HOUR_MS: u64 = 3_600_000;
@@ -17,6 +17,21 @@ pub fn input(name: &str, label: &str, kind: &str, required: bool, help: &str) ->
         pattern: None,
         help: help.to_owned(),
     }
+}
+
+/// A slot that an account must fill unless it fills one of these.
+#[must_use]
+pub fn required_unless(mut slot: Slot, others: &[&str]) -> Slot {
+    let pair = |other: &&str| ("required-unless".to_owned(), (*other).to_owned());
+    slot.extra.extend(others.iter().map(pair));
+    slot
+}
+
+/// A slot that an account must fill if it fills that one.
+#[must_use]
+pub fn required_if(mut slot: Slot, other: &str) -> Slot {
+    slot.extra.push(("required-if".to_owned(), other.to_owned()));
+    slot
 }
 
 /// A schedule in seconds, as the manifest has it.

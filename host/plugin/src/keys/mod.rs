@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod crypto;
+pub mod needs;
 pub(crate) mod slot;
 pub mod token;
 pub(crate) mod trust;
@@ -23,6 +24,7 @@ use crate::contract::{FetchedKey, Manifest};
 use crate::redact::Needles;
 use slot::{Material, SlotKeys, SlotKind};
 use trust::Vouched;
+use uses::Verb;
 
 /// The keys of one account, by slot. Cheap to share; a change makes another.
 #[derive(Clone)]
@@ -131,6 +133,27 @@ impl Keys {
             slots.insert(name.clone(), Arc::new(keys));
         }
         Ok(Keys { slots, private: Arc::default(), needles: OnceLock::new() })
+    }
+
+    /// Checks that no slot that verifies what others sign holds the public half of the account's own key. Consoles show both, and
+    /// under it no word of the provider's would ever hold, while the plugin's own would.
+    ///
+    /// # Errors
+    /// The first slot that does.
+    pub fn check_own_halves(&self) -> Result<(), KeyError> {
+        let members = || self.slots.values().flat_map(|slot| &slot.members);
+        let own: Vec<Vec<u8>> = members().filter_map(|member| member.public_half()).collect();
+        let is_own = |member: &Arc<slot::Member>| {
+            member.public_key().is_some_and(|key| own.contains(&key.spki))
+        };
+        for slot in self.slots.values() {
+            let verifies = slot.uses.iter().any(|use_| use_.verb == Verb::Verify);
+            if verifies && slot.members.iter().any(is_own) {
+                let rule = "holds the public half of the account's own private key".to_owned();
+                return Err(KeyError { slot: slot.name.clone(), rule });
+            }
+        }
+        Ok(())
     }
 
     /// No keys at all.

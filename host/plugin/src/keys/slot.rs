@@ -117,6 +117,16 @@ impl Member {
         }
     }
 
+    /// Of a private key, the public one that belongs to it.
+    pub fn public_half(&self) -> Option<Vec<u8>> {
+        match &self.material {
+            Material::Private { key, .. } => {
+                PublicKey::parse(key.public_key().as_ref()).map(|public| public.spki)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a payer's private field may be sealed to it.
     pub fn takes_private(&self) -> bool {
         self.public_key().is_some() && !self.brought

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use secrecy::SecretString;
 use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_plugin::contract::{Ability, Context};
-use tollgate_plugin::{Grant, Keys, Plugin, origins_of, permissions};
+use tollgate_plugin::{Grant, KeyError, Keys, Plugin, origins_of, permissions};
 
 use super::keyring::{self, Ring};
 use super::{Flow, FlowError};
@@ -172,8 +172,11 @@ pub(super) fn assemble(
         .into_iter()
         .map(|(slot, texts)| (slot, texts.into_iter().map(SecretString::from).collect()))
         .collect();
-    let keys = Keys::parse(plugin.manifest(), &secrets, row.live == 1).map_err(|error| {
-        FlowError::invalid(format!("secrets.{}", error.slot), error.rule.clone())
-    })?;
+    let keys = Keys::parse(plugin.manifest(), &secrets, row.live == 1).map_err(refused)?;
     Ok(Account { row, plugin, ring: Ring::new(keys), grant, origins })
+}
+
+/// Keys that break a rule, by their slot.
+pub(super) fn refused(error: KeyError) -> FlowError {
+    FlowError::invalid(format!("secrets.{}", error.slot), error.rule)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use tollgate_domain::ids::{AccountId, MerchantId};
 use tollgate_domain::matching::FeeTerms;
 use tollgate_plugin::contract::{Input, Manifest};
+use tollgate_plugin::keys::needs::unfilled;
 use tollgate_plugin::permissions;
 use zeroize::Zeroizing;
 
@@ -43,6 +44,12 @@ pub enum Secret {
     One(String),
     /// The current key and others that are still believed.
     Several(Vec<String>),
+}
+
+impl Secret {
+    fn is_filled(&self) -> bool {
+        !matches!(self, Secret::Several(texts) if texts.is_empty())
+    }
 }
 
 impl fmt::Debug for NewAccount {
@@ -101,6 +108,7 @@ pub async fn create(
         created_at: now,
     };
     let account = account::assemble(row.clone(), plugin, secrets)?;
+    account.keys().check_own_halves().map_err(account::refused)?;
     let (account, row, fee) = (&account, &row, new.fee);
     gateway
         .store
@@ -160,10 +168,9 @@ fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldE
             errors.push(FieldError::new(format!("secrets.{name}"), "the plugin has no such slot"));
         }
     }
-    for slot in manifest.slots.iter().filter(|slot| slot.input.required) {
-        if !new.secrets.contains_key(&slot.input.name) {
-            errors.push(FieldError::new(format!("secrets.{}", slot.input.name), "is required"));
-        }
+    let filled = |slot: &str| new.secrets.get(slot).is_some_and(Secret::is_filled);
+    for lack in unfilled(manifest, filled) {
+        errors.push(FieldError::new(format!("secrets.{}", lack.slot), lack.rule));
     }
     errors
 }

@@ -6,6 +6,7 @@ use tollgate_sdk::contract::requests::{
 };
 use tollgate_sdk::contract::types::{Fault, PaymentStatus, Subject};
 use tollgate_sdk::form::Form;
+use tollgate_sdk::harness::MemoryKeys;
 
 use crate::support::*;
 
@@ -157,6 +158,19 @@ fn refusals_of_a_precreate() {
     ] {
         let fault = refuse(sub).unwrap_err();
         assert_eq!((fault.code.as_str(), fault.outcome_known), (code, false), "{sub}");
+    }
+}
+
+/// The host refuses such an account as it is made; one from before is told why, and its payers pay nothing.
+#[test]
+fn nothing_is_offered_that_could_not_be_verified() {
+    let app_key = || der("alipay-app-private-key.pkcs1.b64");
+    let bare = MemoryKeys::default().private("app-private-key", &app_key()).unwrap();
+    for method in ["page", "wap", "app", "qr"] {
+        let operation = Operation::Pay(request(method));
+        let fault = tollgate_alipay::build(&context(), &bare, &operation).unwrap_err();
+        assert_eq!((fault.code.as_str(), fault.outcome_known), ("config", true), "{method}");
+        assert!(fault.message.contains("alipay-public-key"), "{fault:?}");
     }
 }
 
