@@ -69,6 +69,12 @@ async fn a_bill_that_is_hostile_is_rejected_and_leaves_nothing() {
         ("download", "zip_slip", Value::Null),
         ("download", "zip_bomb", json!("2048")),
         ("download", "html", Value::Null),
+        // Nothing in it; the summary alone; the rows without the last one, and without what ends them.
+        ("download", "leave_out", Value::Null),
+        ("download", "leave_out", json!("detail")),
+        ("download", "cut_lines", json!("7")),
+        ("download", "cut_lines", json!("8")),
+        ("download", "cut_lines", json!("3")),
     ] {
         let before = world.select("SELECT CAST(count(*) AS TEXT) FROM bills").await;
         world.fault(on, verb, json!({ "value": value })).await;
@@ -105,7 +111,8 @@ async fn a_bill_that_is_hostile_is_rejected_and_leaves_nothing() {
         assert!(sizes < 64 << 20, "{verb}: {sizes} bytes are left");
     }
     assert!(other.accept().is_err(), "nobody called the address that the link named");
-    // The honest one is taken afterwards, into the same bill.
+    // The honest one is taken afterwards, into the same bill; its summary is not missed.
+    world.fault("download", "leave_out", json!({ "value": "summary" })).await;
     let bill = fetch(&world, &account, &day).await;
     assert_eq!((&bill["state"], &bill["rows"]), (&json!("ready"), &json!(3)), "{bill}");
 }

@@ -45,6 +45,10 @@ pub enum Verb {
     ZipBomb,
     /// Half of the file, then the connection breaks.
     Truncate,
+    /// Leaves out the member `value` of an answer, or of a zip the entry (`detail`, `summary`), or all without a value.
+    LeaveOut,
+    /// A file that ends behind its line `value`.
+    CutLines,
     /// A redirect to `value`.
     Redirect,
     /// A link to the address in `value`.

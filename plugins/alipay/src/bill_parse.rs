@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tollgate_sdk::bills::{BillSink, BillSource};
+use tollgate_sdk::bills::{self, BillSink, BillSource};
 use tollgate_sdk::contract::bill_io::{BillRow, RowKind, RowStatus};
 use tollgate_sdk::contract::bills::{Summary, Total};
 use tollgate_sdk::contract::types::Fault;
@@ -62,16 +62,16 @@ struct State {
 /// Reads one member of the zip. The summary that lies beside the detail file has no rows.
 ///
 /// # Errors
-/// `protocol` for a file that is no trade bill; a line that cannot be read is reported and skipped.
+/// `protocol` for a file that is no trade bill, or not all of one; a line that cannot be read is reported and skipped.
 pub fn parse<I: BillSource, O: BillSink>(
     file_name: &str,
     source: &I,
     sink: &O,
 ) -> Result<Summary, Fault> {
-    let mut state = State::default();
     if file_name.contains("汇总") {
-        return Ok(Summary { totals: state.totals, extra: Vec::new() });
+        return Ok(bills::side_file());
     }
+    let mut state = State::default();
     let mut lines = Lines::new(source);
     let unreadable = |reason: String| fault::unavailable(format!("bill: {reason}"));
     while let Some((number, line)) = lines.next_line().map_err(unreadable)? {
@@ -89,6 +89,9 @@ pub fn parse<I: BillSource, O: BillSink>(
     }
     if state.columns.is_none() {
         return Err(fault::protocol(format!("{file_name}: no header of a trade bill")));
+    }
+    if !state.is_over {
+        return Err(fault::protocol(format!("{file_name}: cut off before its list ends")));
     }
     Ok(Summary { totals: state.totals, extra: Vec::new() })
 }

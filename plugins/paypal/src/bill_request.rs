@@ -109,9 +109,7 @@ pub fn build(context: &Context, request: &BillRequest, state: &[u8]) -> Result<S
 struct Listed {
     #[serde(default)]
     transaction_details: Vec<serde::de::IgnoredAny>,
-    #[serde(default)]
     total_pages: i64,
-    #[serde(default)]
     total_items: i64,
     last_refreshed_datetime: Option<String>,
 }
@@ -119,7 +117,7 @@ struct Listed {
 /// Hands the page on as it came.
 ///
 /// # Errors
-/// `not-found`, to be tried again, where rows of that day may still come; `unavailable` where some came while pages were read:
+/// `protocol` for a page without its rows; `not-found`, to be tried again, where rows of that day may still come; `unavailable` where some came while pages were read:
 /// pages are counted off, so that rows may be on two of them, or on none. `invalid-request` for a second of too many rows.
 pub fn interpret(
     request: &BillRequest,
@@ -141,6 +139,9 @@ pub fn interpret(
     }
     if place.rows.is_some_and(|rows| rows != listed.total_items) {
         return Err(changed());
+    }
+    if listed.transaction_details.is_empty() && listed.total_items > 0 {
+        return Err(fault::protocol("a page without the transactions that it counts"));
     }
     let file = BillFile {
         name: format!("{}_{TRANSACTIONS}_{}_{}.json", request.period, place.from_s, place.page),

@@ -2,6 +2,7 @@
 //! memory in tests and benchmarks.
 
 use crate::contract::bill_io::{self, BillRow};
+use crate::contract::bills::Summary;
 use crate::contract::types::{BillRequest, Fault};
 use crate::{fault, utc_time};
 
@@ -83,6 +84,12 @@ pub fn hand_over<O: BillSink, T>(
         }
     }
     if rows.is_empty() { Ok(()) } else { sink.rows(&rows).map_err(unreadable) }
+}
+
+/// What is said of a file that has no rows of its own and lies beside the one that does: a summary, a text for people. The host
+/// takes no bill of such files alone.
+pub fn side_file() -> Summary {
+    Summary { totals: Vec::new(), extra: vec![("side-file".to_owned(), String::new())] }
 }
 
 /// What the host could not do with a bill, as a plugin's fault.

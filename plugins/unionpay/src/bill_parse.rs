@@ -1,7 +1,7 @@
 //! Reading the file of good transactions: lines of 607 bytes whose fields have fixed widths in bytes of GBK, so that nothing
 //! may decode them first. The files beside it, of errors and for people, have no rows here.
 
-use tollgate_sdk::bills::{BillSink, BillSource};
+use tollgate_sdk::bills::{self, BillSink, BillSource};
 use tollgate_sdk::contract::bill_io::{BillRow, RowKind, RowStatus};
 use tollgate_sdk::contract::bills::Summary;
 use tollgate_sdk::contract::types::Fault;
@@ -41,9 +41,8 @@ pub fn parse<I: BillSource, O: BillSink>(
     source: &I,
     sink: &O,
 ) -> Result<Summary, Fault> {
-    let nothing = Summary { totals: Vec::new(), extra: Vec::new() };
     if !file_name.contains("ZM_") {
-        return Ok(nothing);
+        return Ok(bills::side_file());
     }
     let day = day_of(file_name)
         .ok_or_else(|| fault::protocol(format!("{file_name}: no date in the name")))?;
@@ -88,7 +87,7 @@ pub fn parse<I: BillSource, O: BillSink>(
     if !batch.is_empty() {
         sink.rows(&batch).map_err(unreadable)?;
     }
-    Ok(nothing)
+    Ok(Summary { totals: Vec::new(), extra: Vec::new() })
 }
 
 /// Where the next line ends; at the end of the file, the rest is one.

@@ -50,6 +50,7 @@ fn file() -> std::fs::File {
              \t,-0.75,0.00,绿茶"
         ));
     }
+    line("#----业务明细列表结束----");
     file.into_inner().unwrap()
 }
 

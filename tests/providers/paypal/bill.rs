@@ -54,6 +54,22 @@ async fn a_report_that_lags_behind_is_waited_for() {
     stage::waits_for_its_bill(&world().await, METHOD).await;
 }
 
+/// A page that lost its rows, or does not say how many there are, is no day on which nothing happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_without_its_rows_is_no_bill() {
+    let world = world().await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
+    for member in
+        [json!("transaction_details"), json!("total_items"), json!("total_pages"), json!(null)]
+    {
+        world.fault("bill", "leave_out", json!({ "value": member })).await;
+        let made = stage::bill(&world, &account, &day).await;
+        assert_eq!((&made["state"], &made["rows"]), (&json!("not_ready"), &json!(0)), "{made}");
+    }
+    let made = stage::bill(&world, &account, &day).await;
+    assert_eq!((&made["state"], &made["rows"]), (&json!("ready"), &json!(2)), "{made}");
+}
+
 /// A row that cannot be read costs no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_row_leaves_the_others_readable() {

@@ -57,6 +57,26 @@ async fn a_file_that_is_not_there_yet_is_waited_for() {
     stage::waits_for_its_bill(&world().await, METHOD).await;
 }
 
+/// The text for people is no settlement, nor is an empty zip: neither says that nothing was settled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zip_without_the_file_of_good_transactions_is_no_bill() {
+    // Deflated, in base64: a zip with nothing in it, and one with `RD261124_700000000000001` alone.
+    let (empty, text_alone) = (
+        "eNoL8GZlY8AAAA3zAKc=",
+        "eNoL8GZmEWGAAEWGNa2LRJiALBCWAOIgFyMzQ0Mjk3hzA2RgyMsV4M3IJMKMWycMNDAy4DEnwJuVDSTPCIRuQNoCrAcAZu4RgA==",
+    );
+    let world = world().await;
+    let (account, _, day) = stage::a_day(&world, METHOD).await;
+    for (content, reason) in [(empty, "the zip is empty"), (text_alone, "rows is missing")] {
+        world.fault("bill", "set", json!({ "set": { "fileContent": content } })).await;
+        let made = stage::bill(&world, &account, &day).await;
+        assert_eq!((&made["state"], &made["rows"]), (&json!("rejected"), &json!(0)), "{made}");
+        assert!(made["reason"].as_str().unwrap_or_default().contains(reason), "{made}");
+    }
+    let made = stage::bill(&world, &account, &day).await;
+    assert_eq!((&made["state"], &made["rows"]), (&json!("ready"), &json!(2)), "{made}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_the_same_day_of_another_year_is_refused() {
     let world = world().await;

@@ -124,6 +124,7 @@ fn what_is_cut_or_damaged_is_refused() {
     refused(open(&whole[..whole.len() / 2], &["zip"], None, "gbk"), "its end is missing");
     refused(open(&whole[whole.len() / 2..], &["zip"], None, "gbk"), "");
     refused(open(b"", &["zip"], None, "gbk"), "not a zip");
+    refused(open(&zip(&[]), &["zip"], None, "gbk"), "the zip is empty");
     let mut damaged = whole.clone();
     damaged[60] ^= 0x55;
     refused(open(&damaged, &["zip"], None, "gbk"), "cannot be unpacked");

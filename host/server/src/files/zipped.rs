@@ -29,6 +29,9 @@ pub(super) fn members(
         let most = unpacker.limits().entries;
         return Err(FileError::bad(format!("the zip has more than {most} files")));
     }
+    if archive.is_empty() {
+        return Err(FileError::bad("the zip is empty"));
+    }
     let mut names: Vec<String> = Vec::with_capacity(archive.len());
     for at in 0..archive.len() {
         let entry = archive.by_index_raw(at).map_err(bad)?;

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::Alipay;
-use super::bill::{Bill, Period};
+use super::bill::{Bill, Period, Totals};
 use super::reply::{Members, members};
 use super::request::{GatewayError, Request};
 use crate::clock::later;
@@ -128,14 +128,43 @@ fn write(bill: &Bill, hit: &Hit, pipe: Pipe) -> io::Result<()> {
         true => [b"../../../../tmp/".as_slice(), &name].concat(),
         false => name,
     };
-    let mut totals = None;
-    archive.entry(&climb(bill.name(false)), |out| {
-        totals = Some(bill.write_detail(&mut io::BufWriter::new(out))?);
-        Ok(())
-    })?;
-    let totals = totals.unwrap_or_default();
-    archive.entry(&climb(bill.name(true)), |out| bill.write_summary(out, &totals))?;
+    let has = |entry: &str| {
+        let left_out = hit.get(Verb::LeaveOut).map(|rule| rule.value.as_deref());
+        left_out.is_none_or(|value| value.is_some_and(|value| value != entry))
+    };
+    let totals = match hit.get(Verb::CutLines).and_then(|rule| rule.value.as_deref()) {
+        Some(lines) => cut_lines(bill, lines, |text| {
+            archive.entry(&bill.name(false), |out| out.write_all(text))
+        })?,
+        None if has("detail") => {
+            let mut totals = Totals::default();
+            archive.entry(&climb(bill.name(false)), |out| {
+                totals = bill.write_detail(&mut io::BufWriter::new(out))?;
+                Ok(())
+            })?;
+            totals
+        }
+        None => bill.write_detail(&mut io::sink())?,
+    };
+    if has("summary") {
+        archive.entry(&climb(bill.name(true)), |out| bill.write_summary(out, &totals))?;
+    }
     archive.finish()?.close()
+}
+
+/// Writes the first lines of the detail file alone, and gives the totals of all of it.
+fn cut_lines(
+    bill: &Bill,
+    lines: &str,
+    write: impl FnOnce(&[u8]) -> io::Result<()>,
+) -> io::Result<Totals> {
+    let lines: usize = lines.parse().map_err(io::Error::other)?;
+    let mut whole = Vec::new();
+    let totals = bill.write_detail(&mut whole)?;
+    let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let end = ends.map(|(at, _)| at + 1).nth(lines.saturating_sub(1)).unwrap_or(whole.len());
+    write(&whole[..end])?;
+    Ok(totals)
 }
 
 /// The writing end of a response body.

@@ -252,6 +252,9 @@ pub fn distort(object: &mut Value, hit: &Hit) {
             None => object["status"] = json!(lie),
         }
     }
+    if let (Some(rule), Some(members)) = (hit.get(Verb::LeaveOut), object.as_object_mut()) {
+        members.retain(|name, _| rule.value.as_ref().is_some_and(|left_out| left_out != name));
+    }
     if let Some(rule) = hit.get(Verb::Set) {
         for (name, value) in &rule.set {
             match object.pointer_mut(name) {

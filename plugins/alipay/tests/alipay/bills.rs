@@ -136,8 +136,9 @@ fn a_bad_line_is_reported_and_the_rest_is_read() {
 fn an_empty_day_and_a_summary_have_no_rows() {
     let (summary, rows, bad) = read(NAME, &bill(&[], &[])).unwrap();
     assert!(summary.totals.is_empty() && rows.is_empty() && bad.is_empty());
-    let (_, rows, _) = read("x_业务明细(汇总).csv", "#支付宝业务汇总查询\n").unwrap();
+    let (summary, rows, _) = read("x_业务明细(汇总).csv", "#支付宝业务汇总查询\n").unwrap();
     assert!(rows.is_empty());
+    assert_eq!(summary.extra, [("side-file".to_owned(), String::new())]);
 }
 
 #[test]
@@ -145,6 +146,8 @@ fn a_file_that_is_no_trade_bill_is_refused() {
     for text in ["", "#支付宝业务明细查询\n", "a,b,c\n1,2,3\n"] {
         assert_eq!(read(NAME, text).unwrap_err().code, "protocol", "{text}");
     }
+    let cut = bill(&[row("交易", "0.01", "0.01", "", "0.00")], &[]).replace("列表结束", "");
+    assert!(read(NAME, &cut).unwrap_err().message.contains("cut off"));
     let fault = read(NAME, &HEADER.replace("服务费", "杂费")).unwrap_err();
     assert!(fault.message.contains("服务费(元)"), "{fault:?}");
 }

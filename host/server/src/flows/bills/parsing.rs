@@ -27,6 +27,9 @@ use crate::store::bills::rows::{BadLine, RowRow};
 /// Bad lines that are kept; the rest is counted.
 const MOST_BAD_LINES: usize = 1_000;
 
+/// What a plugin says, among a summary's `extra`, of a file that lies beside the bill's own and has no rows.
+const SIDE_FILE: &str = "side-file";
+
 /// Characters of a reference, and of a plugin's other words about a row.
 const LONGEST_WORD: usize = 256;
 
@@ -51,15 +54,20 @@ pub(super) async fn parse(
     let writer = BufWriter::with_capacity(256 << 10, spool);
     let shared = Arc::new(Mutex::new(Spool::new(writer)));
     let mut unpacker = Unpacker::new(FileLimits::USUAL, &scratch);
-    let mut files = Vec::new();
+    let (mut files, mut beside) = (Vec::new(), 0);
     for piece in pieces {
         let (members, used) = unpack(unpacker, piece.clone(), chosen.kind.charset.clone()).await?;
         unpacker = used;
         for member in members {
             let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
             files.push(member.name.clone());
-            parse_member(gateway, chosen, bill, member, number, &shared).await?;
+            let summary = parse_member(gateway, chosen, bill, member, number, &shared).await?;
+            beside += usize::from(summary.extra.iter().any(|(name, _)| name == SIDE_FILE));
         }
+    }
+    if beside > 0 && beside == files.len() {
+        let reason = format!("the file with its rows is missing: it has {}", files.join(", "));
+        return Err(Setback::Rejected(reason));
     }
     let mut spool = shared.lock().unwrap_or_else(PoisonError::into_inner);
     spool.rows.flush()?;
@@ -111,7 +119,7 @@ async fn parse_member(
     member: Member,
     number: u32,
     shared: &Arc<Mutex<Spool>>,
-) -> Result<(), Setback> {
+) -> Result<Summary, Setback> {
     let name = member.name.clone();
     let source =
         TextSource::new(member, &chosen.kind.charset, &FileLimits::USUAL).map_err(of_file)?;
@@ -148,7 +156,7 @@ async fn parse_member(
     for line in damage.lines() {
         spool.note(line, format!("has bytes that are not {charset}"));
     }
-    Ok(())
+    Ok(summary)
 }
 
 fn totals(summary: &Summary) -> Result<Vec<StatedTotal>, String> {
