@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bad_input;
+mod baskets;
 mod bills;
 mod cashier;
 mod clerk;

@@ -20,7 +20,13 @@ pub const APP: &str = "alipay.trade.app.pay";
 pub const PRECREATE: &str = "alipay.trade.precreate";
 
 /// A precreated code is good for two hours at most.
-const QR_LIFE_MS: i64 = 2 * 3_600_000;
+const QR_LIFE_MS: i64 = 2 * HOUR_MS;
+/// A trade can be paid for 15 days at most; a minute less, because Alipay counts by its own clock.
+const TRADE_LIFE_MS: i64 = 15 * 24 * HOUR_MS - 60_000;
+const HOUR_MS: i64 = 3_600_000;
+
+/// Bytes of `goods_detail`, which a merchant may leave out: in a browser's address each may take three.
+const LONGEST_GOODS: usize = 2048;
 
 #[derive(Serialize)]
 struct Content<'a> {
@@ -78,9 +84,14 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
     Ok(Step::Done(Outcome::Report(Report {
         fact: facts::payment(PaymentStatus::Pending, &request.payment.payment_ref, ""),
         action,
-        action_expires_ms: Some(request.expires_ms),
+        action_expires_ms: Some(payable_until(request)),
         keep: None,
     })))
+}
+
+/// Until when the trade can be paid: an order may wait longer than Alipay does.
+fn payable_until(request: &PayRequest) -> i64 {
+    request.expires_ms.min(request.payment.created_ms.saturating_add(TRADE_LIFE_MS))
 }
 
 /// How the browser goes to the page: as the payment asks, else as the account is set.
@@ -102,14 +113,15 @@ fn content<'a>(request: &'a PayRequest, product_code: &'static str) -> Result<Co
         subject: subject(&request.subject),
         product_code,
         body: description.map(|text| text::first(text, 128)),
-        time_expire: china_time::text(request.expires_ms),
+        time_expire: china_time::text(payable_until(request)),
         goods_detail: goods(&request.items),
         quit_url: request.cancel_url.as_deref().filter(|_| is_wap),
     })
 }
 
+/// What was bought, or nothing of it where that is too long.
 fn goods(items: &[Item]) -> Vec<Goods<'_>> {
-    items
+    let goods: Vec<_> = items
         .iter()
         .enumerate()
         .map(|(at, item)| Goods {
@@ -121,7 +133,11 @@ fn goods(items: &[Item]) -> Vec<Goods<'_>> {
             quantity: item.quantity,
             price: decimal::from_minor(item.unit.minor, 2),
         })
-        .collect()
+        .collect();
+    match serde_json::to_vec(&goods) {
+        Ok(json) if json.len() <= LONGEST_GOODS => goods,
+        _ => Vec::new(),
+    }
 }
 
 /// Alipay's subject may not hold `/`, `=` or `&`: their full-width forms read the same to the payer.
@@ -180,7 +196,8 @@ pub fn interpret<K: Keyring>(
     if body.out_trade_no != payment_ref || body.qr_code.is_empty() {
         return Err(fault::protocol("precreate answered for another trade").outcome_unknown());
     }
-    let until = request.expires_ms.min(request.payment.created_ms.saturating_add(QR_LIFE_MS));
+    let code_ends = request.payment.created_ms.saturating_add(QR_LIFE_MS);
+    let until = payable_until(request).min(code_ends);
     Ok(Outcome::Report(Report {
         fact: facts::payment(PaymentStatus::Pending, payment_ref, ""),
         action: NextAction::QrCode(body.qr_code),

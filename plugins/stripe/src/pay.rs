@@ -104,10 +104,14 @@ fn hosted(request: &PayRequest, session: &Session) -> Result<Outcome, Fault> {
     if session.client_reference_id.as_deref() != Some(ours) {
         return Err(fault::protocol("the session is another payment's").outcome_unknown());
     }
+    // A session lives for a day at most, an order for a month.
+    let page_ends = session.expires_at.map(|seconds| seconds.saturating_mul(1_000));
     Ok(Outcome::Report(Report {
         fact: status::session(session).map_err(Fault::outcome_unknown)?,
         action: page(session),
-        action_expires_ms: Some(request.expires_ms),
+        action_expires_ms: Some(
+            page_ends.map_or(request.expires_ms, |at| at.min(request.expires_ms)),
+        ),
         keep: Some(session.id.clone().into_bytes()),
     }))
 }

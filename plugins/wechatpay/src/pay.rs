@@ -21,6 +21,8 @@ pub const PATHS: [(&str, &str); 4] = [
 /// A code or a prepared order is good for two hours, the page of a phone for five minutes.
 const CODE_LIFE_MS: i64 = 2 * 3_600_000;
 const PAGE_LIFE_MS: i64 = 5 * 60_000;
+/// The time to pay that WeChat Pay gives by itself; of a longer one nothing is published.
+const ORDER_LIFE_MS: i64 = 7 * 24 * 3_600_000;
 /// Longest `description`, in characters.
 const LONGEST_DESCRIPTION: usize = 127;
 
@@ -75,7 +77,7 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
     let path = PATHS.iter().find(|(name, _)| *name == method).map(|(_, path)| *path);
     let path =
         path.ok_or_else(|| fault::invalid_request(format!("WeChat Pay has no method `{method}`")))?;
-    let time_expire = china_time::rfc3339(&china_time::text(request.expires_ms))
+    let time_expire = china_time::rfc3339(&china_time::text(payable_until(request)))
         .ok_or_else(|| fault::invalid_request("the expiry is no time"))?;
     let content = Content {
         appid: context.required_setting("appid")?,
@@ -89,6 +91,10 @@ pub fn build<K: Keyring>(context: &Context, keys: &K, request: &PayRequest) -> R
         scene_info: scene(request, method)?,
     };
     gateway::post(context, keys, path, &content)
+}
+
+fn payable_until(request: &PayRequest) -> i64 {
+    request.expires_ms.min(request.payment.created_ms.saturating_add(ORDER_LIFE_MS))
 }
 
 fn payer<'a>(request: &'a PayRequest, method: &str) -> Result<Option<Payer<'a>>, Fault> {
@@ -147,7 +153,7 @@ pub fn interpret<K: Keyring>(
         },
     };
     let (action, life_ms) = action(context, keys, request, &prepared)?;
-    let until = request.expires_ms.min(context.now_ms.saturating_add(life_ms));
+    let until = payable_until(request).min(context.now_ms.saturating_add(life_ms));
     Ok(Outcome::Report(Report {
         fact: facts::payment(PaymentStatus::Pending, payment_ref, "NOTPAY"),
         action,

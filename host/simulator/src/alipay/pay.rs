@@ -17,7 +17,7 @@ use crate::provider::currency;
 const LONGEST_REFERENCE: usize = 64;
 const LONGEST_SUBJECT: usize = 256;
 const DAY_S: i64 = 86_400;
-/// How long a trade can be paid when the merchant says nothing.
+/// How long a trade can be paid at most, and when the merchant says nothing.
 const PAGE_DEFAULT_S: i64 = 15 * DAY_S;
 const CODE_DEFAULT_S: i64 = 3 * 3_600;
 
@@ -105,7 +105,8 @@ fn read(request: &Request, now: Timestamp) -> Result<Opening, GatewayError> {
 fn expiry(request: &Request, now: Timestamp) -> Result<Timestamp, GatewayError> {
     if let Some(text) = request.text("time_expire") {
         let at = clock::read_china_text(&text).ok_or_else(|| parameter("time_expire"))?;
-        return if at > now { Ok(at) } else { Err(parameter("time_expire")) };
+        let latest = clock::later(now, SignedDuration::from_secs(PAGE_DEFAULT_S));
+        return if at > now && at <= latest { Ok(at) } else { Err(parameter("time_expire")) };
     }
     let seconds = match request.text("timeout_express") {
         Some(text) => span(&text, now).ok_or_else(|| parameter("timeout_express"))?,

@@ -175,6 +175,29 @@ fn nothing_is_offered_that_could_not_be_verified() {
 }
 
 #[test]
+fn a_trade_waits_for_fifteen_days_at_most() {
+    let mut asked = request("page");
+    asked.expires_ms = NOW_MS + 30 * 86_400_000;
+    let Ok(Step::Done(Outcome::Report(report))) = build(asked) else { panic!() };
+    let latest = NOW_MS + 15 * 86_400_000;
+    let until = report.action_expires_ms.unwrap();
+    assert!((latest - 120_000..latest).contains(&until), "{until}");
+    let NextAction::PostForm(form) = report.action else { panic!() };
+    assert!(form.fields[0].1.contains("\"time_expire\":\"2024-01-05 06:53:37\""), "{form:?}");
+}
+
+#[test]
+fn a_long_basket_is_not_told() {
+    let told = |count: usize| {
+        let mut asked = request("page");
+        asked.items = vec![asked.items[0].clone(); count];
+        let NextAction::PostForm(form) = action(asked) else { panic!() };
+        form.fields[0].1.contains("goods_detail")
+    };
+    assert!(told(20) && !told(110) && !told(0));
+}
+
+#[test]
 fn what_alipay_cannot_express_is_refused_before_anything_is_signed() {
     let change = |change: &dyn Fn(&mut PayRequest)| {
         let mut request = request("page");

@@ -69,7 +69,7 @@ fn what_wechat_pay_cannot_express_is_refused_before_anybody_is_asked() {
         (|request| request.payment.amount.minor = 0, "invalid-request"),
         (|request| request.payment.amount.minor = 10_000_000_001, "invalid-request"),
         (|request| request.payment.method = "micropay".to_owned(), "invalid-request"),
-        (|request| request.expires_ms = i64::MAX, "invalid-request"),
+        (|request| request.expires_ms = i64::MIN, "invalid-request"),
         (|request| request.payer_id = None, "invalid-request"),
         (|request| request.manual_capture = true, "unsupported"),
     ];
@@ -81,6 +81,15 @@ fn what_wechat_pay_cannot_express_is_refused_before_anybody_is_asked() {
     }
     let nowhere = PayRequest { payer_ip: None, ..pay("h5") };
     assert_eq!(build(&Operation::Pay(nowhere)).unwrap_err().code, "invalid-request");
+}
+
+#[test]
+fn an_order_can_be_paid_for_seven_days_at_most() {
+    let long = PayRequest { expires_ms: NOW_MS + 30 * 86_400_000, ..pay("native") };
+    let (_, content) = accept(&build(&Operation::Pay(long)).unwrap());
+    let week = PayRequest { expires_ms: NOW_MS + 7 * 86_400_000, ..pay("native") };
+    let (_, of_a_week) = accept(&build(&Operation::Pay(week)).unwrap());
+    assert_eq!(content["time_expire"], of_a_week["time_expire"]);
 }
 
 #[test]
