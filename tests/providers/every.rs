@@ -72,6 +72,23 @@ async fn paypal_takes_gives_back_and_reconciles() {
     lives("paypal").await;
 }
 
+/// Anybody can post to a provider's address of ours: what has more pairs than any provider sends is refused by their number,
+/// before each of them costs something.
+#[tokio::test]
+async fn a_message_of_too_many_pairs_is_refused_by_their_number() {
+    let form = "application/x-www-form-urlencoded";
+    let body: String = (0..150_000).map(|at| format!("{at:x}=&")).collect();
+    assert!((900_000..1 << 20).contains(&body.len()), "{}", body.len());
+    for provider in ["alipay", "unionpay"] {
+        let world = World::with(Setup { provider, ..Setup::default() }).await;
+        let account = world.account().await;
+        let reply = world.post_form(text(&account, "notify_url"), form, &body).await;
+        assert_eq!(reply.status, 400, "{provider}: {}", reply.text);
+        let reason = world.reason().await;
+        assert!(reason.contains("more than 256 pairs"), "{provider}: {reason}");
+    }
+}
+
 #[tokio::test]
 async fn the_simulator_plays_each_of_them() {
     let world = World::start().await;

@@ -3,9 +3,15 @@
 
 use std::fmt;
 
+/// Pairs of a form, or members of an object, at most: three times as many as any provider sends. Whoever posts to us may write a
+/// million of them, and each costs as much as an honest one.
+pub const MOST_PAIRS: usize = 256;
+
 /// Why form text was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormError {
+    /// More than [`MOST_PAIRS`].
+    TooMany,
     /// A `%` without two hexadecimal digits after it.
     BadEscape,
     /// Decoded bytes that are not UTF-8.
@@ -19,6 +25,7 @@ pub enum FormError {
 impl fmt::Display for FormError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TooMany => write!(f, "more than {MOST_PAIRS} pairs"),
             Self::BadEscape => f.write_str("a % without two hexadecimal digits"),
             Self::NotUtf8 => f.write_str("bytes that are not UTF-8"),
             Self::NoName => f.write_str("a pair without a name"),
@@ -39,6 +46,9 @@ impl Form {
     /// # Errors
     /// The first rule that the text breaks.
     pub fn parse(text: &[u8]) -> Result<Self, FormError> {
+        if text.iter().filter(|&&byte| byte == b'&').count() >= MOST_PAIRS {
+            return Err(FormError::TooMany);
+        }
         let mut pairs = Vec::with_capacity(32);
         for pair in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |&byte| byte == b'=');
@@ -166,6 +176,14 @@ mod tests {
     #[test]
     fn decodes_once() {
         assert_eq!(Form::parse(b"a=%2541").unwrap().get("a"), Some("%41"));
+    }
+
+    #[test]
+    fn refuses_more_pairs_than_anybody_sends() {
+        let of =
+            |count: usize| (0..count).map(|at| format!("n{at}=1")).collect::<Vec<_>>().join("&");
+        assert!(Form::parse(of(MOST_PAIRS).as_bytes()).is_ok());
+        assert_eq!(Form::parse(of(MOST_PAIRS + 1).as_bytes()), Err(FormError::TooMany));
     }
 
     #[test]

@@ -3,11 +3,15 @@
 
 use std::fmt;
 
+use crate::form::MOST_PAIRS;
+
 /// Why text was refused as an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JsonError {
     /// Not one object, or cut off within it.
     Malformed,
+    /// More members at the top than [`MOST_PAIRS`].
+    TooMany,
     /// A member's name with an escape in it: nobody needs one, and it could hide a repeat.
     EscapedName,
     /// The same name twice at the top.
@@ -18,6 +22,7 @@ impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed => f.write_str("not a JSON object"),
+            Self::TooMany => write!(f, "more than {MOST_PAIRS} members"),
             Self::EscapedName => f.write_str("a member name with an escape"),
             Self::Duplicate(name) => write!(f, "`{name}` twice"),
         }
@@ -43,6 +48,9 @@ impl<'a> Members<'a> {
             scan.at += 1;
         } else {
             loop {
+                if members.len() == MOST_PAIRS {
+                    return Err(JsonError::TooMany);
+                }
                 let name = scan.name()?;
                 scan.expect(b':')?;
                 members.push((name, scan.value()?));
@@ -209,6 +217,16 @@ mod tests {
         ] {
             assert_eq!(Members::of(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn refuses_more_members_than_anybody_sends() {
+        let of = |count: usize| {
+            let members: Vec<_> = (0..count).map(|at| format!("\"n{at}\":1")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(Members::of(&of(MOST_PAIRS)).is_ok());
+        assert_eq!(Members::of(&of(MOST_PAIRS + 1)), Err(JsonError::TooMany));
     }
 
     proptest! {

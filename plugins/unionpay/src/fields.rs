@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 use tollgate_sdk::contract::types::Fault;
 use tollgate_sdk::fault;
+use tollgate_sdk::form::{Form, MOST_PAIRS};
 
 /// The name of the field that signs the others.
 pub const SIGNATURE: &str = "signature";
@@ -90,6 +91,9 @@ impl Fields {
                 b'{' | b'[' => depth += 1,
                 // One that closes nothing is a sign like any other.
                 b'}' | b']' => depth = (depth - 1).max(0),
+                b'&' if depth == 0 && pairs.len() == MOST_PAIRS => {
+                    return Err(fault::protocol(format!("reply: more than {MOST_PAIRS} pairs")));
+                }
                 b'&' if depth == 0 => {
                     pairs.push(&text[start..at]);
                     start = at + 1;
@@ -111,8 +115,7 @@ impl Fields {
     /// # Errors
     /// `protocol` for what is no form, or a name that stands there twice.
     pub fn of_form(body: &[u8]) -> Result<Self, Fault> {
-        let form = tollgate_sdk::form::Form::parse(body)
-            .map_err(|error| fault::protocol(error.to_string()))?;
+        let form = Form::parse(body).map_err(|error| fault::protocol(error.to_string()))?;
         let mut fields = Self::default();
         for (name, value) in form.pairs() {
             fields.add(name, value)?;
