@@ -2,21 +2,27 @@
 //! may yet be paid.
 
 use serde_json::json;
-use tollgate_tests::World;
 use tollgate_tests::puppet::Puppet;
-use tollgate_tests::shop::number;
+use tollgate_tests::{Setup, World, place};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_that_never_left_has_failed_and_makes_room_for_another() {
-    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (built, file) in [(place::plugins(), "alipay.wasm"), (place::test_plugins(), "steal.wasm")]
+    {
+        std::fs::copy(built.join(file), folder.path().join(file)).unwrap();
+    }
+    let plugins = Some(folder.path().to_owned());
+    let world = World::with(Setup { plugins, ..Setup::default() }).await;
     world.account().await;
-    // In the form of a page it has room; in the text for an app each character is written as nine.
-    let item = json!({ "name": "茶".repeat(250), "price": 10, "quantity": 1 });
     let body = json!({
-        "number": number("L"), "amount": 400, "currency": "CNY", "subject": "Tea", "items": vec![item; 40],
+        "plugin": "steal", "name": "steal", "live": false, "simulator": true,
+        "origins": { "gateway": world.simulator.url },
     });
-    let order = world.post("/v1/orders", body).await.ok();
-    let payment = world.pay(&order, "app").await;
+    world.post("/v1/accounts", body).await.ok();
+    let order = world.order(400).await;
+    // It sends nothing, and the payer to an address that nobody granted it.
+    let payment = world.pay(&order, "redirect").await;
     assert_eq!(payment["state"], "failed", "{payment}");
     assert_eq!(payment["failure"]["code"], "refused", "{payment}");
     assert_eq!(payment["action"]["kind"], "none", "{payment}");
