@@ -219,6 +219,17 @@ impl Store {
         })
     }
 
+    /// Reads a file through and looks whether it is whole. A server looks after its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] where it is damaged; others where it could not be read now.
+    pub async fn examine(&self) -> Result<(), StoreError> {
+        match &self.readers {
+            Readers::File(file) => engine::examine(file.clone()).await,
+            Readers::Server(_) => Ok(()),
+        }
+    }
+
     /// Runs `work` in a transaction and returns once that is durable. If `work` fails, nothing of it stays.
     ///
     /// `work` has no effect but on the database, for it is run again where rows that it had read changed under it. A

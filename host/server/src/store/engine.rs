@@ -16,6 +16,7 @@ pub use sql::Sql;
 use sqlx::Executor;
 
 pub(super) use self::file::File;
+pub(super) use self::sqlite::examine;
 use super::StoreError;
 
 /// Where writes get their connections, and how their transactions are spelled.

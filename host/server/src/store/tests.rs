@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sqlx::Executor;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -35,6 +36,27 @@ async fn count(store: &Store) -> i64 {
 
 fn stale() -> StoreError {
     StoreError::Stale { table: "merchants", row: "a".to_owned() }
+}
+
+/// The gateway looks once a day, whatever its connections remember of the file.
+#[tokio::test]
+async fn a_file_that_is_damaged_while_it_is_open_is_found() {
+    let (folder, store) = store().await;
+    for at in 0..100 {
+        insert(&store, &format!("mer_{at}")).await.unwrap();
+    }
+    store.examine().await.unwrap();
+    let mut sql = store.read().await.unwrap();
+    sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+    drop(sql);
+    let file = folder.path().join("db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    for page in (4096..bytes.len()).step_by(4096) {
+        bytes[page] ^= 0x5a;
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let found = store.examine().await.unwrap_err();
+    assert!(matches!(found, StoreError::Unfit(why) if why.contains("damaged")), "{found}");
 }
 
 #[tokio::test]

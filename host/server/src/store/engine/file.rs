@@ -70,6 +70,12 @@ impl File {
         Ok(FileConnection { open: Some(open), file: self.clone() })
     }
 
+    /// A new connection: what it reads comes from the file, not from what an older one remembers.
+    pub fn anew(self: &Arc<File>) -> Result<FileConnection, Error> {
+        let open = Open::new(&self.path).map_err(refused)?;
+        Ok(FileConnection { open: Some(open), file: self.clone() })
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Open>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

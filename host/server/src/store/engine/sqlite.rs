@@ -45,8 +45,8 @@ pub(super) async fn begin(sql: Sql) -> Result<Sql, sqlx::Error> {
 }
 
 /// Looks whether the file is whole: what is built on a damaged one would be lost with it.
-async fn examine(file: Arc<File>) -> Result<(), StoreError> {
-    let look = tokio::task::spawn_blocking(move || file.connect()?.text("PRAGMA quick_check(1)"));
+pub(in crate::store) async fn examine(file: Arc<File>) -> Result<(), StoreError> {
+    let look = tokio::task::spawn_blocking(move || file.anew()?.text("PRAGMA quick_check(1)"));
     match look.await.map_err(|_| sqlx::Error::WorkerCrashed)? {
         Ok(word) if word == "ok" => Ok(()),
         Ok(_) => Err(StoreError::Unfit(DAMAGE)),
