@@ -20,8 +20,8 @@ use tollgate_simulator::{Config as SimulatorConfig, Simulator};
 pub const AT_ONCE: usize = 16;
 
 /// Runs a gateway until the input ends. Each line of input is a list of payments, about which it asks the provider as flows
-/// do, and says so when it is done.
-pub fn gateway(runtime: &Runtime, data: &Path, plugins: &Path) {
+/// do, and says so when it is done. So many requests are worked on at once; none: as many as usual.
+pub fn gateway(runtime: &Runtime, data: &Path, plugins: &Path, in_flight: Option<u64>) {
     let given = Given {
         listen: Some("127.0.0.1:0".to_owned()),
         data: Some(data.to_owned()),
@@ -29,7 +29,11 @@ pub fn gateway(runtime: &Runtime, data: &Path, plugins: &Path) {
         simulators: Some(true),
         bills_at_once: Some(true),
         // One key carries all of the load.
-        limits: Some(GivenLimits { per_second: Some(1_000_000), ..GivenLimits::default() }),
+        limits: Some(GivenLimits {
+            per_second: Some(1_000_000),
+            in_flight,
+            ..GivenLimits::default()
+        }),
         ..Given::default()
     };
     runtime.block_on(async {

@@ -25,7 +25,7 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["gateway", data, plugins] => {
-            process::gateway(&process::runtime(), data.as_ref(), plugins.as_ref())
+            process::gateway(&process::runtime(), data.as_ref(), plugins.as_ref(), None)
         }
         ["simulator"] => process::simulator(),
         [] => measure(&["building", "notices", "bill", "beside"]),

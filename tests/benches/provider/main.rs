@@ -35,7 +35,8 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["gateway", data, plugins] => {
-            process::gateway(&process::counted_runtime(), data.as_ref(), plugins.as_ref());
+            let runtime = process::counted_runtime();
+            process::gateway(&runtime, data.as_ref(), plugins.as_ref(), None);
         }
         [] => measure(&PROVIDERS.map(|provider| provider.id)),
         _ => measure(&words),
