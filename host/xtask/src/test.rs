@@ -150,7 +150,7 @@ fn flow(runner: &mut Runner) -> anyhow::Result<Counts> {
 /// What is one provider's own: its products, messages, keys and bills, over HTTP and through its compiled component.
 fn providers(runner: &mut Runner) -> anyhow::Result<Counts> {
     runner.prepare_programs()?;
-    runner.cargo_test(&["--workspace", "--test", "providers", "--no-fail-fast"])
+    runner.integration_test("sqlite", "providers", &[])
 }
 
 /// Plugins that misbehave, keys that must not show up anywhere, files that somebody altered.
@@ -254,14 +254,12 @@ impl Runner {
     /// Runs an integration binary on SQLite, without what only a server can do, and on PostgreSQL.
     fn on_both_engines(&mut self, name: &str) -> anyhow::Result<Counts> {
         self.prepare_programs()?;
-        let suite = ["--workspace", "--test", name, "--no-fail-fast"];
         self.say("-- on sqlite");
-        let sqlite = [&suite[..], &["--", "--skip", "postgres::"]].concat();
-        let mut counts = self.cargo_test_on("sqlite", &sqlite)?;
+        let mut counts = self.integration_test("sqlite", name, &["--skip", "postgres::"])?;
         match prepare::postgres() {
             Ok(()) => {
                 self.say("-- on postgres");
-                counts.add(self.cargo_test_on("postgres", &suite)?);
+                counts.add(self.integration_test("postgres", name, &[])?);
             }
             Err(missing) => {
                 self.say(&format!("xtask: {missing:#}"));
@@ -269,6 +267,15 @@ impl Runner {
             }
         }
         Ok(counts)
+    }
+
+    /// Runs an integration binary. Its tests wait for gateways, providers and databases more than they work: three at once
+    /// for two processors keep these busy.
+    fn integration_test(&self, engine: &str, name: &str, more: &[&str]) -> anyhow::Result<Counts> {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        let at_once = format!("--test-threads={}", processors + processors / 2);
+        let suite = ["--workspace", "--test", name, "--no-fail-fast", "--", &at_once];
+        self.cargo_test_on(engine, &[&suite[..], more].concat())
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> anyhow::Result<Counts> {
