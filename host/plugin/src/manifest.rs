@@ -213,7 +213,7 @@ fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
     }
     let has_slot = |wanted: &str| manifest.slots.iter().any(|s| s.input.name == wanted);
     if let Some(other) = needs::named_by(slot).find(|other| *other == name || !has_slot(other)) {
-        problems.push(format!("slot {name} is required by an unknown slot {other:?}"));
+        problems.push(format!("slot {name} is required by an unknown slot, or itself: {other:?}"));
     }
     for egress in &slot.egress {
         if !kind.may_leave() {

@@ -144,6 +144,22 @@ fn a_private_field_is_a_methods_and_has_a_key_to_be_sealed_to() {
 }
 
 #[test]
+fn a_slot_is_required_for_the_sake_of_one_that_is_there() {
+    let told = |rule: &str, other: &str| {
+        let mut whole = manifest();
+        let mut slot = slot("bare", "public-keys", &[]);
+        slot.extra.push((rule.into(), other.into()));
+        whole.slots = vec![slot, self::slot("signed", "certificates", &[])];
+        check(&whole)
+    };
+    for rule in ["required-unless", "required-if"] {
+        assert_eq!(told(rule, "signed"), Ok(()));
+        assert!(told(rule, "bare").unwrap_err()[0].contains("required by"));
+        assert!(told(rule, "nobody").unwrap_err()[0].contains("unknown slot"));
+    }
+}
+
+#[test]
 fn each_broken_part_is_named() {
     let rows: Vec<(&str, Break)> = vec![
         ("id ", |m| m.id = "Sample".into()),
@@ -208,11 +224,6 @@ fn each_broken_part_is_named() {
         ("trusts no one", |m| {
             let mut slot = slot("s", "certificates", &[]);
             slot.trust = anyone_of("nobody");
-            m.slots.push(slot);
-        }),
-        ("unknown slot", |m| {
-            let mut slot = slot("s", "certificates", &[]);
-            slot.extra.push(("required-unless".into(), "nobody".into()));
             m.slots.push(slot);
         }),
         ("may not seal", |m| {
