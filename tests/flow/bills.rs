@@ -1,6 +1,7 @@
 //! A provider's bill: fetched within what the manifest grants, unpacked under limits, read to the last row or not at all.
 
 use serde_json::{Value, json};
+use tollgate_tests::puppet::Puppet;
 use tollgate_tests::reply::text;
 use tollgate_tests::{Setup, World};
 
@@ -32,8 +33,8 @@ async fn a_bill_with_chinese_names_in_gbk_is_read_to_the_last_row() {
     let made = world.post("/v1/bills", json!({ "account_id": account["id"], "period": day })).await;
     assert_eq!(made.status, 201, "{}", made.text);
     assert_eq!(
-        (&made.json["state"], &made.json["rows"]),
-        (&json!("ready"), &json!(1_500)),
+        (&made.json["state"], &made.json["rows"], &made.json["bad_lines"]),
+        (&json!("ready"), &json!(1_500), &json!(0)),
         "{}",
         made.text
     );
@@ -174,4 +175,24 @@ async fn a_bill_is_refused_by_the_name_of_its_field() {
     assert_eq!(bill["state"], "not_ready", "{bill}");
     let calls = world.simulated("calls").await;
     assert_eq!(calls["alipay.data.dataservice.bill.downloadurl.query"], Value::Null, "{calls}");
+}
+
+/// What stands in a bad line is compared with nothing: whoever reads the bill has to know how many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_could_not_be_read_are_counted() {
+    let puppet = Puppet::start().await;
+    let lines = [
+        "kind=payment&payment_ref=A&gross=100",
+        "kind=payment&payment_ref=B&gross=200&at=never",
+        "kind=payment&payment_ref=C%00&gross=300",
+    ];
+    puppet.answers("bill", &lines.join("\n"));
+    let day = puppet.world.days_ago(3).await;
+    let bill = fetch(&puppet.world, &puppet.account, &day).await;
+    let read = puppet.world.get(&format!("/v1/bills/{}", text(&bill, "id"))).await.ok();
+    assert_eq!(read, bill);
+    let counts = (&bill["state"], &bill["rows"], &bill["bad_lines"]);
+    assert_eq!(counts, (&json!("ready"), &json!(1), &json!(2)), "{bill}");
+    let kept = puppet.world.select("SELECT CAST(line AS TEXT) FROM bad_lines ORDER BY line").await;
+    assert_eq!(kept, ["2", "3"]);
 }

@@ -47,6 +47,8 @@ pub struct Bill {
     reason: Option<String>,
     /// How many transactions are in it.
     rows: i64,
+    /// How many lines of it could not be read, or not wholly: what stands in them was compared with nothing.
+    bad_lines: i64,
     /// SHA-256 of what was fetched.
     digest: Option<String>,
     /// When it was first asked for.
@@ -67,6 +69,7 @@ impl From<BillRow> for Bill {
             state: row.state.to_string(),
             reason: row.reason,
             rows: row.rows,
+            bad_lines: row.bad_lines,
             digest: row.digest,
             created_at: row.created_at.to_string(),
             updated_at: row.updated_at.to_string(),
