@@ -112,6 +112,38 @@ async fn a_code_is_shown_left_and_another_way_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buttons_that_would_read_alike_have_their_accounts_names() {
+    let world = World::start().await;
+    let (_, place) = cashier(&world).await;
+    let page = browse(&world, &place).await;
+    assert!(!page.text.contains("class=\"account\""), "{}", page.text);
+    let mut second = world.credentials("account");
+    second["name"] = json!("Branch <2>");
+    let first = world.get("/v1/accounts").await.ok()["data"][0]["name"].clone();
+    world.post("/v1/accounts", second).await.ok();
+    let page = browse(&world, &place).await.text;
+    for name in [first.as_str().unwrap(), "Branch &#60;2&#62;"] {
+        let button = format!("<span class=\"account\">{name}</span>");
+        assert_eq!(page.matches(&button).count(), page.matches("<form").count() / 2, "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payer_is_not_told_what_is_wrong_with_the_shops_account() {
+    let mut world = World::start().await;
+    let (_, place) = cashier(&world).await;
+    world.write("UPDATE accounts SET granted = '[]'").await;
+    world.restart().await;
+    let fields = choice(&world, "page").await;
+    let page = Reply::of(world.client.post(&place).form(&fields).send().await.unwrap()).await;
+    assert_eq!(page.status, 503, "{}", page.text);
+    assert!(page.text.contains("Try again in a minute"), "{}", page.text);
+    for inside in ["acc_", "grant", "plugin"] {
+        assert!(!page.text.contains(inside), "{inside}: {}", page.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_from_elsewhere_or_with_more_in_it_is_refused() {
     let world = World::start().await;
     let (order, place) = cashier(&world).await;

@@ -174,9 +174,10 @@ async fn leave(
             Err(FlowError::Conflict { code: "payment-open", detail })
         }
         Asked::Answered(_) => Ok(back_to(view)),
-        Asked::NoAnswer(_) => Err(FlowError::Unavailable(
-            "the payment that you started cannot be ended right now: finish it, or try again in a moment".to_owned(),
-        )),
+        Asked::NoAnswer(_) => {
+            let text = "The payment that you started cannot be ended right now: finish it, or try again in a moment.";
+            Ok(pages::not_now(text, &format!("/pay/{}", view.order.token)))
+        }
     }
 }
 

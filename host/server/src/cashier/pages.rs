@@ -32,7 +32,8 @@ pub fn render(status: StatusCode, page: &impl Template, targets: &[String]) -> R
     }
 }
 
-/// What a payer is told where there is no page to show, with a way back if there is one.
+/// What a payer is told where there is no page to show, with a way back if there is one. What a flow says of a provider or a
+/// plugin that cannot be had is for the merchant.
 pub fn apology(mut problem: Problem, back: Option<&str>) -> Response {
     let status = problem.status();
     let (heading, text) = match status.as_u16() {
@@ -40,7 +41,7 @@ pub fn apology(mut problem: Problem, back: Option<&str>) -> Response {
             "There is no such payment",
             "The address may be incomplete. Go back to the shop and try again.",
         ),
-        503 => ("Not right now", problem.detail()),
+        503 => (NOT_NOW, "This cannot be done at the moment. Try again in a minute."),
         500.. => (
             "Something went wrong on our side",
             "Nothing that you have paid is lost. Try again in a moment.",
@@ -48,13 +49,20 @@ pub fn apology(mut problem: Problem, back: Option<&str>) -> Response {
         _ => ("That did not work", problem.detail()),
     };
     let back = back.filter(|_| status != StatusCode::NOT_FOUND);
-    let page = Apology { heading, text: text.to_owned(), back };
-    let mut response = render(status, &page, &[]);
+    let mut response = render(status, &Apology { heading, text, back }, &[]);
     if let Some(Cause(cause)) = problem.take_cause() {
         response.extensions_mut().insert(Cause(cause));
     }
     response
 }
+
+/// What a payer is told who has to try again.
+pub fn not_now(text: &str, back: &str) -> Response {
+    let page = Apology { heading: NOT_NOW, text, back: Some(back) };
+    render(StatusCode::SERVICE_UNAVAILABLE, &page, &[])
+}
+
+const NOT_NOW: &str = "Not right now";
 
 /// What a payer owes, at the top of a page.
 pub struct Bill {
@@ -116,8 +124,28 @@ fn seconds(moment: Moment) -> String {
 pub struct Choose<'p> {
     bill: Bill,
     token: &'p str,
-    offers: &'p [Offer],
+    buttons: Vec<Button<'p>>,
     notices: Vec<String>,
+}
+
+/// A method to choose.
+struct Button<'p> {
+    offer: &'p Offer,
+    /// Tells it from others that read the same.
+    account: Option<&'p str>,
+}
+
+impl<'p> Button<'p> {
+    fn of(offers: &'p [Offer]) -> Vec<Button<'p>> {
+        let button = |offer: &'p Offer| {
+            let reads = |other: &&Offer| {
+                (&other.plugin_name, &other.method_name) == (&offer.plugin_name, &offer.method_name)
+            };
+            let alike = offers.iter().filter(reads).count();
+            Button { offer, account: (alike > 1).then_some(offer.account_name.as_str()) }
+        };
+        offers.iter().map(button).collect()
+    }
 }
 
 /// What is said above the methods.
@@ -151,7 +179,8 @@ impl<'p> Choose<'p> {
                     .collect()
             }
         };
-        Ok(Choose { bill: Bill::of(view)?, token: &view.order.token, offers, notices })
+        let (bill, buttons) = (Bill::of(view)?, Button::of(offers));
+        Ok(Choose { bill, token: &view.order.token, buttons, notices })
     }
 }
 
@@ -308,7 +337,7 @@ impl<'p> Outcome<'p> {
 #[template(path = "apology.html")]
 struct Apology<'p> {
     heading: &'p str,
-    text: String,
+    text: &'p str,
     back: Option<&'p str>,
 }
 

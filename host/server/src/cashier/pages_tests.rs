@@ -117,6 +117,7 @@ fn whatever_is_written_in_an_order_stays_text() {
     };
     let offer = Offer {
         account_id: account(),
+        account_name: EVIL.to_owned(),
         plugin: "p".to_owned(),
         plugin_name: EVIL.to_owned(),
         method: EVIL.to_owned(),
@@ -124,12 +125,17 @@ fn whatever_is_written_in_an_order_stays_text() {
         inputs: vec![input],
     };
     let notice = Notice::Fields(vec![FieldError::new("inputs.a", EVIL)]);
-    let offers = [offer];
+    let offers = [offer.clone(), Offer { method_name: "other".to_owned(), ..offer }];
     let html = Choose::new(&view, &offers, Some(notice)).unwrap().render().unwrap();
     assert_tame(&html);
     assert!(html.contains("12.50 CNY"), "{html}");
     assert!(html.contains("12.00 CNY"), "two of 6.00: {html}");
-    assert_eq!(html.matches("<form").count(), 1);
+    assert_eq!(html.matches("<form").count(), 2);
+    assert_eq!(html.matches("class=\"account\"").count(), 0, "they read differently: {html}");
+    let alike = [offers[0].clone(), offers[0].clone()];
+    let html = Choose::new(&view, &alike, None).unwrap().render().unwrap();
+    assert_tame(&html);
+    assert_eq!(html.matches("class=\"account\"").count(), 2, "{html}");
     assert!(html.contains("2026-09-21T14:14:20Z"), "{html}");
 
     let fields = vec![(EVIL.to_owned(), EVIL.to_owned())];

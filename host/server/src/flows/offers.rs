@@ -18,6 +18,8 @@ use crate::store::orders::OrderRow;
 pub struct Offer {
     /// Through this account.
     pub account_id: AccountId,
+    /// What the merchant calls that.
+    pub account_name: String,
     /// The plugin's id.
     pub plugin: String,
     /// The provider's name.
@@ -124,6 +126,7 @@ pub async fn offers(gateway: &Gateway, order: &OrderRow, surface: &str) -> Flow<
             if fits {
                 offers.push(Offer {
                     account_id: row.id,
+                    account_name: row.name.clone(),
                     plugin: row.plugin.clone(),
                     plugin_name: manifest.name.clone(),
                     method: method.id.clone(),
