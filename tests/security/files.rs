@@ -17,6 +17,23 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// The folder may be another's who lets everybody look into it: what the gateway makes there is its own.
+#[tokio::test]
+async fn the_database_is_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let given = Given {
+        listen: Some("127.0.0.1:0".to_owned()),
+        data: Some(folder.path().to_owned()),
+        ..Given::default()
+    };
+    let running = server::start(Config::check(given).unwrap()).await.unwrap();
+    for name in ["tollgate.db", "tollgate.db-wal", "tollgate.db-shm", "sealing.key"] {
+        assert_eq!(mode(&folder.path().join(name)), 0o600, "{name}");
+    }
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn data_is_for_its_owner_alone() {
     let world = World::start().await;

@@ -3,6 +3,9 @@
 //! block: a commit ([`super::Writers::commit`]), and a begin that has to wait for another process.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,9 +58,18 @@ struct Shape {
 }
 
 impl File {
-    /// A file by its path; it is made when it is first connected to.
+    /// A file by its path; nothing is done with it yet.
     pub(super) fn new(path: &Path) -> Arc<File> {
         Arc::new(File { path: path.to_owned(), idle: Mutex::default() })
+    }
+
+    /// Makes the file if it is missing, for its owner alone: SQLite gives what lies beside it the same rights.
+    pub(super) fn make(&self) -> std::io::Result<()> {
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
+        match made {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// A connection that is idle, or a new one.

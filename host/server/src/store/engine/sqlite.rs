@@ -23,6 +23,7 @@ impl Store {
     /// The file cannot be used, or a newer version made it.
     pub async fn open_sqlite(file: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
         let file = File::new(&std::path::absolute(file).map_err(sqlx::Error::Io)?);
+        file.make().map_err(sqlx::Error::Io)?;
         examine(file.clone()).await?;
         let mut connection = Sql::File(file.connect()?);
         connection.execute("PRAGMA journal_mode = WAL").await?;
