@@ -3,6 +3,7 @@
 //! that the program is the one that is shipped.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
+mod alone;
 mod books;
 mod disk;
 mod load;

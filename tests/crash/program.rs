@@ -157,25 +157,12 @@ impl Replica {
     }
 }
 
-/// Starts a gateway's process and waits until it is ready. Compiled components are the same for all, keys the world's.
+/// Starts a gateway's process and waits until it is ready.
 async fn launch(world: &World, data: &Path, board: Option<&Board>, listen: &str) -> (Child, Value) {
-    std::fs::create_dir_all(place::shared("compiled")).unwrap();
-    std::fs::create_dir_all(data).unwrap();
-    let compiled = data.join("compiled");
-    if !compiled.exists() {
-        std::os::unix::fs::symlink(place::shared("compiled"), compiled).unwrap();
-    }
-    let settings = world.folder.path().join("tollgate.toml");
-    std::fs::write(&settings, "[limits]\ncall_ms = 2000\nconfirm_ms = 1000\n").unwrap();
+    let mut command = serving(world, data, listen);
     let log = data.with_extension("log");
     let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
-    let mut command = std::process::Command::new(binary());
-    command.arg("serve").args(["--listen", listen, "--simulators", "--bills-at-once"]);
-    command.arg("--config").arg(settings).arg("--data").arg(data);
-    command.arg("--plugins").arg(place::plugins());
-    command.arg("--key-file").arg(world.data().join("sealing.key"));
-    command.envs(world.storage.url().map(|url| ("TOLLGATE_DATABASE_URL", url)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    command.stdout(Stdio::piped()).stderr(log);
     if let Some(board) = board {
         board.over(&mut command);
     }
@@ -186,8 +173,28 @@ async fn launch(world: &World, data: &Path, board: Option<&Board>, listen: &str)
     (child, ready)
 }
 
+/// The command of a gateway. Compiled components are the same for all, keys the world's.
+pub fn serving(world: &World, data: &Path, listen: &str) -> std::process::Command {
+    std::fs::create_dir_all(place::shared("compiled")).unwrap();
+    std::fs::create_dir_all(data).unwrap();
+    let compiled = data.join("compiled");
+    if !compiled.exists() {
+        std::os::unix::fs::symlink(place::shared("compiled"), compiled).unwrap();
+    }
+    let settings = world.folder.path().join("tollgate.toml");
+    std::fs::write(&settings, "[limits]\ncall_ms = 2000\nconfirm_ms = 1000\n").unwrap();
+    let mut command = std::process::Command::new(binary());
+    command.arg("serve").args(["--listen", listen, "--simulators", "--bills-at-once"]);
+    command.arg("--config").arg(settings).arg("--data").arg(data);
+    command.arg("--plugins").arg(place::plugins());
+    command.arg("--key-file").arg(world.data().join("sealing.key"));
+    command.envs(world.storage.url().map(|url| ("TOLLGATE_DATABASE_URL", url)));
+    command.stdin(Stdio::null());
+    command
+}
+
 /// The program as `cargo xtask test` built it.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     std::env::var_os("TOLLGATE_BIN")
         .map_or_else(|| place::target().join("debug/tollgate"), PathBuf::from)
 }

@@ -196,8 +196,11 @@ async fn open_plugins(config: &Config) -> Result<Registry> {
     Ok(registry)
 }
 
-/// What lies in it is for its owner alone. A folder that is there keeps the rights that its owner gave it.
-fn make_private(folder: &Path) -> std::io::Result<()> {
+/// Makes a folder whose content is for its owner alone. One that is there keeps the rights that its owner gave it.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 

@@ -1,15 +1,17 @@
 //! `tollgate serve`: flags over the environment over a file, then the gateway until a signal.
 
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::print;
-use crate::config::{Config, ConfigError, Given, GivenDatabase, GivenKey, read_file};
+use crate::config::{Config, ConfigError, Database, Given, GivenDatabase, GivenKey, read_file};
 use crate::server;
 use crate::server::logs;
 
@@ -77,6 +79,25 @@ impl Serve {
     }
 }
 
+/// Keeps a SQLite file for this gateway, as long as what it gives is kept: a second one would hold a clock, queues and turns
+/// of its own over the same rows. Commands that work beside a gateway only read and write them.
+fn alone(config: &Config) -> anyhow::Result<Option<File>> {
+    let Database::File(database) = &config.database else { return Ok(None) };
+    let data = &config.folders.data;
+    let place = || format!("data: {}", data.display());
+    server::make_private(data).with_context(place)?;
+    let lock = database.with_extension("lock");
+    let lock = File::options().create(true).append(true).mode(0o600).open(lock);
+    let lock = lock.with_context(place)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => {
+            bail!("{}: another gateway runs here; gateways share a PostgreSQL database", place())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(place),
+    }
+}
+
 /// Runs the gateway until SIGTERM or SIGINT.
 pub fn run(serve: Serve) -> anyhow::Result<()> {
     logs::start()?;
@@ -86,6 +107,7 @@ pub fn run(serve: Serve) -> anyhow::Result<()> {
     })?;
     // A component is compiled by this program started anew.
     config.compiler = Some(std::env::current_exe().context("the program's own file")?);
+    let _alone = alone(&config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
     let served = runtime.block_on(async {
