@@ -51,7 +51,7 @@ async fn what_is_wrong_is_refused_by_name_and_not_repeated() {
         ("/origins/gateway", json!("https://example.com"), "origins"),
         ("/origins/gateway", json!("http://10.0.0.1:80"), "origins"),
         ("/origins/other", json!("http://127.0.0.1:80"), "origins"),
-        ("/plugin", json!("nobody"), "plugin"),
+        ("/plugin", json!(CANARY), "plugin"),
         ("/name", json!(""), "name"),
         ("/live", json!(true), "live"),
         ("/simulator", json!(false), "origins"),

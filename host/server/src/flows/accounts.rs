@@ -73,9 +73,9 @@ pub async fn create(
         let id = made.parse().map_err(|_| FlowError::NotFound("account"))?;
         return get(gateway, merchant, id).await;
     }
-    let plugin = gateway.plugins.get(&new.plugin).ok_or_else(|| {
-        FlowError::invalid("plugin", format!("no plugin {:?} is loaded", new.plugin))
-    })?;
+    let plugin = gateway.plugins.get(&new.plugin);
+    let plugin =
+        plugin.ok_or_else(|| FlowError::invalid("plugin", "must be one that is loaded"))?;
     let errors = check(gateway, plugin.manifest(), &new);
     if !errors.is_empty() {
         return Err(FlowError::Invalid(errors));
@@ -141,18 +141,19 @@ pub async fn create(
 fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldError> {
     let mut errors = Vec::from_iter(one_line("name", &new.name, 100));
     if new.simulator && !gateway.settings.simulators {
-        errors.push(FieldError::new(
-            "simulator",
-            "simulators are switched off in this gateway's configuration",
-        ));
+        errors
+            .push(FieldError::new("simulator", "is switched off in this gateway's configuration"));
     }
     if new.simulator && new.live {
-        errors.push(FieldError::new("live", "an account at a simulator moves no real money"));
+        errors.push(FieldError::new(
+            "live",
+            "must be false: an account at a simulator moves no real money",
+        ));
     }
     if !new.simulator && !new.origins.is_empty() {
         errors.push(FieldError::new(
             "origins",
-            "only an account at a simulator has addresses of its own",
+            "must be empty: only an account at a simulator has addresses of its own",
         ));
     }
     if new.fee.is_some_and(|fee| !(0..=1_000_000).contains(&fee.rate_ppm)) {
@@ -165,7 +166,7 @@ fn check(gateway: &Gateway, manifest: &Manifest, new: &NewAccount) -> Vec<FieldE
     check_inputs("settings", manifest.settings.iter(), &settings, &mut errors);
     for name in new.secrets.keys() {
         if !manifest.slots.iter().any(|slot| slot.input.name == *name) {
-            errors.push(FieldError::new(format!("secrets.{name}"), "the plugin has no such slot"));
+            errors.push(FieldError::new(format!("secrets.{name}"), "is no slot of the plugin"));
         }
     }
     let filled = |slot: &str| new.secrets.get(slot).is_some_and(Secret::is_filled);

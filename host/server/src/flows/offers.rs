@@ -52,11 +52,12 @@ pub(super) async fn choose(
             check_method(gateway, &account, order, new, surface)?;
             Ok(account)
         }
-        (Some(_), Some(_)) => {
-            Err(FlowError::invalid("account_id", "several accounts offer this method: name one"))
-        }
+        (Some(_), Some(_)) => Err(FlowError::invalid(
+            "account_id",
+            "must name one of the accounts that offer this method",
+        )),
         (None, _) => {
-            Err(FlowError::invalid("method", "no account offers it for this order and surface"))
+            Err(FlowError::invalid("method", "is offered by no account for this order and surface"))
         }
     }
 }
@@ -72,7 +73,7 @@ fn check_method(
     let method = methods
         .iter()
         .find(|method| method.id == new.method)
-        .ok_or_else(|| FlowError::invalid("method", "the account's plugin has no such method"))?;
+        .ok_or_else(|| FlowError::invalid("method", "is no method of the account's plugin"))?;
     let mut errors = Vec::new();
     if !method.surfaces.iter().any(|offered| offered == surface) {
         let rule = format!("must be one of {}", method.surfaces.join(", "));
