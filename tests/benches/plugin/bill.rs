@@ -155,7 +155,7 @@ fn pass() {
         let simulator = Api::new(provider.said("url"), "");
         let seed = json!({ "count": PASSED, "prefix": "BENCH" });
         let seeded = simulator.post("/control/alipay/seed", &seed).await;
-        // One bill of the usual size first: idle is a gateway that has worked.
+        // Idle is a gateway that has signed somebody up, and whose start is over.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let (idle, _) = gateway.memory();
         gateway.forget_peak();
