@@ -72,6 +72,32 @@ async fn paypal_takes_gives_back_and_reconciles() {
     lives("paypal").await;
 }
 
+/// As many items, as long texts and as much time as an order may have: providers take less, and are told less.
+#[tokio::test]
+async fn the_largest_order_is_payable_everywhere() {
+    for provider in PROVIDERS {
+        let world = World::with(Setup { provider, ..Setup::default() }).await;
+        let account = world.account().await;
+        let item = json!({ "name": "茶".repeat(100), "price": 10, "quantity": 1 });
+        let body = json!({
+            "number": "L-1", "amount": 5_000, "currency": world.credentials("currency"),
+            "subject": "茶".repeat(256), "description": "茶".repeat(1_024),
+            "items": vec![item; 500], "expires_in_s": 30 * 86_400,
+        });
+        let order = world.post("/v1/orders", body).await.ok();
+        let payment = world.pay(&order, &method(&account)).await;
+        assert_eq!(payment["state"], "pending", "{provider}: {payment}");
+        // Nobody shows a page of the provider's that has ended there.
+        let ends: jiff::Timestamp = text(&payment["action"], "expires_at").parse().unwrap();
+        let month: jiff::Timestamp = text(&order, "expires_at").parse().unwrap();
+        let least = if provider == "unionpay" { 0 } else { 14 };
+        let days = month.duration_since(ends).as_hours() / 24;
+        assert!(days >= least, "{provider}: {days} days before the order");
+        world.payer_pays(&payment).await;
+        world.payment_until(&payment, "succeeded").await;
+    }
+}
+
 /// Anybody can post to a provider's address of ours: what has more pairs than any provider sends is refused by their number,
 /// before each of them costs something.
 #[tokio::test]
