@@ -9,11 +9,11 @@ use super::{Sql, StoreError};
 const INSERT: &str = "INSERT INTO deliveries (merchant_id, id, endpoint_id, event_id, state, tries, attempts, next_at, \
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $8)";
 const GET: &str = "SELECT * FROM deliveries WHERE merchant_id = $1 AND id = $2";
-/// All, or those of an event: each by an index of its own. The inner limit, which no event comes to, keeps SQLite from
-/// going through all of a merchant's deliveries in the order of their ids.
+/// All, or those of an event: each by an index of its own. The inner limit, which is none, keeps SQLite from going
+/// through all of a merchant's deliveries in the order of their ids.
 pub(super) const LIST: &str = "SELECT * FROM deliveries WHERE $5 = '' AND merchant_id = $1 AND id < $2 \
      AND ($3 = '' OR endpoint_id = $3) AND ($4 = '' OR state = $4) \
-     UNION ALL SELECT * FROM (SELECT * FROM deliveries WHERE merchant_id = $1 AND event_id = $5 LIMIT 100000) \
+     UNION ALL SELECT * FROM (SELECT * FROM deliveries WHERE merchant_id = $1 AND event_id = $5 LIMIT 9223372036854775807) \
      AS of_event WHERE id < $2 AND ($3 = '' OR endpoint_id = $3) AND ($4 = '' OR state = $4) ORDER BY id DESC LIMIT $6";
 const DUE: &str = "SELECT * FROM deliveries WHERE merchant_id = $1 AND endpoint_id = $2 AND state = 'pending' \
      AND next_at <= $3 ORDER BY next_at, id LIMIT $4";

@@ -8,11 +8,11 @@ use super::{Sql, StoreError, orders};
 const INSERT: &str = "INSERT INTO events (merchant_id, id, order_id, sequence, kind, data, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const GET: &str = "SELECT * FROM events WHERE merchant_id = $1 AND id = $2";
-/// All, or those of an order: each by an index of its own. The inner limit, which no order comes to, keeps SQLite from
-/// going through all of a merchant's events in the order of their ids.
+/// All, or those of an order: each by an index of its own. The inner limit, which is none, keeps SQLite from going
+/// through all of a merchant's events in the order of their ids.
 pub(super) const LIST: &str = "SELECT * FROM events WHERE $3 = '' AND merchant_id = $1 AND id > $2 \
-     UNION ALL SELECT * FROM (SELECT * FROM events WHERE merchant_id = $1 AND order_id = $3 LIMIT 100000) AS of_order \
-     WHERE id > $2 ORDER BY id LIMIT $4";
+     UNION ALL SELECT * FROM (SELECT * FROM events WHERE merchant_id = $1 AND order_id = $3 \
+     LIMIT 9223372036854775807) AS of_order WHERE id > $2 ORDER BY id LIMIT $4";
 
 /// A row of `events`.
 #[derive(Clone, Debug, sqlx::FromRow)]
