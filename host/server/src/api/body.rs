@@ -31,13 +31,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Refuses what a body holds of a request that takes none: nothing, or an object without a field, is as good.
+/// Refuses what a body holds of a request that takes none: nothing, an object without a field, or what PHP writes for one
+/// (`[]`) is as good.
 pub fn nothing(headers: &HeaderMap, bytes: &[u8]) -> Result<(), Problem> {
     if bytes.is_empty() {
         return Ok(());
     }
     if !is_json(headers) {
         return Err(no_json());
+    }
+    if bytes.trim_ascii() == b"[]" {
+        return Ok(());
     }
     let given: BTreeMap<String, IgnoredAny> = read(bytes)?;
     match given.into_keys().next() {
