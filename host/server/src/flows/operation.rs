@@ -157,7 +157,10 @@ impl Run<'_> {
             Err(error) => {
                 let mut exchange = Exchange::unsent(&account.plugin, running.name, &context);
                 let ending = trapped(&error, &mut exchange, &self.redactor(), self.sent);
-                self.records.add(&exchange)?;
+                // A call that was not made leaves nothing to look into.
+                if error.is_the_plugins() {
+                    self.records.add(&exchange)?;
+                }
                 return Ok(Next::End(ending));
             }
         };
