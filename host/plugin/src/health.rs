@@ -1,7 +1,7 @@
 //! How a plugin fares: failures in a row lead to quarantine, with the reason shown, and out of it again.
 //!
 //! Requests, notices and bills are told apart. A stranger may send messages that no reader survives; that must not
-//! stop payments, and the provider's own messages for a moment only.
+//! stop payments, and stops the provider's own messages for half a minute after each, no longer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +56,7 @@ struct Record {
     quarantines: u32,
     until: Option<Instant>,
     reason: String,
-    sluggish: Arc<AtomicBool>,
+    hung: Arc<AtomicBool>,
 }
 
 /// How a call may go ahead.
@@ -64,10 +64,10 @@ struct Record {
 pub(crate) struct Admission {
     /// After a failure, one at a time, so that a plugin that hangs holds one thread and not all of its share.
     pub alone: bool,
-    /// Slow from its start: the plugin failed, or a call of it was slow, and none has ended well since.
+    /// Slow from its start: the plugin failed, or a call of it hung, and none has ended well since.
     pub suspect: bool,
-    /// Where the call tells that it is slow.
-    pub sluggish: Arc<AtomicBool>,
+    /// Where the call tells that it hangs.
+    pub hung: Arc<AtomicBool>,
 }
 
 /// The records of one plugin.
@@ -95,8 +95,8 @@ impl Ward {
             });
         }
         let alone = record.in_a_row > 0;
-        let suspect = alone || record.sluggish.load(Ordering::Relaxed);
-        Ok(Admission { alone, suspect, sluggish: Arc::clone(&record.sluggish) })
+        let suspect = alone || record.hung.load(Ordering::Relaxed);
+        Ok(Admission { alone, suspect, hung: Arc::clone(&record.hung) })
     }
 
     /// Takes note of how a call ended. What is no fault of the plugin's counts for nothing.
@@ -108,7 +108,7 @@ impl Ward {
                 record.in_a_row = 0;
                 record.quarantines = 0;
                 record.until = None;
-                record.sluggish.store(false, Ordering::Relaxed);
+                record.hung.store(false, Ordering::Relaxed);
             }
             Some(error) if error.is_the_plugins() => {
                 record.calls += 1;
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_can_bring_about_is_soon_over() {
+    fn what_strangers_can_bring_about_does_not_grow() {
         let (ward, limits, mut now) = (Ward::default(), Limits::default(), Instant::now());
         for _ in 0..10 {
             for _ in 0..limits.failures_to_quarantine {
@@ -207,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn who_was_slow_is_suspected_until_a_call_ends_well() {
+    fn who_hung_is_suspected_until_a_call_ends_well() {
         let (ward, limits, now) = (Ward::default(), Limits::default(), Instant::now());
         let first = ward.admit(Lane::Requests, now).unwrap();
         assert!(!first.suspect);
-        first.sluggish.store(true, Ordering::Relaxed);
+        first.hung.store(true, Ordering::Relaxed);
         let next = ward.admit(Lane::Requests, now).unwrap();
         assert!(next.suspect && !next.alone);
         assert!(!ward.admit(Lane::Notices, now).unwrap().suspect);

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::health::Admission;
 
 /// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
-/// its neighbours until its deadline. Where one was slow, the plugin has none of it until a call of it ends well.
+/// its neighbours until its deadline. Where one hung, the plugin has none of it until a call of it ends well.
 const BRISK: Duration = Duration::from_millis(4);
 /// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
 /// little memory left, code must be read from the disk first. A plugin that failed has none of this either.
@@ -31,7 +31,7 @@ pub(crate) struct Standing {
     place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     /// What it is taken to have used when it begins.
     head_start: Duration,
-    sluggish: Arc<AtomicBool>,
+    hung: Arc<AtomicBool>,
 }
 
 impl Standing {
@@ -44,7 +44,7 @@ impl Standing {
                 Admission { suspect: true, .. } => BRISK,
                 _ => Duration::ZERO,
             },
-            sluggish: Arc::clone(&admission.sluggish),
+            hung: Arc::clone(&admission.hung),
         }
     }
 
@@ -103,8 +103,9 @@ impl Pace {
         if self.used <= BRISK {
             return;
         }
-        if self.used > self.standing.head_start + BRISK {
-            self.standing.sluggish.store(true, Ordering::Relaxed);
+        // An honest one may be long, such as a bill's page: its neighbours are no suspects for it.
+        if self.used > self.standing.head_start + BRISK + DOUBTFUL {
+            self.standing.hung.store(true, Ordering::Relaxed);
         }
         let slow = self.slow.get_or_insert_with(|| {
             self.standing.give_place_away();
