@@ -71,7 +71,8 @@ fn is_json(headers: &HeaderMap) -> bool {
         && matches!(&*parameters, "" | "charset=utf-8" | "charset=\"utf-8\"")
 }
 
-/// Reads a `T`: no unknown field, no field twice, no NUL in a text, nothing after the end, no number that is not whole where money is.
+/// Reads a `T`: no unknown field, no field twice, no NUL in a text, nothing after the end, no number that is not whole where
+/// money is.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // A map keeps the last of two equal names without a word, so they are looked for first.
     read_as::<Sound>(bytes)?;
