@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::pace::Standing;
 use crate::seat::Seat;
 use crate::state::{CallState, LogLine};
+use crate::thread::{Moving, behind_others, briskly, to_its_end};
 use crate::witness::Witness;
 
 /// What a call gave, and what the host saw of it.
@@ -183,26 +184,38 @@ impl Core {
         })
     }
 
-    /// Runs a call when its turn comes, on a thread that may block. Dropping the future does not stop the call: a guest
-    /// is never cut off half way, and its permits are given back when it has ended.
-    pub async fn submit<T: Send + 'static>(
+    /// Runs a call when its turn comes. Dropping the future does not stop a call that has begun: a guest is never cut off
+    /// half way, and its permits are given back when it has ended.
+    pub async fn submit<T, F>(
         self: &Arc<Self>,
         lane: Lane,
-        call: impl FnOnce(&Seat<'_>) -> Result<Called<T>, CallError> + Send + 'static,
-    ) -> Result<Called<T>, CallError> {
+        call: impl FnOnce(Seat) -> F,
+    ) -> Result<Called<T>, CallError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Called<T>, CallError>> + Send + 'static,
+    {
         let alone = self.ward.admit(lane, Instant::now())?.alone;
         let wait = self.desk.limits.queue_wait;
         let turn = tokio::time::timeout(wait, self.turn(lane, alone))
             .await
             .map_err(|_| CallError::Busy)??;
-        let core = Arc::clone(self);
-        let running = tokio::task::spawn_blocking(move || {
-            let answer = call(&Seat::of(&core, &turn.standing));
+        let (core, is_brisk) = (Arc::clone(self), turn.standing.is_brisk());
+        let running = call(Seat::of(self, &turn.standing));
+        let call: Moving<Called<T>> = Box::pin(async move {
+            let answer = running.await;
             core.note(lane, &answer);
             drop(turn);
             answer
         });
-        running.await.map_err(|error| CallError::Host(error.to_string()))?
+        match lane {
+            // It waits for the disk and for the store.
+            Lane::Bills => tokio::task::spawn_blocking(move || to_its_end(call))
+                .await
+                .map_err(|error| CallError::Host(error.to_string()))?,
+            _ if is_brisk => briskly(call).await,
+            _ => behind_others(call).await,
+        }
     }
 
     async fn turn(&self, lane: Lane, alone: bool) -> Result<Turn, CallError> {

@@ -9,6 +9,7 @@ mod bound {
         path: "../../wit",
         world: "provider-plugin",
         imports: { default: trappable },
+        exports: { default: async },
         with: {
             "tollgate:provider/signing.key": crate::signing::KeyHandle,
             "tollgate:provider/signing.keyring": crate::signing::KeyringHandle,

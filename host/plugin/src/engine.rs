@@ -14,8 +14,6 @@ use crate::witness::Witness;
 
 /// Time between two ticks of the epoch: a deadline is kept this exactly.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
-/// The same while a call hangs: it runs no longer at a time, since a healthy neighbour may wait for it to stop.
-const FINE_TICK: Duration = Duration::from_millis(1);
 
 /// Changes whenever code made by an older engine must not be loaded. Wasmtime by itself compares its major version
 /// only, and a patch release may mend the code generator.
@@ -59,12 +57,11 @@ impl Clockwork {
     fn around(engine: Engine, pooled: bool) -> wasmtime::Result<Self> {
         let (stop, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
         let weak = engine.weak();
-        let (stopped, hanging) = (Arc::clone(&stop), Arc::clone(&slow));
+        let stopped = Arc::clone(&stop);
         // A thread of its own: a worker of an executor may be the one that is stuck.
         std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                let is_calm = hanging.load(Ordering::Relaxed) == 0;
-                std::thread::sleep(if is_calm { TICK } else { FINE_TICK });
+                std::thread::sleep(TICK);
                 match weak.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => break,
@@ -126,7 +123,7 @@ fn pooled_engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .total_core_instances(INSTANCES * 16)
         .total_memories(INSTANCES * 2)
         .total_tables(INSTANCES * 8)
-        .total_stacks(0)
+        .total_stacks(INSTANCES)
         .max_memory_size(limits.memory_bytes.max(1 << 16))
         .table_elements(limits.table_elements)
         .max_tables_per_module(4)

@@ -5,6 +5,7 @@
 //! each function's are compared when it is called for the first time.
 #![allow(unsafe_code)]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::Store;
@@ -12,11 +13,12 @@ use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, Resource, TypedFunc,
 };
 
-use crate::bill::{SinkHandle, SourceHandle};
+use crate::bill::{BillSink, BillSource, SinkHandle, SourceHandle};
 use crate::contract::{
     BillRequest, Context, Fault, HttpResponse, Inbound, Operation, PACKAGE, Payment, Progress,
     Reading, Reply, Step, Summary, VERSION, Verdict,
 };
+use crate::keys::Keys;
 use crate::plain::Plain;
 use crate::signing::KeyringHandle;
 use crate::state::CallState;
@@ -42,6 +44,14 @@ pub(crate) struct Running<'a> {
     pub instance: &'a Instance,
 }
 
+impl Running<'_> {
+    /// Hands the keyring to the call as a borrowed handle.
+    fn lend(&mut self, keys: &Arc<Keys>) -> wasmtime::Result<Resource<KeyringHandle>> {
+        let ring = self.store.data_mut().table.push(KeyringHandle(Arc::clone(keys)))?;
+        Ok(Resource::new_borrow(ring.rep()))
+    }
+}
+
 impl Exports {
     pub fn of(component: &Component) -> wasmtime::Result<Self> {
         let find = |interface: &str, function: &str| {
@@ -61,65 +71,78 @@ impl Exports {
         })
     }
 
-    pub fn build(
+    pub async fn build(
         &self,
-        on: Running<'_>,
+        mut on: Running<'_>,
         context: &Context,
-        keys: Resource<KeyringHandle>,
+        keys: &Arc<Keys>,
         operation: &Operation,
         state: &[u8],
     ) -> wasmtime::Result<Result<Step, Fault>> {
+        let keys = on.lend(keys)?;
         // SAFETY: the only call of this function.
-        unsafe { self.build.call(on, (context, keys, operation, state)) }.map(Plain::plain)
+        unsafe { self.build.call(on, (context, keys, operation, state)) }.await.map(Plain::plain)
     }
 
-    pub fn interpret(
+    pub async fn interpret(
         &self,
-        on: Running<'_>,
+        mut on: Running<'_>,
         context: &Context,
-        keys: Resource<KeyringHandle>,
+        keys: &Arc<Keys>,
         operation: &Operation,
         (state, response): (&[u8], &HttpResponse),
     ) -> wasmtime::Result<Result<Progress, Fault>> {
+        let keys = on.lend(keys)?;
         // SAFETY: the only call of this function.
         unsafe { self.interpret.call(on, (context, keys, operation, state, response)) }
+            .await
             .map(Plain::plain)
     }
 
-    pub fn read(
+    pub async fn read(
         &self,
-        on: Running<'_>,
+        mut on: Running<'_>,
         context: &Context,
-        keys: Resource<KeyringHandle>,
+        keys: &Arc<Keys>,
         message: &Inbound,
         (about, answer): (Option<&Payment>, Option<(&[u8], &HttpResponse)>),
     ) -> wasmtime::Result<Result<Reading, Fault>> {
+        let keys = on.lend(keys)?;
         // SAFETY: the only call of this function.
-        unsafe { self.read.call(on, (context, keys, message, about, answer)) }.map(Plain::plain)
+        unsafe { self.read.call(on, (context, keys, message, about, answer)) }
+            .await
+            .map(Plain::plain)
     }
 
-    pub fn acknowledge(
+    pub async fn acknowledge(
         &self,
-        on: Running<'_>,
+        mut on: Running<'_>,
         context: &Context,
-        keys: Resource<KeyringHandle>,
+        keys: &Arc<Keys>,
         message: &Inbound,
         verdict: Verdict,
     ) -> wasmtime::Result<Reply> {
+        let keys = on.lend(keys)?;
         // SAFETY: the only call of this function.
-        unsafe { self.acknowledge.call(on, (context, keys, message, verdict)) }
+        unsafe { self.acknowledge.call(on, (context, keys, message, verdict)) }.await
     }
 
-    pub fn parse(
+    pub async fn parse(
         &self,
         on: Running<'_>,
         context: &Context,
         bill: &BillRequest,
         file_name: &str,
-        (source, sink): (Resource<SourceHandle>, Resource<SinkHandle>),
+        (source, sink): (Box<dyn BillSource>, Box<dyn BillSink>),
     ) -> wasmtime::Result<Result<Summary, Fault>> {
+        let table = &mut on.store.data_mut().table;
+        let (source, sink) = (table.push(SourceHandle(source))?, table.push(SinkHandle(sink))?);
+        let source = Resource::<SourceHandle>::new_borrow(source.rep());
+        let sink = Resource::<SinkHandle>::new_borrow(sink.rep());
         // SAFETY: the only call of this function.
-        unsafe { self.parse.call(on, (context, bill, file_name, source, sink)) }.map(Plain::plain)
+        unsafe { self.parse.call(on, (context, bill, file_name, source, sink)) }
+            .await
+            .map(Plain::plain)
     }
 }
 
@@ -128,10 +151,10 @@ impl Function {
     ///
     /// # Safety
     /// Always with the same types: they are compared with the component's in the first call only.
-    unsafe fn call<P, R>(&self, on: Running<'_>, arguments: P) -> wasmtime::Result<R>
+    async unsafe fn call<P, R>(&self, on: Running<'_>, arguments: P) -> wasmtime::Result<R>
     where
-        P: ComponentNamedList + Lower,
-        (R,): ComponentNamedList + Lift,
+        P: ComponentNamedList + Lower + Send,
+        (R,): ComponentNamedList + Lift + 'static,
     {
         let Running { store, instance } = on;
         // None for an instance of another component.
@@ -145,6 +168,6 @@ impl Function {
             self.is_checked.store(true, Ordering::Relaxed);
             checked
         };
-        function.call(store, arguments).map(|(answer,)| answer)
+        function.call_async(store, arguments).await.map(|(answer,)| answer)
     }
 }

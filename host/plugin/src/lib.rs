@@ -29,6 +29,7 @@ pub mod registry;
 mod seat;
 pub mod signing;
 pub mod state;
+mod thread;
 pub mod witness;
 
 pub use bill::{BillSink, BillSource};

@@ -123,9 +123,6 @@ impl ResourceLimiter for Ledger {
         if maximum.is_some_and(|m| desired > m) {
             return Ok(false);
         }
-        if let Some(pace) = &mut self.pace {
-            pace.rest_of_growth();
-        }
         let held = grow(&mut self.memory, self.memory_limit, current, desired);
         self.refused |= !held;
         Ok(held)

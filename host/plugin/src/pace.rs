@@ -1,5 +1,5 @@
-//! How much of a processor a call gets: as much as it wants while it is brisk, a share while it may still be an honest one,
-//! and next to nothing after that.
+//! How much of a processor a call gets: as much as it wants while it is brisk, what others leave of it while it may still be
+//! an honest one, and next to nothing after that.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +10,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::health::Admission;
 
-/// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
-/// its neighbours until its deadline. Where one hung, the plugin has none of it until a call of it ends well.
+/// What a call has of a processor among all others: several times what an honest one takes. Where one hung or failed, the
+/// plugin has none of it until a call of it ends well.
 const BRISK: Duration = Duration::from_millis(4);
-/// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
-/// little memory left, code must be read from the disk first. A plugin that failed has none of this either.
+/// What it has after that behind all others ([`crate::thread`]) while it may still be an honest one: in a process that has
+/// just started, or on a machine that has little memory left, code must be read from the disk first.
 const DOUBTFUL: Duration = Duration::from_millis(20);
-/// It then gets this part of one processor, so that an honest call ends well before its deadline.
-const DOUBTFUL_SHARE: u32 = 20;
-/// One that has used all of it hangs. All of those together get this part of one.
+/// One that has used all of it hangs. All of those together get this part of one processor, where nobody else wants it.
 const HANGING_SHARE: u32 = 20;
-/// But where it takes memory it rests no longer than this: a call that takes all gets to its limit before its deadline.
-const REST_OF_GROWTH: Duration = Duration::from_millis(10);
 
 /// How a call stands among those of all plugins.
 #[derive(Debug, Clone, Default)]
@@ -48,17 +44,31 @@ impl Standing {
         }
     }
 
+    /// Whether the call may begin among all others.
+    pub fn is_brisk(&self) -> bool {
+        self.head_start < BRISK
+    }
+
     fn give_place_away(&self) {
         drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
+}
+
+/// How a call goes on after a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stride {
+    /// Where it is.
+    On,
+    /// Behind all others.
+    Aside,
 }
 
 /// The pace of one call.
 #[derive(Debug)]
 pub(crate) struct Pace {
     ends: Instant,
-    /// What the thread had had of a processor when the call began, or when it was last looked at.
-    had: Duration,
+    /// What the thread had had of a processor when it was last looked at; none where the call has changed threads.
+    had: Option<Duration>,
     /// What the call has had.
     used: Duration,
     calls: Arc<AtomicU32>,
@@ -71,7 +81,7 @@ impl Pace {
     pub fn start(ends: Instant, calls: &Arc<AtomicU32>, standing: &Standing) -> Self {
         Self {
             ends,
-            had: processor_time(),
+            had: Some(processor_time()),
             used: standing.head_start,
             calls: Arc::clone(calls),
             standing: standing.clone(),
@@ -84,35 +94,29 @@ impl Pace {
         self.ends.saturating_duration_since(Instant::now())
     }
 
-    /// Rests after a tick, if the call has had its share; never beyond its end. One that others kept from the processor has
-    /// not had it.
-    pub fn rest(&mut self) {
-        self.rest_at_most(Duration::MAX);
-    }
-
-    /// Rests before the call gets more memory. Fresh pages are dear: one that takes many would run for long between ticks.
-    pub fn rest_of_growth(&mut self) {
-        self.rest_at_most(REST_OF_GROWTH);
-    }
-
-    fn rest_at_most(&mut self, most: Duration) {
+    /// Takes a tick: tells where a call that has ceased to be brisk goes on, and lets one that hangs rest, never beyond its
+    /// end. One that others kept from the processor has not had it.
+    pub fn tick(&mut self) -> Stride {
         let now = processor_time();
+        let had = self.had.replace(now).unwrap_or(now);
         let before = self.used;
-        self.used += now.saturating_sub(self.had);
-        self.had = now;
+        self.used += now.saturating_sub(had);
         if self.used <= BRISK {
-            return;
+            return Stride::On;
         }
         // An honest one may be long, such as a bill's page: its neighbours are no suspects for it.
         if self.used > self.standing.head_start + BRISK + DOUBTFUL {
             self.standing.hung.store(true, Ordering::Relaxed);
         }
-        let slow = self.slow.get_or_insert_with(|| {
+        let Some(slow) = &mut self.slow else {
             self.standing.give_place_away();
-            Slow::count(&self.calls)
-        });
+            self.slow = Some(Slow::count(&self.calls));
+            self.had = None;
+            return Stride::Aside;
+        };
         let owed = slow.owes(before, self.used);
-        std::thread::sleep(owed.min(most).min(self.time_left()));
+        std::thread::sleep(owed.min(self.time_left()));
+        Stride::On
     }
 }
 
@@ -133,11 +137,9 @@ impl Slow {
 
     /// How long a call must rest that has used so much of a processor before, and so much now.
     fn owes(&mut self, before: Duration, used: Duration) -> Duration {
-        let hangs = BRISK + DOUBTFUL;
-        let doubtful = used.min(hangs).saturating_sub(before.max(BRISK));
-        let hanging = used.saturating_sub(before.max(hangs));
+        let hanging = used.saturating_sub(before.max(BRISK + DOUBTFUL));
         let together = self.calls.load(Ordering::Relaxed);
-        self.worth += doubtful * DOUBTFUL_SHARE + hanging * HANGING_SHARE * together;
+        self.worth += hanging * HANGING_SHARE * together;
         self.worth.saturating_sub(self.since.elapsed())
     }
 }

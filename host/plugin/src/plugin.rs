@@ -3,20 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::Store;
-use wasmtime::component::Resource;
-
-use crate::bill::{BillSink, BillSource, SinkHandle, SourceHandle};
+use crate::bill::{BillSink, BillSource};
 use crate::call::{Budget, CallError, Called, Core, Moment};
 use crate::contract::{
     BillRequest, Context, Fault, HttpResponse, Inbound, Manifest, Operation, Payment, Progress,
     ProviderPlugin, Reading, Reply, Step, Summary, Verdict,
 };
+use crate::exports::Running;
 use crate::health::{Health, Lane};
 use crate::keys::Keys;
 use crate::seat::Seat;
-use crate::signing::KeyringHandle;
-use crate::state::CallState;
+use crate::thread::to_its_end;
 
 /// One version of one provider's plugin. Calls in flight keep it alive after another version took its place.
 pub struct Plugin {
@@ -35,15 +32,6 @@ impl std::fmt::Debug for Plugin {
             .field("digest", &self.digest)
             .finish_non_exhaustive()
     }
-}
-
-/// Hands the keyring to a call as a borrowed handle.
-fn lend(
-    store: &mut Store<CallState>,
-    keys: Arc<Keys>,
-) -> wasmtime::Result<Resource<KeyringHandle>> {
-    let ring = store.data_mut().table.push(KeyringHandle(keys))?;
-    Ok(Resource::new_borrow(ring.rep()))
 }
 
 impl Plugin {
@@ -89,7 +77,7 @@ impl Plugin {
         state: Vec<u8>,
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
-        let call = move |seat: &Seat<'_>| build(seat, &context, keys, &operation, &state);
+        let call = async move |seat: Seat| build(seat, &context, &keys, &operation, &state).await;
         self.core.submit(Lane::Requests, call).await
     }
 
@@ -104,7 +92,7 @@ impl Plugin {
         operation: &Operation,
         state: &[u8],
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
-        build(&Seat::beside(&self.core), context, Arc::clone(keys), operation, state)
+        to_its_end(build(Seat::beside(&self.core), context, keys, operation, state))
     }
 
     /// What an answer means. The request was sent, so without an answer of the plugin the outcome is unknown.
@@ -120,12 +108,12 @@ impl Plugin {
         response: HttpResponse,
     ) -> Result<Called<Result<Progress, Fault>>, CallError> {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
-        let call = move |core: &Seat<'_>| {
-            let moment = Moment::from(&context);
-            core.run(core.usual(), &moment, |on| {
-                let ring = lend(on.store, keys)?;
-                core.exports.interpret(on, &context, ring, &operation, (&state, &response))
-            })
+        let call = async move |seat: Seat| {
+            let mut run = seat.begin(seat.usual(), &Moment::from(&context)).await?;
+            let answered = (state.as_slice(), &response);
+            let answer = seat.exports.interpret(run.on(), &context, &keys, &operation, answered);
+            let answer = answer.await;
+            run.end(answer)
         };
         self.core.submit(Lane::Requests, call).await
     }
@@ -143,8 +131,8 @@ impl Plugin {
         answer: Option<(Vec<u8>, HttpResponse)>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
         let keys = Arc::clone(keys);
-        let call = move |seat: &Seat<'_>| {
-            read(seat, &context, keys, &message, about.as_ref(), answer.as_ref())
+        let call = async move |seat: Seat| {
+            read(seat, &context, &keys, &message, about.as_ref(), answer.as_ref()).await
         };
         self.core.submit(Lane::Notices, call).await
     }
@@ -160,7 +148,7 @@ impl Plugin {
         message: &Inbound,
         about: Option<&Payment>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-        read(&Seat::beside(&self.core), context, Arc::clone(keys), message, about, None)
+        to_its_end(read(Seat::beside(&self.core), context, keys, message, about, None))
     }
 
     /// What this provider wants to hear.
@@ -175,12 +163,11 @@ impl Plugin {
         verdict: Verdict,
     ) -> Result<Called<Reply>, CallError> {
         let keys = Arc::clone(keys);
-        let call = move |core: &Seat<'_>| {
-            let moment = Moment::from(&context);
-            core.run(core.usual(), &moment, |on| {
-                let ring = lend(on.store, keys)?;
-                core.exports.acknowledge(on, &context, ring, &message, verdict)
-            })
+        let call = async move |seat: Seat| {
+            let mut run = seat.begin(seat.usual(), &Moment::from(&context)).await?;
+            let answer = seat.exports.acknowledge(run.on(), &context, &keys, &message, verdict);
+            let answer = answer.await;
+            run.end(answer)
         };
         self.core.submit(Lane::Notices, call).await
     }
@@ -197,17 +184,13 @@ impl Plugin {
         source: Box<dyn BillSource>,
         sink: Box<dyn BillSink>,
     ) -> Result<Called<Result<Summary, Fault>>, CallError> {
-        let call = move |core: &Seat<'_>| {
-            let limits = &core.desk.limits;
+        let call = async move |seat: Seat| {
+            let limits = &seat.desk.limits;
             let budget = Budget::Progress(limits.call_deadline, limits.bill_wall);
-            core.run(budget, &Moment::from(&context), |on| {
-                let table = &mut on.store.data_mut().table;
-                let source = table.push(SourceHandle(source))?;
-                let sink = table.push(SinkHandle(sink))?;
-                let source = Resource::<SourceHandle>::new_borrow(source.rep());
-                let sink = Resource::<SinkHandle>::new_borrow(sink.rep());
-                core.exports.parse(on, &context, &bill, &file_name, (source, sink))
-            })
+            let mut run = seat.begin(budget, &Moment::from(&context)).await?;
+            let ends = (source, sink);
+            let answer = seat.exports.parse(run.on(), &context, &bill, &file_name, ends).await;
+            run.end(answer)
         };
         self.core.submit(Lane::Bills, call).await
     }
@@ -219,43 +202,45 @@ impl Core {
     }
 
     /// The manifest, unchecked, under its own deadline.
-    pub fn describe(&self) -> Result<Manifest, CallError> {
+    pub fn describe(self: &Arc<Self>) -> Result<Manifest, CallError> {
         let moment = Moment { now_ms: 0, nonce: String::new() };
         let budget = Budget::Once(self.desk.limits.describe_deadline);
-        Seat::beside(self)
-            .run(budget, &moment, |on| {
-                // All of its functions are checked here, once.
-                let plugin = ProviderPlugin::new(&mut *on.store, on.instance)?;
-                plugin.tollgate_provider_provider().call_describe(on.store)
-            })
-            .map(|called| called.answer)
+        to_its_end(async {
+            let mut run = Seat::beside(self).begin(budget, &moment).await?;
+            let answer = described(run.on()).await;
+            run.end(answer).map(|called| called.answer)
+        })
     }
 }
 
-fn build(
-    core: &Seat<'_>,
+async fn described(on: Running<'_>) -> wasmtime::Result<Manifest> {
+    // All of its functions are checked here, once.
+    let plugin = ProviderPlugin::new(&mut *on.store, on.instance)?;
+    plugin.tollgate_provider_provider().call_describe(on.store).await
+}
+
+async fn build(
+    seat: Seat,
     context: &Context,
-    keys: Arc<Keys>,
+    keys: &Arc<Keys>,
     operation: &Operation,
     state: &[u8],
 ) -> Result<Called<Result<Step, Fault>>, CallError> {
-    core.run(core.usual(), &Moment::from(context), |on| {
-        let ring = lend(on.store, keys)?;
-        core.exports.build(on, context, ring, operation, state)
-    })
+    let mut run = seat.begin(seat.usual(), &Moment::from(context)).await?;
+    let answer = seat.exports.build(run.on(), context, keys, operation, state).await;
+    run.end(answer)
 }
 
-fn read(
-    core: &Seat<'_>,
+async fn read(
+    seat: Seat,
     context: &Context,
-    keys: Arc<Keys>,
+    keys: &Arc<Keys>,
     message: &Inbound,
     about: Option<&Payment>,
     answer: Option<&(Vec<u8>, HttpResponse)>,
 ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-    core.run(core.usual(), &Moment::from(context), |on| {
-        let ring = lend(on.store, keys)?;
-        let answer = answer.map(|(state, response)| (state.as_slice(), response));
-        core.exports.read(on, context, ring, message, (about, answer))
-    })
+    let mut run = seat.begin(seat.usual(), &Moment::from(context)).await?;
+    let answer = answer.map(|(state, response)| (state.as_slice(), response));
+    let answer = seat.exports.read(run.on(), context, keys, message, (about, answer)).await;
+    run.end(answer)
 }

@@ -1,64 +1,50 @@
 //! What a call runs in: a store and an instance of its own, a deadline, and a place among the calls of all plugins.
 
 use std::ops::Deref;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use wasmtime::component::Instance;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::call::{Budget, CallError, Called, Core, Failure, Moment};
 use crate::engine::{TICK, ticks};
 use crate::exports::Running;
-use crate::pace::{Pace, Standing};
+use crate::pace::{Pace, Standing, Stride};
 use crate::state::CallState;
 
 /// Where a call runs.
-pub(crate) struct Seat<'c> {
-    core: &'c Core,
+pub(crate) struct Seat {
+    core: Arc<Core>,
     standing: Standing,
 }
 
-impl<'c> Seat<'c> {
+/// A call that has begun: an instance of its own, for one function.
+pub(crate) struct Run {
+    store: Store<CallState>,
+    instance: Instance,
+    started: Instant,
+    starting: Duration,
+}
+
+impl Seat {
     /// As the call stands among all.
-    pub fn of(core: &'c Core, standing: &Standing) -> Self {
-        Self { core, standing: standing.clone() }
+    pub fn of(core: &Arc<Core>, standing: &Standing) -> Self {
+        Self { core: Arc::clone(core), standing: standing.clone() }
     }
 
     /// Beside all turns: for benches and offline checks.
-    pub fn beside(core: &'c Core) -> Self {
-        Self { core, standing: Standing::default() }
+    pub fn beside(core: &Arc<Core>) -> Self {
+        Self { core: Arc::clone(core), standing: Standing::default() }
     }
-}
 
-impl Seat<'_> {
-    /// Runs a call on this thread.
-    pub fn run<T>(
-        &self,
-        budget: Budget,
-        context: &Moment,
-        call: impl FnOnce(Running<'_>) -> wasmtime::Result<T>,
-    ) -> Result<Called<T>, CallError> {
+    /// Makes an instance.
+    pub async fn begin(&self, budget: Budget, context: &Moment) -> Result<Run, CallError> {
         let started = Instant::now();
         let mut store = self.store(budget, context, started);
-        let made = self.pre.instance_pre().instantiate(&mut store).map_err(Failure::Start);
-        let starting = started.elapsed();
-        let answer = made.and_then(|instance| {
-            call(Running { store: &mut store, instance: &instance }).map_err(Failure::Run)
-        });
-        match answer {
-            Ok(answer) => {
-                let state = store.into_data();
-                Ok(Called {
-                    answer,
-                    memory: state.ledger.memory(),
-                    audit: state.audit,
-                    logs: state.logs,
-                    missing: state.missing,
-                    in_keys: state.in_keys,
-                    starting,
-                    took: started.elapsed(),
-                })
-            }
-            Err(failure) => Err(failure.told(store.data())),
+        match self.pre.instance_pre().instantiate_async(&mut store).await {
+            Ok(instance) => Ok(Run { instance, started, starting: started.elapsed(), store }),
+            Err(error) => Err(Failure::Start(error).told(store.data())),
         }
     }
 
@@ -82,8 +68,10 @@ impl Seat<'_> {
                     if pace.time_left().is_zero() {
                         return Ok(UpdateDeadline::Interrupt);
                     }
-                    pace.rest();
-                    Ok(UpdateDeadline::Continue(1))
+                    Ok(match pace.tick() {
+                        Stride::On => UpdateDeadline::Continue(1),
+                        Stride::Aside => UpdateDeadline::Yield(1),
+                    })
                 });
             }
             Budget::Progress(gap, wall) => {
@@ -102,10 +90,33 @@ impl Seat<'_> {
     }
 }
 
-impl Deref for Seat<'_> {
+impl Run {
+    /// What a function is called on.
+    pub fn on(&mut self) -> Running<'_> {
+        Running { store: &mut self.store, instance: &self.instance }
+    }
+
+    /// Ends it with what the function gave.
+    pub fn end<T>(self, answer: wasmtime::Result<T>) -> Result<Called<T>, CallError> {
+        let answer = answer.map_err(|error| Failure::Run(error).told(self.store.data()))?;
+        let state = self.store.into_data();
+        Ok(Called {
+            answer,
+            memory: state.ledger.memory(),
+            audit: state.audit,
+            logs: state.logs,
+            missing: state.missing,
+            in_keys: state.in_keys,
+            starting: self.starting,
+            took: self.started.elapsed(),
+        })
+    }
+}
+
+impl Deref for Seat {
     type Target = Core;
 
     fn deref(&self) -> &Core {
-        self.core
+        &self.core
     }
 }
