@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::pace::Standing;
 use crate::seat::Seat;
 use crate::state::{CallState, LogLine};
-use crate::thread::{Moving, behind_others, briskly, to_its_end};
+use crate::thread::{Moving, aside, briskly, to_its_end};
 use crate::witness::Witness;
 
 /// What a call gave, and what the host saw of it.
@@ -105,6 +105,9 @@ impl CallError {
 /// Calls that read bills at once. They have turns of their own, so that a long bill never delays a payment.
 const BILL_TURNS: usize = 2;
 
+/// Calls of one plugin for each place at once, most of which have ceased to be brisk: as many threads may be theirs.
+const TURNS_FOR_A_PLACE: usize = 4;
+
 /// What all plugins share.
 pub(crate) struct Desk {
     pub limits: Arc<Limits>,
@@ -173,8 +176,8 @@ impl Core {
     pub fn new(desk: Arc<Desk>, pre: ProviderPluginPre<CallState>) -> wasmtime::Result<Self> {
         let one = || Arc::new(Semaphore::new(1));
         Ok(Self {
-            // All but one: a plugin that hangs leaves a turn to its neighbours.
-            turns: Arc::new(Semaphore::new(desk.concurrency - 1)),
+            // More than there are places: calls that hang keep their turn, and have given their place away.
+            turns: Arc::new(Semaphore::new(desk.concurrency * TURNS_FOR_A_PLACE)),
             bill_turns: Arc::new(Semaphore::new(BILL_TURNS - 1)),
             alone: [one(), one(), one()],
             ward: Ward::default(),
@@ -214,7 +217,7 @@ impl Core {
                 .await
                 .map_err(|error| CallError::Host(error.to_string()))?,
             _ if is_brisk => briskly(call).await,
-            _ => behind_others(call).await,
+            _ => aside(call).await,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The engine: one configuration for every plugin, and the thread whose ticks end calls that run too long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::{
@@ -10,10 +10,13 @@ use wasmtime::{
 };
 
 use crate::limits::Limits;
+use crate::pace::SlowCalls;
 use crate::witness::Witness;
 
 /// Time between two ticks of the epoch: a deadline is kept this exactly.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// The same while a call is doubtful: it runs no longer at a time, since a healthy neighbour may wait for it to stop.
+const FINE_TICK: Duration = Duration::from_millis(1);
 
 /// Changes whenever code made by an older engine must not be loaded. Wasmtime by itself compares its major version
 /// only, and a patch release may mend the code generator.
@@ -26,7 +29,7 @@ const INSTANCES: u32 = 64;
 pub(crate) struct Clockwork {
     pub engine: Engine,
     /// Calls that have had their time and are slowed down.
-    pub slow: Arc<AtomicU32>,
+    pub slow: Arc<SlowCalls>,
     pooled: bool,
     stop: Arc<AtomicBool>,
 }
@@ -55,13 +58,13 @@ impl Clockwork {
     }
 
     fn around(engine: Engine, pooled: bool) -> wasmtime::Result<Self> {
-        let (stop, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let (stop, slow) = (Arc::new(AtomicBool::new(false)), Arc::<SlowCalls>::default());
         let weak = engine.weak();
-        let stopped = Arc::clone(&stop);
+        let (stopped, calls) = (Arc::clone(&stop), Arc::clone(&slow));
         // A thread of its own: a worker of an executor may be the one that is stuck.
         std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                std::thread::sleep(TICK);
+                std::thread::sleep(if calls.some_are_doubtful() { FINE_TICK } else { TICK });
                 match weak.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => break,

@@ -1,5 +1,5 @@
-//! How much of a processor a call gets: as much as it wants while it is brisk, what others leave of it while it may still be
-//! an honest one, and next to nothing after that.
+//! How much of a processor a call gets: as much as it wants while it is brisk, a share while it may still be an honest one,
+//! and after that next to nothing, when nobody else wants it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,15 +9,34 @@ use cpu_time::ThreadTime;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::health::Admission;
+use crate::thread::step_back;
 
-/// What a call has of a processor among all others: several times what an honest one takes. Where one hung or failed, the
-/// plugin has none of it until a call of it ends well.
+/// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
+/// its neighbours until its deadline. Where one hung, the plugin has none of it until a call of it ends well.
 const BRISK: Duration = Duration::from_millis(4);
-/// What it has after that behind all others ([`crate::thread`]) while it may still be an honest one: in a process that has
-/// just started, or on a machine that has little memory left, code must be read from the disk first.
+/// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
+/// little memory left, code must be read from the disk first.
 const DOUBTFUL: Duration = Duration::from_millis(20);
-/// One that has used all of it hangs. All of those together get this part of one processor, where nobody else wants it.
+/// A plugin that failed has this of it: enough for an honest call.
+const AFTER_FAILURE: Duration = Duration::from_millis(2);
+/// It then gets this part of one processor, so that an honest call ends well before its deadline.
+const DOUBTFUL_SHARE: u32 = 20;
+/// One that has used all of it hangs. All of those together get this part of one, and only behind everybody else.
 const HANGING_SHARE: u32 = 20;
+
+/// How many calls of an engine are not brisk any more.
+#[derive(Debug, Default)]
+pub(crate) struct SlowCalls {
+    doubtful: AtomicU32,
+    hanging: AtomicU32,
+}
+
+impl SlowCalls {
+    /// Whether some may still be honest ones, and run among their neighbours.
+    pub fn some_are_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::Relaxed) > 0
+    }
+}
 
 /// How a call stands among those of all plugins.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +55,7 @@ impl Standing {
         Self {
             place: Arc::new(Mutex::new(Some(place))),
             head_start: match admission {
-                Admission { alone: true, .. } => BRISK + DOUBTFUL,
+                Admission { alone: true, .. } => BRISK + DOUBTFUL - AFTER_FAILURE,
                 Admission { suspect: true, .. } => BRISK,
                 _ => Duration::ZERO,
             },
@@ -44,7 +63,7 @@ impl Standing {
         }
     }
 
-    /// Whether the call may begin among all others.
+    /// Whether the call may begin at full speed.
     pub fn is_brisk(&self) -> bool {
         self.head_start < BRISK
     }
@@ -59,7 +78,7 @@ impl Standing {
 pub(crate) enum Stride {
     /// Where it is.
     On,
-    /// Behind all others.
+    /// On a thread of its own: it has just ceased to be brisk.
     Aside,
 }
 
@@ -71,14 +90,14 @@ pub(crate) struct Pace {
     had: Option<Duration>,
     /// What the call has had.
     used: Duration,
-    calls: Arc<AtomicU32>,
+    calls: Arc<SlowCalls>,
     standing: Standing,
     slow: Option<Slow>,
 }
 
 impl Pace {
     /// Of a call that begins now, on this thread, and must end at `ends`; `calls` counts the slow ones.
-    pub fn start(ends: Instant, calls: &Arc<AtomicU32>, standing: &Standing) -> Self {
+    pub fn start(ends: Instant, calls: &Arc<SlowCalls>, standing: &Standing) -> Self {
         Self {
             ends,
             had: Some(processor_time()),
@@ -94,8 +113,8 @@ impl Pace {
         self.ends.saturating_duration_since(Instant::now())
     }
 
-    /// Takes a tick: tells where a call that has ceased to be brisk goes on, and lets one that hangs rest, never beyond its
-    /// end. One that others kept from the processor has not had it.
+    /// Takes a tick: tells where the call goes on, and lets it rest if it has had its share, never beyond its end. One that
+    /// others kept from the processor has not had it.
     pub fn tick(&mut self) -> Stride {
         let now = processor_time();
         let had = self.had.replace(now).unwrap_or(now);
@@ -110,7 +129,7 @@ impl Pace {
         }
         let Some(slow) = &mut self.slow else {
             self.standing.give_place_away();
-            self.slow = Some(Slow::count(&self.calls));
+            self.slow = Some(Slow::doubtful(&self.calls));
             self.had = None;
             return Stride::Aside;
         };
@@ -123,30 +142,41 @@ impl Pace {
 /// A call that is not brisk any more: counted as long as it lives.
 #[derive(Debug)]
 struct Slow {
-    calls: Arc<AtomicU32>,
+    calls: Arc<SlowCalls>,
+    hangs: bool,
     since: Instant,
     /// How long what it has used since then should have taken.
     worth: Duration,
 }
 
 impl Slow {
-    fn count(calls: &Arc<AtomicU32>) -> Self {
-        calls.fetch_add(1, Ordering::Relaxed);
-        Self { calls: Arc::clone(calls), since: Instant::now(), worth: Duration::ZERO }
+    fn doubtful(calls: &Arc<SlowCalls>) -> Self {
+        calls.doubtful.fetch_add(1, Ordering::Relaxed);
+        let (since, worth) = (Instant::now(), Duration::ZERO);
+        Self { calls: Arc::clone(calls), hangs: false, since, worth }
     }
 
     /// How long a call must rest that has used so much of a processor before, and so much now.
     fn owes(&mut self, before: Duration, used: Duration) -> Duration {
-        let hanging = used.saturating_sub(before.max(BRISK + DOUBTFUL));
-        let together = self.calls.load(Ordering::Relaxed);
-        self.worth += hanging * HANGING_SHARE * together;
+        let most = BRISK + DOUBTFUL;
+        if used > most && !self.hangs {
+            self.hangs = true;
+            self.calls.hanging.fetch_add(1, Ordering::Relaxed);
+            self.calls.doubtful.fetch_sub(1, Ordering::Relaxed);
+            step_back();
+        }
+        let doubtful = used.min(most).saturating_sub(before.max(BRISK));
+        let hanging = used.saturating_sub(before.max(most));
+        let together = self.calls.hanging.load(Ordering::Relaxed);
+        self.worth += doubtful * DOUBTFUL_SHARE + hanging * HANGING_SHARE * together;
         self.worth.saturating_sub(self.since.elapsed())
     }
 }
 
 impl Drop for Slow {
     fn drop(&mut self) {
-        self.calls.fetch_sub(1, Ordering::Relaxed);
+        let those = if self.hangs { &self.calls.hanging } else { &self.calls.doubtful };
+        those.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

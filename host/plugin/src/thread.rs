@@ -1,7 +1,8 @@
 //! The threads that calls run on. A brisk call ends within the task that asked for it: changing threads would cost more
-//! than most calls do. One that is not brisk, or is not expected to be, gets a thread of its own, which runs when nobody
-//! else wants the processor.
+//! than most calls do. One that is not brisk, or is not expected to be, gets a thread of its own, and one that hangs takes
+//! that thread behind all others.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -13,11 +14,15 @@ use crate::call::CallError;
 /// A call that may go on on another thread.
 pub(crate) type Moving<T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>;
 
-/// Runs a call here until it ends or yields, which it does when it is not brisk any more; then elsewhere.
+thread_local! {
+    static IS_A_CALLS_OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a call here until it ends or yields, which it does when it is not brisk any more; then on a thread of its own.
 pub(crate) async fn briskly<T: Send + 'static>(mut call: Moving<T>) -> Result<T, CallError> {
     match begin(&mut call) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => behind_others(call).await,
+        Poll::Pending => aside(call).await,
     }
 }
 
@@ -28,13 +33,13 @@ fn begin<T>(call: &mut Moving<T>) -> Poll<Result<T, CallError>> {
         .unwrap_or_else(|_| Poll::Ready(Err(CallError::Host("the call panicked".into()))))
 }
 
-/// Runs a call to its end behind everybody else. It goes on when this future is dropped: a guest is never cut off half way.
-pub(crate) async fn behind_others<T: Send + 'static>(call: Moving<T>) -> Result<T, CallError> {
+/// Runs a call to its end on a thread of its own. It goes on when this future is dropped: a guest is never cut off half way.
+pub(crate) async fn aside<T: Send + 'static>(call: Moving<T>) -> Result<T, CallError> {
     let (tell, told) = oneshot::channel();
     std::thread::Builder::new()
         .name("slow-plugin".into())
         .spawn(move || {
-            step_back();
+            IS_A_CALLS_OWN.set(true);
             // Nobody may be there any more to be told.
             let _ = tell.send(to_its_end(call));
         })
@@ -54,18 +59,28 @@ pub(crate) fn to_its_end<T>(call: impl Future<Output = T>) -> T {
     }
 }
 
-/// From now on this thread runs only when no other wants the processor, and leaves it at once to one that wakes. Between
-/// threads of one rank the kernel lets the running one end its slice first, which takes longer than a payment.
+/// From now on this thread, if it is a call's own, runs only when no other wants the processor, and leaves it at once to one
+/// that wakes. Between threads of one rank the kernel lets the running one end its slice first, which takes longer than a
+/// payment. There is no way back.
+pub(crate) fn step_back() {
+    if IS_A_CALLS_OWN.get() {
+        // Where it is not allowed, the call's pace alone protects its neighbours.
+        let _ = become_idle();
+    }
+}
+
+/// `SCHED_IDLE` of `sched(7)`.
 #[cfg(target_os = "linux")]
-fn step_back() {
+fn become_idle() -> Result<(), thread_priority::Error> {
     use thread_priority::{
         NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
         set_thread_priority_and_policy, thread_native_id,
     };
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    // Where it is not allowed, the call's pace alone protects its neighbours.
-    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn step_back() {}
+fn become_idle() -> Result<(), std::convert::Infallible> {
+    Ok(())
+}

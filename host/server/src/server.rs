@@ -7,9 +7,11 @@ pub mod listening;
 pub mod logs;
 
 use std::fs::DirBuilder;
+use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -183,8 +185,8 @@ async fn open_plugins(config: &Config) -> Result<Registry> {
         cache: config.folders.cache.clone(),
         limits: Limits::default(),
         compiler: config.compiler.clone(),
-        // More than there are processors: several plugins that hang at once must not take every turn.
-        concurrency: std::thread::available_parallelism().map_or(8, |cores| cores.get().max(2) * 4),
+        // More at once would not end sooner, and what is short would wait behind them: a commit for many payments.
+        concurrency: available_parallelism().map_or(2, NonZero::get),
     };
     let registry = tokio::task::spawn_blocking(|| Registry::open(registry)).await??;
     for file in registry.refused() {
