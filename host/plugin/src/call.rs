@@ -8,13 +8,13 @@ use wasmtime::component::Linker;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::contract::{Context, ProviderPlugin, ProviderPluginPre};
-use crate::engine::Clockwork;
+use crate::engine::{Clockwork, INSTANCES};
 use crate::exports::Exports;
 use crate::health::{Lane, Ward};
 use crate::keys::{KeyUse, MissingKey};
 use crate::limits::Limits;
 use crate::pace::Standing;
-use crate::seat::Seat;
+use crate::seat::{Ended, Seat};
 use crate::state::{CallState, LogLine};
 use crate::thread::{Moving, aside, briskly, to_its_end};
 use crate::witness::Witness;
@@ -107,6 +107,11 @@ const BILL_TURNS: usize = 2;
 
 /// Calls of one plugin for each place at once, most of which have ceased to be brisk: as many threads may be theirs.
 const TURNS_FOR_A_PLACE: usize = 4;
+/// But never so many that one plugin takes all instances.
+const MOST_TURNS: usize = INSTANCES as usize / 4;
+
+/// How long a call may take to tell that it has ended, after its deadline.
+const OVERTIME: Duration = Duration::from_millis(200);
 
 /// What all plugins share.
 pub(crate) struct Desk {
@@ -177,7 +182,7 @@ impl Core {
         let one = || Arc::new(Semaphore::new(1));
         Ok(Self {
             // More than there are places: calls that hang keep their turn, and have given their place away.
-            turns: Arc::new(Semaphore::new(desk.concurrency * TURNS_FOR_A_PLACE)),
+            turns: Arc::new(Semaphore::new((desk.concurrency * TURNS_FOR_A_PLACE).min(MOST_TURNS))),
             bill_turns: Arc::new(Semaphore::new(BILL_TURNS - 1)),
             alone: [one(), one(), one()],
             ward: Ward::default(),
@@ -196,29 +201,27 @@ impl Core {
     ) -> Result<Called<T>, CallError>
     where
         T: Send + 'static,
-        F: Future<Output = Result<Called<T>, CallError>> + Send + 'static,
+        F: Future<Output = Result<Ended<T>, CallError>> + Send + 'static,
     {
         let alone = self.ward.admit(lane, Instant::now())?.alone;
-        let wait = self.desk.limits.queue_wait;
-        let turn = tokio::time::timeout(wait, self.turn(lane, alone))
+        let Limits { queue_wait, call_deadline, .. } = *self.desk.limits;
+        let turn = tokio::time::timeout(queue_wait, self.turn(lane, alone))
             .await
             .map_err(|_| CallError::Busy)??;
-        let (core, is_brisk) = (Arc::clone(self), turn.standing.is_brisk());
+        let (core, is_expected_brisk) = (Arc::clone(self), turn.standing.is_expected_brisk());
         let running = call(Seat::of(self, &turn.standing));
-        let call: Moving<Called<T>> = Box::pin(async move {
-            let answer = running.await;
-            core.note(lane, &answer);
-            drop(turn);
-            answer
-        });
-        match lane {
+        let call: Moving<T> =
+            Box::pin(async move { Finished { ended: running.await, core, lane, _turn: turn } });
+        let most = call_deadline + OVERTIME;
+        let finished = match lane {
             // It waits for the disk and for the store.
             Lane::Bills => tokio::task::spawn_blocking(move || to_its_end(call))
                 .await
-                .map_err(|error| CallError::Host(error.to_string()))?,
-            _ if is_brisk => briskly(call).await,
-            _ => aside(call).await,
-        }
+                .map_err(|error| CallError::Host(error.to_string())),
+            _ if is_expected_brisk => briskly(call, most).await,
+            _ => aside(call, most).await,
+        };
+        finished?.settle()
     }
 
     async fn turn(&self, lane: Lane, alone: bool) -> Result<Turn, CallError> {
@@ -243,11 +246,30 @@ impl Core {
         let admission = self.ward.admit(lane, Instant::now())?;
         Ok(Turn { _own: held, standing: Standing::new(place, &admission) })
     }
+}
 
-    /// Puts the end of a call into the plugin's records.
-    pub fn note<T>(&self, lane: Lane, answer: &Result<Called<T>, CallError>) {
-        let error = answer.as_ref().err();
-        self.ward.note(lane, error, &self.desk.limits, Instant::now());
+/// A call that has ended, with what is still to be done about it.
+pub(crate) struct Finished<T> {
+    ended: Result<Ended<T>, CallError>,
+    core: Arc<Core>,
+    lane: Lane,
+    _turn: Turn,
+}
+
+impl<T> Finished<T> {
+    /// Clears up, puts the end into the plugin's records and gives the turn back.
+    pub fn settle(self) -> Result<Called<T>, CallError> {
+        let Self { ended, core, lane, _turn } = self;
+        let now = Instant::now();
+        let (answer, was_brisk) = match ended {
+            Ok(ended) => (ended.answer, ended.was_brisk),
+            Err(error) => (Err(error), true),
+        };
+        if !was_brisk {
+            core.ward.note_slow(lane, now);
+        }
+        core.ward.note(lane, answer.as_ref().err(), &core.desk.limits, now);
+        answer
     }
 }
 

@@ -6,7 +6,7 @@
 
 use aws_lc_rs::digest;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
-use wasmtime_wasi::p2::bindings::{cli, clocks, random, sync};
+use wasmtime_wasi::p2::bindings::{cli, clocks, io, random, sync};
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, subscribe};
 
@@ -118,7 +118,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     random::insecure::add_to_linker::<_, HasWasi>(linker, CallState::wasi)?;
     random::insecure_seed::add_to_linker::<_, HasWasi>(linker, CallState::wasi)?;
     sync::io::error::add_to_linker::<_, HasTable>(linker, |state| &mut state.table)?;
-    sync::io::streams::add_to_linker::<_, HasTable>(linker, |state| &mut state.table)?;
+    // Not those of `sync`, which enter an executor to wait: a call may run within one. These never wait, since what is
+    // written and read lies in memory.
+    io::streams::add_to_linker::<_, HasTable>(linker, |state| &mut state.table)?;
     sync::io::poll::add_to_linker::<_, HasWasi>(linker, CallState::wasi)
 }
 

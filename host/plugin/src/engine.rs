@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::pace::SlowCalls;
 use crate::witness::Witness;
 
-/// Time between two ticks of the epoch: a deadline is kept this exactly.
+/// Time between two ticks of the epoch: a guest is looked at so often. A host function ends before it is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 /// The same while a call is doubtful: it runs no longer at a time, since a healthy neighbour may wait for it to stop.
 const FINE_TICK: Duration = Duration::from_millis(1);
@@ -23,7 +23,7 @@ const FINE_TICK: Duration = Duration::from_millis(1);
 pub(crate) const CODE_VERSION: &str = "tollgate-1/wasmtime-48.0.8";
 
 /// Instances that may be alive at once, over all plugins.
-const INSTANCES: u32 = 64;
+pub(crate) const INSTANCES: u32 = 64;
 
 /// An engine and the thread that ticks it. The thread ends when the engine is dropped.
 pub(crate) struct Clockwork {

@@ -48,6 +48,9 @@ pub struct Quarantine {
 /// Longest quarantine.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// How long a call that was not brisk is remembered.
+const SLOWNESS: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Default)]
 struct Record {
     calls: u64,
@@ -56,7 +59,21 @@ struct Record {
     quarantines: u32,
     until: Option<Instant>,
     reason: String,
+    slow_until: Option<Instant>,
     hung: Arc<AtomicBool>,
+}
+
+/// What a plugin's calls of one kind are known for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repute {
+    /// They are brisk.
+    Brisk,
+    /// One was not, a short while ago.
+    Slow,
+    /// The last one failed.
+    Failed,
+    /// One hung or took all memory, and none has ended well since.
+    Hung,
 }
 
 /// How a call may go ahead.
@@ -64,8 +81,8 @@ struct Record {
 pub(crate) struct Admission {
     /// After a failure, one at a time, so that a plugin that hangs holds one thread and not all of its share.
     pub alone: bool,
-    /// Slow from its start: the plugin failed, or a call of it hung, and none has ended well since.
-    pub suspect: bool,
+    /// What is expected of it.
+    pub repute: Repute,
     /// Where the call tells that it hangs.
     pub hung: Arc<AtomicBool>,
 }
@@ -95,8 +112,21 @@ impl Ward {
             });
         }
         let alone = record.in_a_row > 0;
-        let suspect = alone || record.hung.load(Ordering::Relaxed);
-        Ok(Admission { alone, suspect, hung: Arc::clone(&record.hung) })
+        let repute = if record.hung.load(Ordering::Relaxed) {
+            Repute::Hung
+        } else if alone {
+            Repute::Failed
+        } else if record.slow_until.is_some_and(|until| now < until) {
+            Repute::Slow
+        } else {
+            Repute::Brisk
+        };
+        Ok(Admission { alone, repute, hung: Arc::clone(&record.hung) })
+    }
+
+    /// Takes note of a call that was not brisk, however it ended.
+    pub fn note_slow(&self, lane: Lane, now: Instant) {
+        self.record(lane).slow_until = Some(now + SLOWNESS);
     }
 
     /// Takes note of how a call ended. What is no fault of the plugin's counts for nothing.
@@ -115,6 +145,9 @@ impl Ward {
                 record.failures += 1;
                 record.in_a_row = record.in_a_row.saturating_add(1);
                 record.reason = error.to_string();
+                if matches!(error, CallError::Deadline | CallError::Memory) {
+                    record.hung.store(true, Ordering::Relaxed);
+                }
                 // What ends while one lasts had begun before it, and makes it no longer.
                 let rests = record.until.is_some_and(|until| now < until);
                 if record.in_a_row >= limits.failures_to_quarantine && !rests {
@@ -210,13 +243,32 @@ mod tests {
     fn who_hung_is_suspected_until_a_call_ends_well() {
         let (ward, limits, now) = (Ward::default(), Limits::default(), Instant::now());
         let first = ward.admit(Lane::Requests, now).unwrap();
-        assert!(!first.suspect);
+        assert_eq!(first.repute, Repute::Brisk);
         first.hung.store(true, Ordering::Relaxed);
         let next = ward.admit(Lane::Requests, now).unwrap();
-        assert!(next.suspect && !next.alone);
-        assert!(!ward.admit(Lane::Notices, now).unwrap().suspect);
+        assert!(next.repute == Repute::Hung && !next.alone);
+        assert_eq!(ward.admit(Lane::Notices, now).unwrap().repute, Repute::Brisk);
         ward.note(Lane::Requests, None, &limits, now);
-        assert!(!ward.admit(Lane::Requests, now).unwrap().suspect);
+        assert_eq!(ward.admit(Lane::Requests, now).unwrap().repute, Repute::Brisk);
+        for (error, repute) in [
+            (trap(), Repute::Failed),
+            (CallError::Memory, Repute::Hung),
+            (CallError::Deadline, Repute::Hung),
+        ] {
+            ward.note(Lane::Requests, None, &limits, now);
+            ward.note(Lane::Requests, Some(&error), &limits, now);
+            assert_eq!(ward.admit(Lane::Requests, now).unwrap().repute, repute, "{error}");
+        }
+    }
+
+    #[test]
+    fn who_was_slow_is_known_for_it_for_a_while() {
+        let (ward, limits, now) = (Ward::default(), Limits::default(), Instant::now());
+        ward.note_slow(Lane::Requests, now);
+        ward.note(Lane::Requests, None, &limits, now);
+        assert_eq!(ward.admit(Lane::Requests, now).unwrap().repute, Repute::Slow);
+        let later = now + SLOWNESS;
+        assert_eq!(ward.admit(Lane::Requests, later).unwrap().repute, Repute::Brisk);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Limits {
     pub verifications: u32,
     /// Bytes that one signature, verification, seal or opening may cover.
     pub signed_bytes: usize,
+    /// Bytes that all of those of one call may cover together.
+    pub signed_bytes_in_all: usize,
     /// Rows and bad lines that one bill may hand over.
     pub bill_rows: u64,
     /// How long a call waits for its turn before it is refused as busy.
@@ -62,6 +64,7 @@ impl Default for Limits {
             signatures: 16,
             verifications: 64,
             signed_bytes: 4 << 20,
+            signed_bytes_in_all: 16 << 20,
             bill_rows: 50_000_000,
             queue_wait: Duration::from_secs(2),
             failures_to_quarantine: 5,

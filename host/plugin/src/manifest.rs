@@ -195,6 +195,11 @@ fn check_open_origin(manifest: &Manifest, name: &str, problems: &mut Problems) {
     }
 }
 
+/// Uses of one slot.
+const MOST_USES: usize = 32;
+/// Bytes of one of them.
+const LONGEST_USE: usize = 500;
+
 fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
     let name = &slot.input.name;
     check_pattern("slot", &slot.input, problems);
@@ -202,7 +207,15 @@ fn check_slot(manifest: &Manifest, slot: &Slot, problems: &mut Problems) {
         problems.push(format!("slot {name} is of an unknown kind {:?}", slot.input.kind));
         return;
     };
+    // Each is compared with what is to be signed.
+    if slot.uses.len() > MOST_USES {
+        problems.push(format!("slot {name} has more than {MOST_USES} uses"));
+    }
     for text in &slot.uses {
+        if text.len() > LONGEST_USE {
+            problems.push(format!("slot {name} has a use longer than {LONGEST_USE} bytes"));
+            continue;
+        }
         match Use::parse(text) {
             Err(rule) => problems.push(format!("slot {name}: {rule}")),
             Ok(use_) if !fits(kind, &use_) => {

@@ -144,6 +144,20 @@ fn a_private_field_is_a_methods_and_has_a_key_to_be_sealed_to() {
 }
 
 #[test]
+fn a_slot_has_few_and_short_uses() {
+    let told = |uses: &[&str]| {
+        let mut whole = manifest();
+        whole.slots.push(slot("theirs", "certificates", uses));
+        check(&whole)
+    };
+    let use_ = "verify rsa-pkcs1-sha256";
+    assert_eq!(told(&[use_; 32]), Ok(()));
+    assert!(told(&[use_; 33]).unwrap_err()[0].contains("slot theirs has more than 32 uses"));
+    let long = format!("{use_} {}", "a".repeat(500));
+    assert!(told(&[long.as_str()]).unwrap_err()[0].contains("longer than 500 bytes"));
+}
+
+#[test]
 fn a_slot_is_required_for_the_sake_of_one_that_is_there() {
     let told = |rule: &str, other: &str| {
         let mut whole = manifest();

@@ -1,24 +1,24 @@
-//! How much of a processor a call gets: as much as it wants while it is brisk, a share while it may still be an honest one,
-//! and after that next to nothing, when nobody else wants it.
+//! How much of a processor a call gets: as much as it wants while it is brisk, a share while it may still be an honest
+//! one, and after that next to nothing, when nobody else wants it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::health::Admission;
-use crate::thread::step_back;
+use crate::health::{Admission, Repute};
+use crate::thread::{is_a_calls_own, step_back};
 
 /// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
-/// its neighbours until its deadline. Where one hung, the plugin has none of it until a call of it ends well.
+/// its neighbours until its deadline. Where one failed, the plugin has none of it until a call of it ends well.
 const BRISK: Duration = Duration::from_millis(4);
 /// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
 /// little memory left, code must be read from the disk first.
 const DOUBTFUL: Duration = Duration::from_millis(20);
-/// A plugin that failed has this of it: enough for an honest call.
-const AFTER_FAILURE: Duration = Duration::from_millis(2);
+/// Where one hung, the next has this of it: several times what an honest one takes, should it be one.
+const AFTER_HANGING: Duration = Duration::from_millis(8);
 /// It then gets this part of one processor, so that an honest call ends well before its deadline.
 const DOUBTFUL_SHARE: u32 = 20;
 /// One that has used all of it hangs. All of those together get this part of one, and only behind everybody else.
@@ -46,6 +46,7 @@ pub(crate) struct Standing {
     place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     /// What it is taken to have used when it begins.
     head_start: Duration,
+    is_expected_brisk: bool,
     hung: Arc<AtomicBool>,
 }
 
@@ -54,18 +55,19 @@ impl Standing {
     pub fn new(place: OwnedSemaphorePermit, admission: &Admission) -> Self {
         Self {
             place: Arc::new(Mutex::new(Some(place))),
-            head_start: match admission {
-                Admission { alone: true, .. } => BRISK + DOUBTFUL - AFTER_FAILURE,
-                Admission { suspect: true, .. } => BRISK,
-                _ => Duration::ZERO,
+            head_start: match admission.repute {
+                Repute::Brisk | Repute::Slow => Duration::ZERO,
+                Repute::Failed => BRISK,
+                Repute::Hung => BRISK + DOUBTFUL - AFTER_HANGING,
             },
+            is_expected_brisk: admission.repute == Repute::Brisk,
             hung: Arc::clone(&admission.hung),
         }
     }
 
-    /// Whether the call may begin at full speed.
-    pub fn is_brisk(&self) -> bool {
-        self.head_start < BRISK
+    /// Whether the call may begin within the task that asked for it.
+    pub fn is_expected_brisk(&self) -> bool {
+        self.is_expected_brisk
     }
 
     fn give_place_away(&self) {
@@ -116,10 +118,8 @@ impl Pace {
     /// Takes a tick: tells where the call goes on, and lets it rest if it has had its share, never beyond its end. One that
     /// others kept from the processor has not had it.
     pub fn tick(&mut self) -> Stride {
-        let now = processor_time();
-        let had = self.had.replace(now).unwrap_or(now);
         let before = self.used;
-        self.used += now.saturating_sub(had);
+        self.look();
         if self.used <= BRISK {
             return Stride::On;
         }
@@ -130,12 +130,27 @@ impl Pace {
         let Some(slow) = &mut self.slow else {
             self.standing.give_place_away();
             self.slow = Some(Slow::doubtful(&self.calls));
+            if is_a_calls_own() {
+                return Stride::On;
+            }
             self.had = None;
             return Stride::Aside;
         };
         let owed = slow.owes(before, self.used);
         std::thread::sleep(owed.min(self.time_left()));
         Stride::On
+    }
+
+    /// Whether the call has been brisk up to now, whatever it did: in a host function no tick comes.
+    pub fn was_brisk(&mut self) -> bool {
+        self.look();
+        self.used - self.standing.head_start <= BRISK
+    }
+
+    fn look(&mut self) {
+        let now = processor_time();
+        let had = self.had.replace(now).unwrap_or(now);
+        self.used += now.saturating_sub(had);
     }
 }
 
@@ -159,15 +174,15 @@ impl Slow {
     /// How long a call must rest that has used so much of a processor before, and so much now.
     fn owes(&mut self, before: Duration, used: Duration) -> Duration {
         let most = BRISK + DOUBTFUL;
-        if used > most && !self.hangs {
+        // Where it cannot step back, it goes on among its neighbours, in small bites.
+        if used > most && !self.hangs && step_back() {
             self.hangs = true;
             self.calls.hanging.fetch_add(1, Ordering::Relaxed);
             self.calls.doubtful.fetch_sub(1, Ordering::Relaxed);
-            step_back();
         }
         let doubtful = used.min(most).saturating_sub(before.max(BRISK));
         let hanging = used.saturating_sub(before.max(most));
-        let together = self.calls.hanging.load(Ordering::Relaxed);
+        let together = self.calls.hanging.load(Ordering::Relaxed).max(1);
         self.worth += doubtful * DOUBTFUL_SHARE + hanging * HANGING_SHARE * together;
         self.worth.saturating_sub(self.since.elapsed())
     }
@@ -180,7 +195,8 @@ impl Drop for Slow {
     }
 }
 
-/// What this thread has had of a processor. Where the system does not tell, no call is ever slow.
+/// What this thread has had of a processor, or the time of day where the system does not tell.
 fn processor_time() -> Duration {
-    ThreadTime::try_now().map_or(Duration::ZERO, |time| time.as_duration())
+    static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+    ThreadTime::try_now().map_or_else(|_| BEGINNING.elapsed(), |time| time.as_duration())
 }

@@ -12,7 +12,7 @@ use crate::contract::{
 use crate::exports::Running;
 use crate::health::{Health, Lane};
 use crate::keys::Keys;
-use crate::seat::Seat;
+use crate::seat::{Ended, Seat};
 use crate::thread::to_its_end;
 
 /// One version of one provider's plugin. Calls in flight keep it alive after another version took its place.
@@ -92,7 +92,7 @@ impl Plugin {
         operation: &Operation,
         state: &[u8],
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
-        to_its_end(build(Seat::beside(&self.core), context, keys, operation, state))
+        to_its_end(build(Seat::beside(&self.core), context, keys, operation, state))?.answer
     }
 
     /// What an answer means. The request was sent, so without an answer of the plugin the outcome is unknown.
@@ -113,7 +113,7 @@ impl Plugin {
             let answered = (state.as_slice(), &response);
             let answer = seat.exports.interpret(run.on(), &context, &keys, &operation, answered);
             let answer = answer.await;
-            run.end(answer)
+            Ok(run.end(answer))
         };
         self.core.submit(Lane::Requests, call).await
     }
@@ -148,7 +148,7 @@ impl Plugin {
         message: &Inbound,
         about: Option<&Payment>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-        to_its_end(read(Seat::beside(&self.core), context, keys, message, about, None))
+        to_its_end(read(Seat::beside(&self.core), context, keys, message, about, None))?.answer
     }
 
     /// What this provider wants to hear.
@@ -167,7 +167,7 @@ impl Plugin {
             let mut run = seat.begin(seat.usual(), &Moment::from(&context)).await?;
             let answer = seat.exports.acknowledge(run.on(), &context, &keys, &message, verdict);
             let answer = answer.await;
-            run.end(answer)
+            Ok(run.end(answer))
         };
         self.core.submit(Lane::Notices, call).await
     }
@@ -190,7 +190,7 @@ impl Plugin {
             let mut run = seat.begin(budget, &Moment::from(&context)).await?;
             let ends = (source, sink);
             let answer = seat.exports.parse(run.on(), &context, &bill, &file_name, ends).await;
-            run.end(answer)
+            Ok(run.end(answer))
         };
         self.core.submit(Lane::Bills, call).await
     }
@@ -208,7 +208,7 @@ impl Core {
         to_its_end(async {
             let mut run = Seat::beside(self).begin(budget, &moment).await?;
             let answer = described(run.on()).await;
-            run.end(answer).map(|called| called.answer)
+            run.end(answer).answer.map(|called| called.answer)
         })
     }
 }
@@ -225,10 +225,10 @@ async fn build(
     keys: &Arc<Keys>,
     operation: &Operation,
     state: &[u8],
-) -> Result<Called<Result<Step, Fault>>, CallError> {
+) -> Result<Ended<Result<Step, Fault>>, CallError> {
     let mut run = seat.begin(seat.usual(), &Moment::from(context)).await?;
     let answer = seat.exports.build(run.on(), context, keys, operation, state).await;
-    run.end(answer)
+    Ok(run.end(answer))
 }
 
 async fn read(
@@ -238,9 +238,9 @@ async fn read(
     message: &Inbound,
     about: Option<&Payment>,
     answer: Option<&(Vec<u8>, HttpResponse)>,
-) -> Result<Called<Result<Reading, Fault>>, CallError> {
+) -> Result<Ended<Result<Reading, Fault>>, CallError> {
     let mut run = seat.begin(seat.usual(), &Moment::from(context)).await?;
     let answer = answer.map(|(state, response)| (state.as_slice(), response));
     let answer = seat.exports.read(run.on(), context, keys, message, (about, answer)).await;
-    run.end(answer)
+    Ok(run.end(answer))
 }

@@ -1,5 +1,6 @@
 //! What a call runs in: a store and an instance of its own, a deadline, and a place among the calls of all plugins.
 
+use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,14 @@ pub(crate) struct Run {
     instance: Instance,
     started: Instant,
     starting: Duration,
+}
+
+/// A call that has ended. Dropping it clears the instance away.
+pub(crate) struct Ended<T> {
+    pub answer: Result<Called<T>, CallError>,
+    /// Whether it took no more of a processor than a brisk call does.
+    pub was_brisk: bool,
+    _store: Store<CallState>,
 }
 
 impl Seat {
@@ -96,20 +105,23 @@ impl Run {
         Running { store: &mut self.store, instance: &self.instance }
     }
 
-    /// Ends it with what the function gave.
-    pub fn end<T>(self, answer: wasmtime::Result<T>) -> Result<Called<T>, CallError> {
-        let answer = answer.map_err(|error| Failure::Run(error).told(self.store.data()))?;
-        let state = self.store.into_data();
-        Ok(Called {
+    /// Ends it with what the function gave. The instance is still there.
+    pub fn end<T>(mut self, answer: wasmtime::Result<T>) -> Ended<T> {
+        let took = self.started.elapsed();
+        let answer = answer.map_err(|error| Failure::Run(error).told(self.store.data()));
+        let state = self.store.data_mut();
+        let was_brisk = state.ledger.pace.as_mut().is_none_or(Pace::was_brisk);
+        let answer = answer.map(|answer| Called {
             answer,
             memory: state.ledger.memory(),
-            audit: state.audit,
-            logs: state.logs,
-            missing: state.missing,
+            audit: mem::take(&mut state.audit),
+            logs: mem::take(&mut state.logs),
+            missing: state.missing.take(),
             in_keys: state.in_keys,
             starting: self.starting,
-            took: self.started.elapsed(),
-        })
+            took,
+        });
+        Ended { answer, was_brisk, _store: self.store }
     }
 }
 

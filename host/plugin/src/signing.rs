@@ -68,6 +68,12 @@ impl CallState {
         if length > self.limits.signed_bytes {
             return Err(refusal("invalid", "too many bytes for one use of a key"));
         }
+        // Each byte is copied and hashed while no tick comes.
+        let all = self.signed_bytes.get().saturating_add(length);
+        if all > self.limits.signed_bytes_in_all {
+            return Err(refusal("invalid", "too many bytes for the keys of one call"));
+        }
+        self.signed_bytes.set(all);
         Ok(())
     }
 }
@@ -368,5 +374,23 @@ impl signing_import::HostKeyring for CallState {
     fn drop(&mut self, handle: Resource<KeyringHandle>) -> wasmtime::Result<()> {
         self.table.delete(handle)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn the_keys_of_one_call_cover_so_many_bytes() {
+        let limits = Limits { signed_bytes: 10, signed_bytes_in_all: 25, ..Limits::default() };
+        let state = CallState::new(&Arc::new(limits), 0, "");
+        assert!(state.too_long(11).is_err(), "at once");
+        assert!(state.too_long(10).is_ok() && state.too_long(10).is_ok());
+        assert!(state.too_long(10).is_err(), "in all");
+        assert!(state.too_long(5).is_ok(), "what was refused covered nothing");
     }
 }

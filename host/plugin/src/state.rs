@@ -1,5 +1,6 @@
 //! What the host holds for one call: handles, counters, the audit and the log. It lives as long as the call.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub(crate) struct CallState {
     pub progress: Instant,
     /// Time that the keys themselves took.
     pub in_keys: Duration,
+    /// Bytes that its keys have covered.
+    pub signed_bytes: Cell<usize>,
     signatures: u32,
     verifications: u32,
     log_bytes: usize,
@@ -57,6 +60,7 @@ impl CallState {
             missing: None,
             progress: Instant::now(),
             in_keys: Duration::ZERO,
+            signed_bytes: Cell::new(0),
             signatures: 0,
             verifications: 0,
             log_bytes: 0,

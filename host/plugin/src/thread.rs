@@ -5,46 +5,78 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread::Builder;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::call::CallError;
+use crate::call::{CallError, Finished};
 
 /// A call that may go on on another thread.
-pub(crate) type Moving<T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>;
+pub(crate) type Moving<T> = Pin<Box<dyn Future<Output = Finished<T>> + Send>>;
 
 thread_local! {
     static IS_A_CALLS_OWN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs a call here until it ends or yields, which it does when it is not brisk any more; then on a thread of its own.
-pub(crate) async fn briskly<T: Send + 'static>(mut call: Moving<T>) -> Result<T, CallError> {
-    match begin(&mut call) {
-        Poll::Ready(answer) => answer,
-        Poll::Pending => aside(call).await,
+pub(crate) async fn briskly<T>(
+    mut call: Moving<T>,
+    most: Duration,
+) -> Result<Finished<T>, CallError>
+where
+    T: Send + 'static,
+{
+    match begin(&mut call)? {
+        Poll::Ready(finished) => Ok(finished),
+        Poll::Pending => aside(call, most).await,
     }
 }
 
-fn begin<T>(call: &mut Moving<T>) -> Poll<Result<T, CallError>> {
+fn begin<T>(call: &mut Moving<T>) -> Result<Poll<Finished<T>>, CallError> {
     let mut context = Context::from_waker(Waker::noop());
     // A panic of ours is the end of this call, and not of the task: it may know what was sent before.
-    catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context)))
-        .unwrap_or_else(|_| Poll::Ready(Err(CallError::Host("the call panicked".into()))))
+    catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context))).map_err(|_| panicked())
 }
 
-/// Runs a call to its end on a thread of its own. It goes on when this future is dropped: a guest is never cut off half way.
-pub(crate) async fn aside<T: Send + 'static>(call: Moving<T>) -> Result<T, CallError> {
+/// Runs a call to its end on a thread of its own, and waits so long at most: a thread that has stepped back may need long to
+/// come to its call's deadline. It goes on when nobody waits: a guest is never cut off half way. What it leaves is cleared
+/// up by who waits for it, since the locks that this takes are everybody's.
+pub(crate) async fn aside<T>(call: Moving<T>, most: Duration) -> Result<Finished<T>, CallError>
+where
+    T: Send + 'static,
+{
     let (tell, told) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("slow-plugin".into())
-        .spawn(move || {
-            IS_A_CALLS_OWN.set(true);
-            // Nobody may be there any more to be told.
-            let _ = tell.send(to_its_end(call));
-        })
-        .map_err(|error| CallError::Host(error.to_string()))?;
-    told.await.map_err(|_| CallError::Host("the call panicked".into()))?
+    let place = Arc::new(Mutex::new(Some((call, tell))));
+    let run = |place: Arc<Mutex<Option<(Moving<T>, oneshot::Sender<_>)>>>| {
+        let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((call, tell)) = taken
+            && let Err(finished) = tell.send(to_its_end(call))
+        {
+            // Nobody is there any more to be told.
+            let _ = Finished::settle(finished);
+        }
+    };
+    let own = Arc::clone(&place);
+    let thread = Builder::new().name("slow-plugin".into());
+    let spawned = thread.spawn(move || {
+        IS_A_CALLS_OWN.set(true);
+        run(own);
+    });
+    if spawned.is_err() {
+        // No thread is to be had: one that is there already.
+        tokio::task::spawn_blocking(move || run(place));
+    }
+    match tokio::time::timeout(most, told).await {
+        Ok(finished) => finished.map_err(|_| panicked()),
+        Err(_) => Err(CallError::Deadline),
+    }
+}
+
+fn panicked() -> CallError {
+    CallError::Host("the call panicked".into())
 }
 
 /// Runs a call on this thread to its end.
@@ -59,28 +91,30 @@ pub(crate) fn to_its_end<T>(call: impl Future<Output = T>) -> T {
     }
 }
 
+/// Whether this thread is a call's own.
+pub(crate) fn is_a_calls_own() -> bool {
+    IS_A_CALLS_OWN.get()
+}
+
 /// From now on this thread, if it is a call's own, runs only when no other wants the processor, and leaves it at once to one
 /// that wakes. Between threads of one rank the kernel lets the running one end its slice first, which takes longer than a
-/// payment. There is no way back.
-pub(crate) fn step_back() {
-    if IS_A_CALLS_OWN.get() {
-        // Where it is not allowed, the call's pace alone protects its neighbours.
-        let _ = become_idle();
-    }
+/// payment. There is no way back. False: it may not.
+pub(crate) fn step_back() -> bool {
+    IS_A_CALLS_OWN.get() && become_idle()
 }
 
 /// `SCHED_IDLE` of `sched(7)`.
 #[cfg(target_os = "linux")]
-fn become_idle() -> Result<(), thread_priority::Error> {
+fn become_idle() -> bool {
     use thread_priority::{
         NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
         set_thread_priority_and_policy, thread_native_id,
     };
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn become_idle() -> Result<(), std::convert::Infallible> {
-    Ok(())
+fn become_idle() -> bool {
+    false
 }

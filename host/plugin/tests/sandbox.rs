@@ -181,7 +181,8 @@ async fn a_crowd_before_a_plugin_that_hangs_does_not_wait_its_quarantine_out() {
         refused += u64::from(matches!(call.await.unwrap(), CallError::Refused { .. }));
     }
     let health = bad.health()[0].clone();
-    assert!(refused > 20 && health.failures + refused == 40, "{refused} refused: {health:?}");
+    // Sixteen have turns at once, and before the fifth failure four more may get one.
+    assert!(refused >= 20 && health.failures + refused == 40, "{refused} refused: {health:?}");
     assert!(health.quarantine.unwrap().remaining <= limits().quarantine);
 }
 
@@ -354,45 +355,4 @@ async fn a_dropped_future_does_not_stop_the_guest() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(plugin.health()[0].failures, 1);
-}
-
-/// The executor here has one thread, and it is not the loop's for long.
-#[tokio::test]
-async fn what_hangs_leaves_the_executor_to_others() {
-    let (_folder, plugin) = one(LOOP);
-    let call = tokio::spawn(async move { build(&plugin).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!call.is_finished(), "it runs until its deadline");
-    assert_eq!(call.await.unwrap().unwrap_err(), CallError::Deadline);
-}
-
-/// `SCHED_IDLE` of `sched(7)`: the thread gives way to whoever wakes.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn what_hangs_runs_behind_everybody_else() {
-    let (_folder, plugin) = one(LOOP);
-    // After a failure, little is needed to be taken for one that hangs.
-    assert_eq!(build(&plugin).await.unwrap_err(), CallError::Deadline);
-    let call = tokio::spawn(async move { build(&plugin).await });
-    let mut policies = Vec::new();
-    while !call.is_finished() {
-        policies.extend(policies_of("slow-plugin"));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert!(policies.iter().any(|policy| policy == "5"), "{policies:?}");
-}
-
-/// How the kernel schedules the threads of that name: field 41 of `/proc/self/task/ID/stat`.
-#[cfg(target_os = "linux")]
-fn policies_of(name: &str) -> Vec<String> {
-    let mut policies = Vec::new();
-    for task in std::fs::read_dir("/proc/self/task").unwrap() {
-        // It may have ended meanwhile.
-        let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else { continue };
-        let (head, tail) = stat.rsplit_once(')').unwrap();
-        if head.ends_with(&format!("({name}")) {
-            policies.push(tail.split_whitespace().nth(41 - 3).unwrap().to_owned());
-        }
-    }
-    policies
 }

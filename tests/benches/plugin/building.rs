@@ -55,11 +55,11 @@ pub fn measure() {
     fact("payment request, native, with RSA", rounds.time(|round| round.native.whole), "us");
     fact("RSA-2048 signature in the host", rounds.time(|round| round.component.signing), "us");
     fact("RSA-2048 signature in native code", rounds.time(|round| round.native.signing), "us");
-    fact("payment request, with the hop to a blocking thread", hop(&fixture), "us");
+    fact("payment request, with its turn", with_its_turn(&fixture), "us");
 }
 
-/// The whole call as flows make it: its turn, another thread, and back.
-fn hop(fixture: &Fixture) -> Milli {
+/// The whole call as flows make it, from its turn on.
+fn with_its_turn(fixture: &Fixture) -> Milli {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let calls = runtime.block_on(async {
         let mut calls = Vec::new();

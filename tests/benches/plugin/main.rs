@@ -4,7 +4,7 @@
 //! - What is compared is interleaved in one run and the median ratio of at least seven pairs is told, so that a noisy
 //!   neighbour meets both sides.
 //! - The native side is the plugin's own crate, linked into this program, with RSA keys in memory. The component side is
-//!   `Plugin::build` and `Plugin::read` as flows call them, without the hop to a blocking thread, which is told apart.
+//!   `Plugin::build` and `Plugin::read` as flows call them, without the wait for a turn, which is told apart.
 //! - "Without the signature" takes out of each single call the time that its own RSA operation took, measured around
 //!   that operation on both sides, and takes the median call: a difference of two large means would drown in noise.
 //! - A gateway whose memory or latency is measured is a process of its own, this program started again; so is the

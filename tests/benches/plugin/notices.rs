@@ -68,7 +68,7 @@ fn by_native(fixture: &Fixture, messages: &[String]) -> Duration {
     started.elapsed()
 }
 
-/// From several tasks, each call on a blocking thread when its turn comes.
+/// From several tasks, each call when its turn comes.
 fn all_at_once(fixture: &Fixture, messages: &[String]) -> Milli {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let rounds = (0..ROUNDS).map(|_| {

@@ -20,13 +20,44 @@ pub struct Sample {
     pub build: &'static str,
     /// More of the module: a start function, say.
     pub more: &'static str,
+    /// Whether it imports standard error, as `$stderr`, `$write` and `$close`.
+    pub wasi: bool,
 }
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { id: "sample", version: "1.0.0", describe: "", build: "", more: "" }
+        Self { id: "sample", version: "1.0.0", describe: "", build: "", more: "", wasi: false }
     }
 }
+
+/// The part of WASI that a sample imports, by its names in 0.2.6.
+const WASI: [&str; 3] = [
+    "package wasi:io@0.2.6;
+     interface error { resource error; }
+     interface streams {
+         use error.{error};
+         variant stream-error { last-operation-failed(error), closed }
+         resource output-stream {
+             blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
+         }
+     }",
+    "package wasi:cli@0.2.6;
+     interface stderr {
+         use wasi:io/streams@0.2.6.{output-stream};
+         get-stderr: func() -> output-stream;
+     }",
+    "package tollgate:sample;
+     world with-wasi {
+         include tollgate:provider/provider-plugin@1.0.0;
+         import wasi:cli/stderr@0.2.6;
+     }",
+];
+
+const WASI_IMPORTS: &str = r#"
+    (import "wasi:cli/stderr@0.2.6" "get-stderr" (func $stderr (result i32)))
+    (import "wasi:io/streams@0.2.6" "[method]output-stream.blocking-write-and-flush"
+      (func $write (param i32 i32 i32 i32)))
+    (import "wasi:io/streams@0.2.6" "[resource-drop]output-stream" (func $close (param i32)))"#;
 
 /// Memory that is laid out as the canonical ABI reads it.
 struct Image(Vec<u8>);
@@ -95,6 +126,7 @@ impl Sample {
               (import "{package}/logging@1.0.0" "log" (func $log (param i32 i32 i32)))
               (import "{package}/signing@1.0.0" "[resource-drop]keyring"
                 (func $give-back (param i32)))
+              {wasi}
               (memory (export "memory") 1)
               (data (i32.const {BASE}) "{data}")
               (global $top (mut i32) (i32.const 32768))
@@ -114,12 +146,19 @@ impl Sample {
             describe = body(self.describe, format!("i32.const {manifest}")),
             build = body(self.build, format!("{give_back} i32.const {fault}")),
             more = self.more,
+            wasi = if self.wasi { WASI_IMPORTS } else { "" },
         );
         let mut module = wat::parse_str(&text).unwrap();
         let mut resolve = wit_parser::Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
-        let (package, _) = resolve.push_path(wit).unwrap();
-        let world = resolve.select_world(&[package], Some("provider-plugin")).unwrap();
+        let (mut package, _) = resolve.push_path(wit).unwrap();
+        if self.wasi {
+            for text in WASI {
+                package = resolve.push_str("sample.wit", text).unwrap();
+            }
+        }
+        let name = if self.wasi { "with-wasi" } else { "provider-plugin" };
+        let world = resolve.select_world(&[package], Some(name)).unwrap();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .unwrap();
         let mut encoder = ComponentEncoder::default();
