@@ -181,7 +181,7 @@ impl Core {
     pub fn new(desk: Arc<Desk>, pre: ProviderPluginPre<CallState>) -> wasmtime::Result<Self> {
         let one = || Arc::new(Semaphore::new(1));
         Ok(Self {
-            // More than there are places: calls that hang keep their turn, and have given their place away.
+            // Calls that hang keep their turn, and have given their place away.
             turns: Arc::new(Semaphore::new((desk.concurrency * TURNS_FOR_A_PLACE).min(MOST_TURNS))),
             bill_turns: Arc::new(Semaphore::new(BILL_TURNS - 1)),
             alone: [one(), one(), one()],
@@ -211,17 +211,18 @@ impl Core {
         let (core, is_expected_brisk) = (Arc::clone(self), turn.standing.is_expected_brisk());
         let running = call(Seat::of(self, &turn.standing));
         let call: Moving<T> =
-            Box::pin(async move { Finished { ended: running.await, core, lane, _turn: turn } });
+            Box::pin(
+                async move { Finished { ended: Some(running.await), core, lane, _turn: turn } },
+            );
         let most = call_deadline + OVERTIME;
-        let finished = match lane {
+        match lane {
             // It waits for the disk and for the store.
-            Lane::Bills => tokio::task::spawn_blocking(move || to_its_end(call))
+            Lane::Bills => tokio::task::spawn_blocking(move || to_its_end(call).settle())
                 .await
-                .map_err(|error| CallError::Host(error.to_string())),
-            _ if is_expected_brisk => briskly(call, most).await,
-            _ => aside(call, most).await,
-        };
-        finished?.settle()
+                .map_err(|error| CallError::Host(error.to_string()))?,
+            _ if is_expected_brisk => briskly(call, most).await?.settle(),
+            _ => aside(call, most).await?.settle(),
+        }
     }
 
     async fn turn(&self, lane: Lane, alone: bool) -> Result<Turn, CallError> {
@@ -248,28 +249,46 @@ impl Core {
     }
 }
 
-/// A call that has ended, with what is still to be done about it.
+/// A call that has ended, with what is still to be done about it: clearing up, putting the end into the plugin's records,
+/// giving the turn back. It is done when this is settled, or dropped because nobody waits any more.
 pub(crate) struct Finished<T> {
-    ended: Result<Ended<T>, CallError>,
+    ended: Option<Result<Ended<T>, CallError>>,
     core: Arc<Core>,
     lane: Lane,
     _turn: Turn,
 }
 
 impl<T> Finished<T> {
-    /// Clears up, puts the end into the plugin's records and gives the turn back.
-    pub fn settle(self) -> Result<Called<T>, CallError> {
-        let Self { ended, core, lane, _turn } = self;
+    /// Does it, and gives the answer.
+    pub fn settle(mut self) -> Result<Called<T>, CallError> {
+        self.close().unwrap_or_else(|| Err(CallError::Host("the call ended twice".into())))
+    }
+
+    /// Does it for a call whose caller has been told that it ran out of time, however it ended since.
+    pub fn too_late(mut self) {
+        if let Some(Ok(ended)) = &mut self.ended {
+            ended.answer = Err(CallError::Deadline);
+        }
+    }
+
+    fn close(&mut self) -> Option<Result<Called<T>, CallError>> {
         let now = Instant::now();
-        let (answer, was_brisk) = match ended {
+        let (answer, was_brisk) = match self.ended.take()? {
             Ok(ended) => (ended.answer, ended.was_brisk),
             Err(error) => (Err(error), true),
         };
+        let ward = &self.core.ward;
         if !was_brisk {
-            core.ward.note_slow(lane, now);
+            ward.note_slow(self.lane, now);
         }
-        core.ward.note(lane, answer.as_ref().err(), &core.desk.limits, now);
-        answer
+        ward.note(self.lane, answer.as_ref().err(), &self.core.desk.limits, now);
+        Some(answer)
+    }
+}
+
+impl<T> Drop for Finished<T> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -41,37 +41,36 @@ fn begin<T>(call: &mut Moving<T>) -> Result<Poll<Finished<T>>, CallError> {
     catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context))).map_err(|_| panicked())
 }
 
-/// Runs a call to its end on a thread of its own, and waits so long at most: a thread that has stepped back may need long to
-/// come to its call's deadline. It goes on when nobody waits: a guest is never cut off half way. What it leaves is cleared
-/// up by who waits for it, since the locks that this takes are everybody's.
+/// Runs a call to its end on a thread of its own, and waits so long at most: a thread that has stepped back may need long
+/// to come to its call's deadline. The call goes on when nobody waits: a guest is never cut off half way. It is settled by
+/// who waits for it, and not by its thread, since clearing up takes locks that are everybody's.
 pub(crate) async fn aside<T>(call: Moving<T>, most: Duration) -> Result<Finished<T>, CallError>
 where
     T: Send + 'static,
 {
-    let (tell, told) = oneshot::channel();
-    let place = Arc::new(Mutex::new(Some((call, tell))));
-    let run = |place: Arc<Mutex<Option<(Moving<T>, oneshot::Sender<_>)>>>| {
-        let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((call, tell)) = taken
-            && let Err(finished) = tell.send(to_its_end(call))
-        {
-            // Nobody is there any more to be told.
-            let _ = Finished::settle(finished);
-        }
-    };
-    let own = Arc::clone(&place);
-    let thread = Builder::new().name("slow-plugin".into());
-    let spawned = thread.spawn(move || {
+    let (tell, mut told) = oneshot::channel();
+    let place = Arc::new(Mutex::new(Some(call)));
+    let take =
+        |place: &Mutex<Option<_>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let its = Arc::clone(&place);
+    let thread = Builder::new().name("slow-plugin".into()).spawn(move || {
         IS_A_CALLS_OWN.set(true);
-        run(own);
+        if let Some(call) = take(&its) {
+            drop(tell.send(to_its_end(call)));
+        }
     });
-    if spawned.is_err() {
-        // No thread is to be had: one that is there already.
-        tokio::task::spawn_blocking(move || run(place));
+    if thread.is_err()
+        && let Some(call) = take(&place)
+    {
+        // No thread is to be had. Then it ends here, whoever waits for that.
+        return Ok(to_its_end(call));
     }
-    match tokio::time::timeout(most, told).await {
+    match tokio::time::timeout(most, &mut told).await {
         Ok(finished) => finished.map_err(|_| panicked()),
-        Err(_) => Err(CallError::Deadline),
+        Err(_) => {
+            tokio::spawn(async { told.await.map(Finished::too_late) });
+            Err(CallError::Deadline)
+        }
     }
 }
 
@@ -108,10 +107,12 @@ pub(crate) fn step_back() -> bool {
 fn become_idle() -> bool {
     use thread_priority::{
         NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-        set_thread_priority_and_policy, thread_native_id,
+        set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
     };
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle).is_ok()
+        // In a process with a nice value only the second half of that is refused.
+        || thread_schedule_policy().is_ok_and(|policy| policy == idle)
 }
 
 #[cfg(not(target_os = "linux"))]
