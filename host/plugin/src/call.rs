@@ -278,9 +278,7 @@ impl<T> Finished<T> {
             Err(error) => (Err(error), true),
         };
         let ward = &self.core.ward;
-        if !was_brisk {
-            ward.note_slow(self.lane, now);
-        }
+        ward.note_pace(self.lane, was_brisk);
         ward.note(self.lane, answer.as_ref().err(), &self.core.desk.limits, now);
         Some(answer)
     }

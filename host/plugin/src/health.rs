@@ -48,8 +48,13 @@ pub struct Quarantine {
 /// Longest quarantine.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long a call that was not brisk is remembered.
-const SLOWNESS: Duration = Duration::from_secs(10);
+/// What a call that was not brisk adds to its plugin's slowness. A brisk one takes one away. A single slow call says
+/// little: it may have been cold, or the machine was not ours meanwhile.
+const SLOWNESS: u32 = 8;
+/// Beyond so much, a plugin is known for being slow.
+const SLOW: u32 = 3 * SLOWNESS;
+/// What is remembered of it at most.
+const MOST_SLOWNESS: u32 = 8 * SLOWNESS;
 
 #[derive(Debug, Default)]
 struct Record {
@@ -59,7 +64,7 @@ struct Record {
     quarantines: u32,
     until: Option<Instant>,
     reason: String,
-    slow_until: Option<Instant>,
+    slowness: u32,
     hung: Arc<AtomicBool>,
 }
 
@@ -68,7 +73,7 @@ struct Record {
 pub(crate) enum Repute {
     /// They are brisk.
     Brisk,
-    /// One was not, a short while ago.
+    /// Too many of the last ones were not.
     Slow,
     /// The last one failed.
     Failed,
@@ -116,7 +121,7 @@ impl Ward {
             Repute::Hung
         } else if alone {
             Repute::Failed
-        } else if record.slow_until.is_some_and(|until| now < until) {
+        } else if record.slowness > SLOW {
             Repute::Slow
         } else {
             Repute::Brisk
@@ -124,9 +129,14 @@ impl Ward {
         Ok(Admission { alone, repute, hung: Arc::clone(&record.hung) })
     }
 
-    /// Takes note of a call that was not brisk, however it ended.
-    pub fn note_slow(&self, lane: Lane, now: Instant) {
-        self.record(lane).slow_until = Some(now + SLOWNESS);
+    /// Takes note of whether a call was brisk, however it ended.
+    pub fn note_pace(&self, lane: Lane, was_brisk: bool) {
+        let mut record = self.record(lane);
+        record.slowness = if was_brisk {
+            record.slowness.saturating_sub(1)
+        } else {
+            MOST_SLOWNESS.min(record.slowness + SLOWNESS)
+        };
     }
 
     /// Takes note of how a call ended. What is no fault of the plugin's counts for nothing.
@@ -262,13 +272,25 @@ mod tests {
     }
 
     #[test]
-    fn who_was_slow_is_known_for_it_for_a_while() {
-        let (ward, limits, now) = (Ward::default(), Limits::default(), Instant::now());
-        ward.note_slow(Lane::Requests, now);
-        ward.note(Lane::Requests, None, &limits, now);
-        assert_eq!(ward.admit(Lane::Requests, now).unwrap().repute, Repute::Slow);
-        let later = now + SLOWNESS;
-        assert_eq!(ward.admit(Lane::Requests, later).unwrap().repute, Repute::Brisk);
+    fn who_is_slow_again_and_again_is_known_for_it() {
+        let (ward, now) = (Ward::default(), Instant::now());
+        let repute = || ward.admit(Lane::Requests, now).unwrap().repute;
+        for _ in 0..3 {
+            ward.note_pace(Lane::Requests, false);
+            assert_eq!(repute(), Repute::Brisk);
+        }
+        ward.note_pace(Lane::Requests, false);
+        assert_eq!(repute(), Repute::Slow);
+        assert_eq!(ward.admit(Lane::Notices, now).unwrap().repute, Repute::Brisk);
+        for _ in 0..8 {
+            ward.note_pace(Lane::Requests, true);
+        }
+        assert_eq!(repute(), Repute::Brisk);
+        // One in four is too many.
+        for call in 0..40 {
+            ward.note_pace(Lane::Requests, call % 4 != 0);
+        }
+        assert_eq!(repute(), Repute::Slow);
     }
 
     #[test]
