@@ -122,9 +122,14 @@ async fn a_client_that_hung_up_gets_its_answer_when_it_comes_back() {
     let url = format!("{}{path}", world.url);
     let body = json!({ "method": "qr" });
     let impatient = world.client.post(url).bearer_auth(&world.key);
-    let impatient = impatient.header("idempotency-key", "k").json(&body);
-    let impatient = impatient.timeout(std::time::Duration::from_millis(150)).send().await;
-    assert!(impatient.is_err(), "it waited");
+    let impatient = tokio::spawn(impatient.header("idempotency-key", "k").json(&body).send());
+    until("the payment of the first request", async || {
+        let payments = world.select("SELECT CAST(count(*) AS TEXT) FROM payments").await;
+        (payments == ["1"]).then_some(())
+    })
+    .await;
+    impatient.abort();
+    assert!(impatient.await.is_err(), "it waited");
     let reply = until("the answer of the first request", async || {
         let reply = world.post_once(&path, "k", &body).await;
         if reply.status == 409 {
