@@ -7,10 +7,8 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use support::{Folder, Sample};
-use tollgate_plugin::contract::{
-    Channel, Context, Fault, Inbound, Money, Operation, Payment, Step, Verdict,
-};
+use support::{Folder, Sample, context, operation};
+use tollgate_plugin::contract::{Channel, Fault, Inbound, Step, Verdict};
 use tollgate_plugin::{CallError, Called, Exchange, Keys, Lane, Limits, Plugin};
 
 const LOOP: &str = "(loop $again (br $again)) unreachable";
@@ -23,30 +21,6 @@ fn limits() -> Limits {
         queue_wait: Duration::from_secs(20),
         ..Limits::default()
     }
-}
-
-fn context() -> Context {
-    Context {
-        now_ms: 1_700_000_000_000,
-        nonce: "n".repeat(32),
-        idempotency_key: "i".into(),
-        trace_id: "t".into(),
-        live: false,
-        settings: vec![("a".into(), "b".into())],
-        origins: Vec::new(),
-        extra: Vec::new(),
-    }
-}
-
-fn operation() -> Operation {
-    Operation::QueryPayment(Payment {
-        payment_ref: "P".repeat(24),
-        provider_ref: None,
-        method: "page".into(),
-        amount: Money { minor: 100, currency: "EUR".into(), exponent: 2 },
-        created_ms: 0,
-        kept: Vec::new(),
-    })
 }
 
 fn message() -> Inbound {

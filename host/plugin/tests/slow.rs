@@ -8,8 +8,8 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::{Folder, Sample};
-use tollgate_plugin::contract::{Context, Fault, Money, Operation, Payment, Step};
+use support::{Folder, Sample, context, operation};
+use tollgate_plugin::contract::{Fault, Step};
 use tollgate_plugin::{CallError, Called, Keys, Limits, Plugin};
 
 const LOOP: &str = "(loop $again (br $again)) unreachable";
@@ -31,25 +31,7 @@ fn one(sample: Sample) -> (Folder, Arc<Plugin>) {
 }
 
 async fn build(plugin: &Plugin) -> Result<Called<Result<Step, Fault>>, CallError> {
-    let context = Context {
-        now_ms: 1_700_000_000_000,
-        nonce: "n".repeat(32),
-        idempotency_key: "i".into(),
-        trace_id: "t".into(),
-        live: false,
-        settings: Vec::new(),
-        origins: Vec::new(),
-        extra: Vec::new(),
-    };
-    let operation = Operation::QueryPayment(Payment {
-        payment_ref: "P".repeat(24),
-        provider_ref: None,
-        method: "page".into(),
-        amount: Money { minor: 100, currency: "EUR".into(), exponent: 2 },
-        created_ms: 0,
-        kept: Vec::new(),
-    });
-    plugin.build(context, &Arc::new(Keys::none()), &operation, Vec::new()).await
+    plugin.build(context(), &Arc::new(Keys::none()), &operation(), Vec::new()).await
 }
 
 /// The executor here has one thread, and it is not the loop's for long.

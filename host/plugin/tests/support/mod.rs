@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use tollgate_plugin::contract::{Context, Money, Operation, Payment};
 use tollgate_plugin::{Limits, Registry, RegistryConfig};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -200,4 +201,30 @@ impl Folder {
         })
         .unwrap()
     }
+}
+
+/// What a call is told of the world.
+pub fn context() -> Context {
+    Context {
+        now_ms: 1_700_000_000_000,
+        nonce: "n".repeat(32),
+        idempotency_key: "i".into(),
+        trace_id: "t".into(),
+        live: false,
+        settings: vec![("a".into(), "b".into())],
+        origins: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+/// What it is asked for.
+pub fn operation() -> Operation {
+    Operation::QueryPayment(Payment {
+        payment_ref: "P".repeat(24),
+        provider_ref: None,
+        method: "page".into(),
+        amount: Money { minor: 100, currency: "EUR".into(), exponent: 2 },
+        created_ms: 0,
+        kept: Vec::new(),
+    })
 }
