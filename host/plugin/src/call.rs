@@ -13,10 +13,10 @@ use crate::exports::Exports;
 use crate::health::{Lane, Ward};
 use crate::keys::{KeyUse, MissingKey};
 use crate::limits::Limits;
-use crate::pace::Standing;
+use crate::pace::Pace;
 use crate::seat::{Ended, Seat};
 use crate::state::{CallState, LogLine};
-use crate::thread::{Moving, aside, briskly, to_its_end};
+use crate::thread::{self, Moving, to_its_end};
 use crate::witness::Witness;
 
 /// What a call gave, and what the host saw of it.
@@ -162,19 +162,19 @@ pub(crate) struct Core {
     alone: [Arc<Semaphore>; 3],
 }
 
-/// How long a call may take.
+/// What ends a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Budget {
-    /// In all.
-    Once(Duration),
-    /// Between two reads, and in all.
+    /// Its pace: how long it may take in all.
+    Pace,
+    /// Time between two reads, and in all.
     Progress(Duration, Duration),
 }
 
-/// A call's own permits, and how it stands among all.
+/// A call's own permits, and its pace among all.
 struct Turn {
     _own: Vec<OwnedSemaphorePermit>,
-    standing: Standing,
+    pace: Arc<Pace>,
 }
 
 impl Core {
@@ -208,20 +208,16 @@ impl Core {
         let turn = tokio::time::timeout(queue_wait, self.turn(lane, alone))
             .await
             .map_err(|_| CallError::Busy)??;
-        let (core, is_expected_brisk) = (Arc::clone(self), turn.standing.is_expected_brisk());
-        let running = call(Seat::of(self, &turn.standing));
+        let (core, pace) = (Arc::clone(self), Arc::clone(&turn.pace));
+        let running = call(Seat::of(self, &pace));
         let call: Moving<T> =
-            Box::pin(
-                async move { Finished { ended: Some(running.await), core, lane, _turn: turn } },
-            );
-        let most = call_deadline + OVERTIME;
+            Box::pin(async move { Finished { ended: Some(running.await), core, lane, turn } });
         match lane {
             // It waits for the disk and for the store.
-            Lane::Bills => tokio::task::spawn_blocking(move || to_its_end(call).settle())
+            Lane::Bills => tokio::task::spawn_blocking(move || to_its_end(&pace, call).settle())
                 .await
                 .map_err(|error| CallError::Host(error.to_string()))?,
-            _ if is_expected_brisk => briskly(call, most).await?.settle(),
-            _ => aside(call, most).await?.settle(),
+            _ => thread::run(call, pace, call_deadline + OVERTIME).await?.settle(),
         }
     }
 
@@ -245,7 +241,9 @@ impl Core {
         let place = Arc::clone(shared).acquire_owned().await.map_err(closed)?;
         // While it waited, the calls before may have sent the plugin into quarantine.
         let admission = self.ward.admit(lane, Instant::now())?;
-        Ok(Turn { _own: held, standing: Standing::new(place, &admission) })
+        let ends = Instant::now() + self.desk.limits.call_deadline;
+        let pace = Pace::new(ends, &self.desk.clockwork.calls, place, &admission);
+        Ok(Turn { _own: held, pace: Arc::new(pace) })
     }
 }
 
@@ -255,7 +253,7 @@ pub(crate) struct Finished<T> {
     ended: Option<Result<Ended<T>, CallError>>,
     core: Arc<Core>,
     lane: Lane,
-    _turn: Turn,
+    turn: Turn,
 }
 
 impl<T> Finished<T> {
@@ -273,12 +271,9 @@ impl<T> Finished<T> {
 
     fn close(&mut self) -> Option<Result<Called<T>, CallError>> {
         let now = Instant::now();
-        let (answer, was_brisk) = match self.ended.take()? {
-            Ok(ended) => (ended.answer, ended.was_brisk),
-            Err(error) => (Err(error), true),
-        };
+        let answer = self.ended.take()?.and_then(|ended| ended.answer);
         let ward = &self.core.ward;
-        ward.note_pace(self.lane, was_brisk);
+        ward.note_pace(self.lane, self.turn.pace.was_brisk());
         ward.note(self.lane, answer.as_ref().err(), &self.core.desk.limits, now);
         Some(answer)
     }

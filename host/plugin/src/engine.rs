@@ -10,12 +10,12 @@ use wasmtime::{
 };
 
 use crate::limits::Limits;
-use crate::pace::SlowCalls;
+use crate::pace::Calls;
 use crate::witness::Witness;
 
 /// Time between two ticks of the epoch: a guest is looked at so often. A host function ends before it is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
-/// The same while a call is doubtful: it runs no longer at a time, since a healthy neighbour may wait for it to stop.
+/// The same while calls run: a neighbour may wait for one that hangs to be noticed.
 const FINE_TICK: Duration = Duration::from_millis(1);
 
 /// Changes whenever code made by an older engine must not be loaded. Wasmtime by itself compares its major version
@@ -28,8 +28,8 @@ pub(crate) const INSTANCES: u32 = 64;
 /// An engine and the thread that ticks it. The thread ends when the engine is dropped.
 pub(crate) struct Clockwork {
     pub engine: Engine,
-    /// Calls that have had their time and are slowed down.
-    pub slow: Arc<SlowCalls>,
+    /// What is known of the calls that run.
+    pub calls: Arc<Calls>,
     pooled: bool,
     stop: Arc<AtomicBool>,
 }
@@ -58,20 +58,20 @@ impl Clockwork {
     }
 
     fn around(engine: Engine, pooled: bool) -> wasmtime::Result<Self> {
-        let (stop, slow) = (Arc::new(AtomicBool::new(false)), Arc::<SlowCalls>::default());
+        let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::<Calls>::default());
         let weak = engine.weak();
-        let (stopped, calls) = (Arc::clone(&stop), Arc::clone(&slow));
+        let (stopped, running) = (Arc::clone(&stop), Arc::clone(&calls));
         // A thread of its own: a worker of an executor may be the one that is stuck.
         std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                std::thread::sleep(if calls.some_are_doubtful() { FINE_TICK } else { TICK });
+                std::thread::sleep(if running.have_stirred() { FINE_TICK } else { TICK });
                 match weak.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => break,
                 }
             }
         })?;
-        Ok(Self { engine, slow, pooled, stop })
+        Ok(Self { engine, calls, pooled, stop })
     }
 
     /// Whether instances come from the pool.

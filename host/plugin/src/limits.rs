@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use crate::pace::Pace;
-
 /// Budgets of one call. A call that exceeds one is stopped; the plugin's next call starts with all of them again.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -83,8 +81,6 @@ pub(crate) struct Ledger {
     table_limit: usize,
     /// True once growth was refused: a trap after it is told as want of memory.
     pub refused: bool,
-    /// How much of a processor the call gets; none: as much as it wants.
-    pub pace: Option<Pace>,
 }
 
 impl Ledger {
@@ -95,7 +91,6 @@ impl Ledger {
             table: 0,
             table_limit: limits.table_elements,
             refused: false,
-            pace: None,
         }
     }
 

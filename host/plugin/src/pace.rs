@@ -1,113 +1,123 @@
-//! How much of a processor a call gets: as much as it wants while it is brisk, a share while it may still be an honest
-//! one, and after that next to nothing, when nobody else wants it.
+//! How much of a processor a call gets: as much as it wants while it is brisk, then a share, and only of what nobody else
+//! wants, while it may still be an honest one, and after that next to nothing. It runs in stretches, each of which a tick of
+//! the engine's clock ends.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::health::{Admission, Repute};
-use crate::thread::{is_a_calls_own, step_back};
 
 /// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
 /// its neighbours until its deadline. Where one failed, the plugin has none of it until a call of it ends well.
-const BRISK: Duration = Duration::from_millis(4);
+const BRISK: Duration = Duration::from_millis(2);
 /// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
 /// little memory left, code must be read from the disk first.
 const DOUBTFUL: Duration = Duration::from_millis(20);
 /// Where one hung, the next has this of it: several times what an honest one takes, should it be one.
 const AFTER_HANGING: Duration = Duration::from_millis(8);
+/// It has it in stretches of this length, since a neighbour may have to wait for the end of one.
+const STRETCH: Duration = Duration::from_millis(1);
 /// It then gets this part of one processor, so that an honest call ends well before its deadline.
 const DOUBTFUL_SHARE: u32 = 20;
-/// One that has used all of it hangs. All of those together get this part of one, and only behind everybody else.
+/// One that has used all of it hangs. All of those together get this part of one.
 const HANGING_SHARE: u32 = 20;
+/// So long a doubtful call waits for a processor that nobody wants: as long as it rests after a stretch. On a machine that
+/// has none it must run among its neighbours, or an honest one would never end.
+const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How many calls of an engine are not brisk any more.
+/// What an engine knows of the calls that run.
 #[derive(Debug, Default)]
-pub(crate) struct SlowCalls {
-    doubtful: AtomicU32,
+pub(crate) struct Calls {
+    /// Whether one has run since the last tick.
+    stirring: AtomicBool,
     hanging: AtomicU32,
 }
 
-impl SlowCalls {
-    /// Whether some may still be honest ones, and run among their neighbours.
-    pub fn some_are_doubtful(&self) -> bool {
-        self.doubtful.load(Ordering::Relaxed) > 0
+impl Calls {
+    /// Whether a call has run since this was last asked.
+    pub fn have_stirred(&self) -> bool {
+        self.stirring.swap(false, Ordering::Relaxed)
+    }
+
+    fn stir(&self) {
+        self.stirring.store(true, Ordering::Relaxed);
     }
 }
 
-/// How a call stands among those of all plugins.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
-    /// Its place. When it is not brisk any more it gives it to a neighbour: what it may still take of a processor is
-    /// bounded in another way.
-    place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
-    /// What it is taken to have used when it begins.
-    head_start: Duration,
-    is_expected_brisk: bool,
-    hung: Arc<AtomicBool>,
-}
-
-impl Standing {
-    /// Of a call that has a place, as its plugin fares.
-    pub fn new(place: OwnedSemaphorePermit, admission: &Admission) -> Self {
-        Self {
-            place: Arc::new(Mutex::new(Some(place))),
-            head_start: match admission.repute {
-                Repute::Brisk | Repute::Slow => Duration::ZERO,
-                Repute::Failed => BRISK,
-                Repute::Hung => BRISK + DOUBTFUL - AFTER_HANGING,
-            },
-            is_expected_brisk: admission.repute == Repute::Brisk,
-            hung: Arc::clone(&admission.hung),
-        }
-    }
-
-    /// Whether the call may begin within the task that asked for it.
-    pub fn is_expected_brisk(&self) -> bool {
-        self.is_expected_brisk
-    }
-
-    fn give_place_away(&self) {
-        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
-}
-
-/// How a call goes on after a tick.
+/// Where a call has its next stretch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stride {
-    /// Where it is.
-    On,
-    /// On a thread of its own: it has just ceased to be brisk.
+pub(crate) enum Where {
+    /// Within the task that asked for it.
+    Here,
+    /// On another thread.
     Aside,
+    /// On a thread that has a processor only when no other wants it; aside if it has not begun after so long.
+    Behind(Duration),
 }
 
-/// The pace of one call.
+/// The pace of one call. Who drives it and its instance share this.
 #[derive(Debug)]
 pub(crate) struct Pace {
     ends: Instant,
-    /// What the thread had had of a processor when it was last looked at; none where the call has changed threads.
-    had: Option<Duration>,
-    /// What the call has had.
+    repute: Repute,
+    /// What it is taken to have used when it begins.
+    head_start: Duration,
+    hung: Arc<AtomicBool>,
+    calls: Arc<Calls>,
+    account: Mutex<Account>,
+}
+
+#[derive(Debug)]
+struct Account {
+    /// Its place among the calls of all plugins. When it is not brisk any more it gives it to a neighbour: what it may still
+    /// take of a processor is bounded in another way.
+    place: Option<OwnedSemaphorePermit>,
+    /// What it has had of a processor.
     used: Duration,
-    calls: Arc<SlowCalls>,
-    standing: Standing,
+    /// What its thread had had when the stretch that runs began.
+    began: Duration,
     slow: Option<Slow>,
 }
 
 impl Pace {
-    /// Of a call that begins now, on this thread, and must end at `ends`; `calls` counts the slow ones.
-    pub fn start(ends: Instant, calls: &Arc<SlowCalls>, standing: &Standing) -> Self {
-        Self {
-            ends,
-            had: Some(processor_time()),
-            used: standing.head_start,
-            calls: Arc::clone(calls),
-            standing: standing.clone(),
-            slow: None,
-        }
+    /// Of a call that must end at `ends` and has a place among those of all plugins, as its plugin fares.
+    pub fn new(
+        ends: Instant,
+        calls: &Arc<Calls>,
+        place: OwnedSemaphorePermit,
+        admission: &Admission,
+    ) -> Self {
+        let head_start = match admission.repute {
+            Repute::Brisk | Repute::Slow => Duration::ZERO,
+            Repute::Failed => BRISK,
+            Repute::Hung => BRISK + DOUBTFUL - AFTER_HANGING,
+        };
+        let (repute, hung) = (admission.repute, Arc::clone(&admission.hung));
+        Self::with(ends, calls, Some(place), (repute, head_start, hung))
+    }
+
+    /// Of a call that waits for no turn.
+    pub fn beside(ends: Instant, calls: &Arc<Calls>) -> Self {
+        Self::with(ends, calls, None, (Repute::Brisk, Duration::ZERO, Arc::default()))
+    }
+
+    fn with(
+        ends: Instant,
+        calls: &Arc<Calls>,
+        place: Option<OwnedSemaphorePermit>,
+        (repute, head_start, hung): (Repute, Duration, Arc<AtomicBool>),
+    ) -> Self {
+        let account = Account { place, used: head_start, began: Duration::ZERO, slow: None };
+        let (calls, account) = (Arc::clone(calls), Mutex::new(account));
+        Self { ends, repute, head_start, hung, calls, account }
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Time until the call must end.
@@ -115,83 +125,96 @@ impl Pace {
         self.ends.saturating_duration_since(Instant::now())
     }
 
-    /// Takes a tick: tells where the call goes on, and lets it rest if it has had its share, never beyond its end. One that
-    /// others kept from the processor has not had it.
-    pub fn tick(&mut self) -> Stride {
-        let before = self.used;
-        self.look();
-        if self.used <= BRISK {
-            return Stride::On;
+    /// How long the call rests before its next stretch, never beyond its end, and where it has that.
+    pub fn next(&self) -> (Duration, Where) {
+        let mut account = self.account();
+        let used = account.used;
+        if used < BRISK {
+            let brisk = self.repute == Repute::Brisk;
+            return (Duration::ZERO, if brisk { Where::Here } else { Where::Aside });
         }
         // An honest one may be long, such as a bill's page: its neighbours are no suspects for it.
-        if self.used > self.standing.head_start + BRISK + DOUBTFUL {
-            self.standing.hung.store(true, Ordering::Relaxed);
+        if used > self.head_start + BRISK + DOUBTFUL {
+            self.hung.store(true, Ordering::Relaxed);
         }
-        let Some(slow) = &mut self.slow else {
-            self.standing.give_place_away();
-            self.slow = Some(Slow::doubtful(&self.calls));
-            if is_a_calls_own() {
-                return Stride::On;
-            }
-            self.had = None;
-            return Stride::Aside;
-        };
-        let owed = slow.owes(before, self.used);
-        std::thread::sleep(owed.min(self.time_left()));
-        Stride::On
+        drop(account.place.take());
+        let slow = account.slow.get_or_insert_with(|| Slow::since(Instant::now(), used));
+        let owed = slow.owes(Instant::now(), used, &self.calls);
+        let left = self.time_left();
+        // What hangs is waited for by nobody, until it must end.
+        let patience = if slow.hanging.is_some() { left.max(PATIENCE) } else { PATIENCE };
+        (owed.min(left), Where::Behind(patience))
     }
 
-    /// Whether the call has been brisk up to now, whatever it did: in a host function no tick comes.
-    pub fn was_brisk(&mut self) -> bool {
-        self.look();
-        self.used - self.standing.head_start <= BRISK
+    /// Runs a stretch of the call on this thread.
+    pub fn stretch<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.calls.stir();
+        let began = processor_time();
+        self.account().began = began;
+        let done = work();
+        self.account().used += processor_time().saturating_sub(began);
+        done
     }
 
-    fn look(&mut self) {
-        let now = processor_time();
-        let had = self.had.replace(now).unwrap_or(now);
-        self.used += now.saturating_sub(had);
+    /// Whether the stretch that runs on this thread is long enough. One that others kept from the processor is not.
+    pub fn is_to_pause(&self) -> bool {
+        self.calls.stir();
+        let account = self.account();
+        let had = processor_time().saturating_sub(account.began);
+        had >= BRISK.saturating_sub(account.used).max(STRETCH)
+    }
+
+    /// Whether the call has been brisk up to now.
+    pub fn was_brisk(&self) -> bool {
+        self.account().used - self.head_start <= BRISK
     }
 }
 
-/// A call that is not brisk any more: counted as long as it lives.
+/// A call that is not brisk any more.
 #[derive(Debug)]
 struct Slow {
-    calls: Arc<SlowCalls>,
-    hangs: bool,
     since: Instant,
+    /// What the call had used when this was last looked at.
+    seen: Duration,
     /// How long what it has used since then should have taken.
     worth: Duration,
+    hanging: Option<Hanging>,
 }
 
 impl Slow {
-    fn doubtful(calls: &Arc<SlowCalls>) -> Self {
-        calls.doubtful.fetch_add(1, Ordering::Relaxed);
-        let (since, worth) = (Instant::now(), Duration::ZERO);
-        Self { calls: Arc::clone(calls), hangs: false, since, worth }
+    fn since(since: Instant, seen: Duration) -> Self {
+        Self { since, seen, worth: Duration::ZERO, hanging: None }
     }
 
-    /// How long a call must rest that has used so much of a processor before, and so much now.
-    fn owes(&mut self, before: Duration, used: Duration) -> Duration {
-        let most = BRISK + DOUBTFUL;
-        // Where it cannot step back, it goes on among its neighbours, in small bites.
-        if used > most && !self.hangs && step_back() {
-            self.hangs = true;
-            self.calls.hanging.fetch_add(1, Ordering::Relaxed);
-            self.calls.doubtful.fetch_sub(1, Ordering::Relaxed);
+    /// How long a call must rest now that has used so much.
+    fn owes(&mut self, now: Instant, used: Duration, calls: &Arc<Calls>) -> Duration {
+        let share = match self.hanging {
+            None => DOUBTFUL_SHARE,
+            Some(_) => HANGING_SHARE * calls.hanging.load(Ordering::Relaxed).max(1),
+        };
+        self.worth += used.saturating_sub(self.seen) * share;
+        self.seen = used;
+        if used > BRISK + DOUBTFUL && self.hanging.is_none() {
+            self.hanging = Some(Hanging::among(calls));
         }
-        let doubtful = used.min(most).saturating_sub(before.max(BRISK));
-        let hanging = used.saturating_sub(before.max(most));
-        let together = self.calls.hanging.load(Ordering::Relaxed).max(1);
-        self.worth += doubtful * DOUBTFUL_SHARE + hanging * HANGING_SHARE * together;
-        self.worth.saturating_sub(self.since.elapsed())
+        self.worth.saturating_sub(now.saturating_duration_since(self.since))
     }
 }
 
-impl Drop for Slow {
+/// One of the calls that hang, as long as it lives.
+#[derive(Debug)]
+struct Hanging(Arc<Calls>);
+
+impl Hanging {
+    fn among(calls: &Arc<Calls>) -> Self {
+        calls.hanging.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(calls))
+    }
+}
+
+impl Drop for Hanging {
     fn drop(&mut self) {
-        let those = if self.hangs { &self.calls.hanging } else { &self.calls.doubtful };
-        those.fetch_sub(1, Ordering::Relaxed);
+        self.0.hanging.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -199,4 +222,39 @@ impl Drop for Slow {
 fn processor_time() -> Duration {
     static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
     ThreadTime::try_now().map_or_else(|_| BEGINNING.elapsed(), |time| time.as_duration())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_slow_call_rests_as_its_share_wants() {
+        let (calls, start) = (Arc::<Calls>::default(), Instant::now());
+        let mut slow = Slow::since(start, BRISK);
+        assert_eq!(slow.owes(start, BRISK, &calls), Duration::ZERO);
+        assert_eq!(slow.owes(start + MS, BRISK + MS, &calls), 19 * MS);
+        // Who was kept from the processor has rested meanwhile.
+        assert_eq!(slow.owes(start + 50 * MS, BRISK + 2 * MS, &calls), Duration::ZERO);
+        assert_eq!(slow.owes(start + 50 * MS, BRISK + 3 * MS, &calls), 10 * MS);
+    }
+
+    #[test]
+    fn those_that_hang_share_one_share() {
+        let (calls, start) = (Arc::<Calls>::default(), Instant::now());
+        let most = BRISK + DOUBTFUL;
+        let mut those = [Slow::since(start, most), Slow::since(start, most)];
+        for slow in &mut those {
+            slow.owes(start, most + MS, &calls);
+        }
+        let owed = |slow: &mut Slow| slow.owes(start, most + 2 * MS, &calls);
+        assert_eq!(owed(&mut those[0]), 60 * MS);
+        let [mut one, other] = those;
+        drop(other);
+        assert_eq!(one.owes(start, most + 3 * MS, &calls), 80 * MS);
+        drop(one);
+        assert_eq!(calls.hanging.load(Ordering::Relaxed), 0);
+    }
 }

@@ -13,7 +13,6 @@ use crate::exports::Running;
 use crate::health::{Health, Lane};
 use crate::keys::Keys;
 use crate::seat::{Ended, Seat};
-use crate::thread::to_its_end;
 
 /// One version of one provider's plugin. Calls in flight keep it alive after another version took its place.
 pub struct Plugin {
@@ -92,7 +91,7 @@ impl Plugin {
         operation: &Operation,
         state: &[u8],
     ) -> Result<Called<Result<Step, Fault>>, CallError> {
-        to_its_end(build(Seat::beside(&self.core), context, keys, operation, state))?.answer
+        self.here(|seat| build(seat, context, keys, operation, state))
     }
 
     /// What an answer means. The request was sent, so without an answer of the plugin the outcome is unknown.
@@ -109,7 +108,7 @@ impl Plugin {
     ) -> Result<Called<Result<Progress, Fault>>, CallError> {
         let (keys, operation) = (Arc::clone(keys), operation.clone());
         let call = async move |seat: Seat| {
-            let mut run = seat.begin(seat.usual(), &Moment::from(&context)).await?;
+            let mut run = seat.begin(Budget::Pace, &Moment::from(&context)).await?;
             let answered = (state.as_slice(), &response);
             let answer = seat.exports.interpret(run.on(), &context, &keys, &operation, answered);
             let answer = answer.await;
@@ -148,7 +147,7 @@ impl Plugin {
         message: &Inbound,
         about: Option<&Payment>,
     ) -> Result<Called<Result<Reading, Fault>>, CallError> {
-        to_its_end(read(Seat::beside(&self.core), context, keys, message, about, None))?.answer
+        self.here(|seat| read(seat, context, keys, message, about, None))
     }
 
     /// What this provider wants to hear.
@@ -164,7 +163,7 @@ impl Plugin {
     ) -> Result<Called<Reply>, CallError> {
         let keys = Arc::clone(keys);
         let call = async move |seat: Seat| {
-            let mut run = seat.begin(seat.usual(), &Moment::from(&context)).await?;
+            let mut run = seat.begin(Budget::Pace, &Moment::from(&context)).await?;
             let answer = seat.exports.acknowledge(run.on(), &context, &keys, &message, verdict);
             let answer = answer.await;
             Ok(run.end(answer))
@@ -194,19 +193,21 @@ impl Plugin {
         };
         self.core.submit(Lane::Bills, call).await
     }
+
+    fn here<T, F>(&self, call: impl FnOnce(Seat) -> F) -> Result<Called<T>, CallError>
+    where
+        F: Future<Output = Result<Ended<T>, CallError>>,
+    {
+        Seat::beside(&self.core, self.core.desk.limits.call_deadline, call)?.answer
+    }
 }
 
 impl Core {
-    fn usual(&self) -> Budget {
-        Budget::Once(self.desk.limits.call_deadline)
-    }
-
     /// The manifest, unchecked, under its own deadline.
     pub fn describe(self: &Arc<Self>) -> Result<Manifest, CallError> {
         let moment = Moment { now_ms: 0, nonce: String::new() };
-        let budget = Budget::Once(self.desk.limits.describe_deadline);
-        to_its_end(async {
-            let mut run = Seat::beside(self).begin(budget, &moment).await?;
+        Seat::beside(self, self.desk.limits.describe_deadline, async |seat| {
+            let mut run = seat.begin(Budget::Pace, &moment).await?;
             let answer = described(run.on()).await;
             run.end(answer).answer.map(|called| called.answer)
         })
@@ -226,7 +227,7 @@ async fn build(
     operation: &Operation,
     state: &[u8],
 ) -> Result<Ended<Result<Step, Fault>>, CallError> {
-    let mut run = seat.begin(seat.usual(), &Moment::from(context)).await?;
+    let mut run = seat.begin(Budget::Pace, &Moment::from(context)).await?;
     let answer = seat.exports.build(run.on(), context, keys, operation, state).await;
     Ok(run.end(answer))
 }
@@ -239,7 +240,7 @@ async fn read(
     about: Option<&Payment>,
     answer: Option<&(Vec<u8>, HttpResponse)>,
 ) -> Result<Ended<Result<Reading, Fault>>, CallError> {
-    let mut run = seat.begin(seat.usual(), &Moment::from(context)).await?;
+    let mut run = seat.begin(Budget::Pace, &Moment::from(context)).await?;
     let answer = answer.map(|(state, response)| (state.as_slice(), response));
     let answer = seat.exports.read(run.on(), context, keys, message, (about, answer)).await;
     Ok(run.end(answer))

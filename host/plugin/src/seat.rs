@@ -11,13 +11,14 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::call::{Budget, CallError, Called, Core, Failure, Moment};
 use crate::engine::{TICK, ticks};
 use crate::exports::Running;
-use crate::pace::{Pace, Standing, Stride};
+use crate::pace::Pace;
 use crate::state::CallState;
+use crate::thread::to_its_end;
 
 /// Where a call runs.
 pub(crate) struct Seat {
     core: Arc<Core>,
-    standing: Standing,
+    pace: Arc<Pace>,
 }
 
 /// A call that has begun: an instance of its own, for one function.
@@ -31,20 +32,23 @@ pub(crate) struct Run {
 /// A call that has ended. Dropping it clears the instance away.
 pub(crate) struct Ended<T> {
     pub answer: Result<Called<T>, CallError>,
-    /// Whether it took no more of a processor than a brisk call does.
-    pub was_brisk: bool,
     _store: Store<CallState>,
 }
 
 impl Seat {
-    /// As the call stands among all.
-    pub fn of(core: &Arc<Core>, standing: &Standing) -> Self {
-        Self { core: Arc::clone(core), standing: standing.clone() }
+    /// Of a call at this pace.
+    pub fn of(core: &Arc<Core>, pace: &Arc<Pace>) -> Self {
+        Self { core: Arc::clone(core), pace: Arc::clone(pace) }
     }
 
-    /// Beside all turns: for benches and offline checks.
-    pub fn beside(core: &Arc<Core>) -> Self {
-        Self { core: Arc::clone(core), standing: Standing::default() }
+    /// Runs a call on this thread, beside all turns, for so long at most: for benches and offline checks.
+    pub fn beside<R, F>(core: &Arc<Core>, deadline: Duration, call: impl FnOnce(Seat) -> F) -> R
+    where
+        F: Future<Output = R>,
+    {
+        let pace = Pace::beside(Instant::now() + deadline, &core.desk.clockwork.calls);
+        let pace = Arc::new(pace);
+        to_its_end(&pace, call(Self::of(core, &pace)))
     }
 
     /// Makes an instance.
@@ -65,21 +69,16 @@ impl Seat {
         store.set_hostcall_fuel(limits.hostcall_bytes);
         store.set_max_component_handles(limits.handles);
         match budget {
-            Budget::Once(deadline) => {
-                let slow = &self.desk.clockwork.slow;
-                let pace = Pace::start(started + deadline, slow, &self.standing);
-                store.data_mut().ledger.pace = Some(pace);
+            Budget::Pace => {
+                let pace = Arc::clone(&self.pace);
                 store.set_epoch_deadline(1);
-                store.epoch_deadline_callback(|mut context| {
-                    let Some(pace) = &mut context.data_mut().ledger.pace else {
-                        return Ok(UpdateDeadline::Interrupt);
-                    };
-                    if pace.time_left().is_zero() {
-                        return Ok(UpdateDeadline::Interrupt);
-                    }
-                    Ok(match pace.tick() {
-                        Stride::On => UpdateDeadline::Continue(1),
-                        Stride::Aside => UpdateDeadline::Yield(1),
+                store.epoch_deadline_callback(move |_| {
+                    Ok(if pace.time_left().is_zero() {
+                        UpdateDeadline::Interrupt
+                    } else if pace.is_to_pause() {
+                        UpdateDeadline::Yield(1)
+                    } else {
+                        UpdateDeadline::Continue(1)
                     })
                 });
             }
@@ -110,7 +109,6 @@ impl Run {
         let took = self.started.elapsed();
         let answer = answer.map_err(|error| Failure::Run(error).told(self.store.data()));
         let state = self.store.data_mut();
-        let was_brisk = state.ledger.pace.as_mut().is_none_or(Pace::was_brisk);
         let answer = answer.map(|answer| Called {
             answer,
             memory: state.ledger.memory(),
@@ -121,7 +119,7 @@ impl Run {
             starting: self.starting,
             took,
         });
-        Ended { answer, was_brisk, _store: self.store }
+        Ended { answer, _store: self.store }
     }
 }
 

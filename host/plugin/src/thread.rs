@@ -1,8 +1,6 @@
 //! The threads that calls run on. A brisk call ends within the task that asked for it: changing threads would cost more
-//! than most calls do. One that is not brisk, or is not expected to be, gets a thread of its own, and one that hangs takes
-//! that thread behind all others.
+//! than most calls do. One that is not brisk, or is not expected to be, goes on in stretches behind everybody else.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,66 +9,125 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use crate::call::{CallError, Finished};
+use crate::pace::{Pace, Where};
 
 /// A call that may go on on another thread.
 pub(crate) type Moving<T> = Pin<Box<dyn Future<Output = Finished<T>> + Send>>;
 
-thread_local! {
-    static IS_A_CALLS_OWN: Cell<bool> = const { Cell::new(false) };
+/// So often a thread that has stepped back gets a processor before it takes the call.
+const GAPS: u32 = 5;
+
+/// What came of a stretch.
+enum Came<T> {
+    Ended(Finished<T>),
+    GoesOn(Moving<T>),
 }
 
-/// Runs a call here until it ends or yields, which it does when it is not brisk any more; then on a thread of its own.
-pub(crate) async fn briskly<T>(
-    mut call: Moving<T>,
+/// Runs a call to its end, and waits so long at most: on a busy machine one that hangs may need long to come to its
+/// deadline. It goes on when nobody waits: a guest is never cut off half way.
+pub(crate) async fn run<T>(
+    call: Moving<T>,
+    pace: Arc<Pace>,
     most: Duration,
 ) -> Result<Finished<T>, CallError>
 where
     T: Send + 'static,
 {
-    match begin(&mut call)? {
-        Poll::Ready(finished) => Ok(finished),
-        Poll::Pending => aside(call, most).await,
+    let call = match pace.next() {
+        (_, Where::Here) => match stretch(&pace, call)? {
+            Came::Ended(finished) => return Ok(finished),
+            Came::GoesOn(call) => call,
+        },
+        _ => call,
+    };
+    let mut driven = tokio::spawn(drive(call, pace));
+    match timeout(most, &mut driven).await {
+        Ok(ended) => ended.map_err(|_| panicked())?,
+        Err(_) => {
+            tokio::spawn(async { driven.await.map(|ended| ended.map(Finished::too_late)) });
+            Err(CallError::Deadline)
+        }
     }
 }
 
-fn begin<T>(call: &mut Moving<T>) -> Result<Poll<Finished<T>>, CallError> {
-    let mut context = Context::from_waker(Waker::noop());
-    // A panic of ours is the end of this call, and not of the task: it may know what was sent before.
-    catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context))).map_err(|_| panicked())
+/// One stretch after the other, with what the call must rest between them. It is settled here, and not where it ran, since
+/// clearing up takes locks that are everybody's.
+async fn drive<T>(mut call: Moving<T>, pace: Arc<Pace>) -> Result<Finished<T>, CallError>
+where
+    T: Send + 'static,
+{
+    loop {
+        let (rest, place) = pace.next();
+        if !rest.is_zero() {
+            sleep(rest).await;
+        }
+        let came = match place {
+            Where::Here => stretch(&pace, call)?,
+            Where::Aside => aside(call, &pace).await?,
+            Where::Behind(patience) => behind(call, &pace, patience).await?,
+        };
+        call = match came {
+            Came::Ended(finished) => return Ok(finished),
+            Came::GoesOn(call) => call,
+        };
+    }
 }
 
-/// Runs a call to its end on a thread of its own, and waits so long at most: a thread that has stepped back may need long
-/// to come to its call's deadline. The call goes on when nobody waits: a guest is never cut off half way. It is settled by
-/// who waits for it, and not by its thread, since clearing up takes locks that are everybody's.
-pub(crate) async fn aside<T>(call: Moving<T>, most: Duration) -> Result<Finished<T>, CallError>
+fn stretch<T>(pace: &Pace, mut call: Moving<T>) -> Result<Came<T>, CallError> {
+    let mut context = Context::from_waker(Waker::noop());
+    // A panic of ours is the end of this call, and not of the task: it may know what was sent before.
+    let polled =
+        catch_unwind(AssertUnwindSafe(|| pace.stretch(|| call.as_mut().poll(&mut context))));
+    Ok(match polled.map_err(|_| panicked())? {
+        Poll::Ready(finished) => Came::Ended(finished),
+        Poll::Pending => Came::GoesOn(call),
+    })
+}
+
+async fn aside<T>(call: Moving<T>, pace: &Arc<Pace>) -> Result<Came<T>, CallError>
+where
+    T: Send + 'static,
+{
+    let pace = Arc::clone(pace);
+    tokio::task::spawn_blocking(move || stretch(&pace, call)).await.map_err(|_| panicked())?
+}
+
+/// Runs a stretch when nobody else wants the processor; among all if it has not begun after so long. It has a thread of its
+/// own, since there is no way back from there.
+async fn behind<T>(
+    call: Moving<T>,
+    pace: &Arc<Pace>,
+    patience: Duration,
+) -> Result<Came<T>, CallError>
 where
     T: Send + 'static,
 {
     let (tell, mut told) = oneshot::channel();
-    let place = Arc::new(Mutex::new(Some(call)));
-    let take =
-        |place: &Mutex<Option<_>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let its = Arc::clone(&place);
+    let call = Arc::new(Mutex::new(Some(call)));
+    let take = |call: &Mutex<Option<_>>| call.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (its, its_pace) = (Arc::clone(&call), Arc::clone(pace));
     let thread = Builder::new().name("slow-plugin".into()).spawn(move || {
-        IS_A_CALLS_OWN.set(true);
+        step_back();
+        // The processor that it began on is not yet one that nobody wants: that it gets again and again. A call that stopped
+        // in the middle of a stretch could not be helped.
+        for _ in 0..GAPS {
+            std::thread::yield_now();
+        }
         if let Some(call) = take(&its) {
-            drop(tell.send(to_its_end(call)));
+            drop(tell.send(stretch(&its_pace, call)));
         }
     });
-    if thread.is_err()
-        && let Some(call) = take(&place)
+    if thread.is_ok()
+        && let Ok(came) = timeout(patience, &mut told).await
     {
-        // No thread is to be had. Then it ends here, whoever waits for that.
-        return Ok(to_its_end(call));
+        return came.map_err(|_| panicked())?;
     }
-    match tokio::time::timeout(most, &mut told).await {
-        Ok(finished) => finished.map_err(|_| panicked()),
-        Err(_) => {
-            tokio::spawn(async { told.await.map(Finished::too_late) });
-            Err(CallError::Deadline)
-        }
+    match take(&call) {
+        Some(call) => aside(call, pace).await,
+        None => told.await.map_err(|_| panicked())?,
     }
 }
 
@@ -79,43 +136,31 @@ fn panicked() -> CallError {
 }
 
 /// Runs a call on this thread to its end.
-pub(crate) fn to_its_end<T>(call: impl Future<Output = T>) -> T {
+pub(crate) fn to_its_end<T>(pace: &Pace, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     let mut context = Context::from_waker(Waker::noop());
     loop {
-        // Nothing in a call waits for anybody, so what yields can go on at once.
-        if let Poll::Ready(answer) = call.as_mut().poll(&mut context) {
+        // Nothing in a call waits for anybody, so what yields can go on when it has rested.
+        if let Poll::Ready(answer) = pace.stretch(|| call.as_mut().poll(&mut context)) {
             return answer;
         }
+        std::thread::sleep(pace.next().0);
     }
 }
 
-/// Whether this thread is a call's own.
-pub(crate) fn is_a_calls_own() -> bool {
-    IS_A_CALLS_OWN.get()
-}
-
-/// From now on this thread, if it is a call's own, runs only when no other wants the processor, and leaves it at once to one
-/// that wakes. Between threads of one rank the kernel lets the running one end its slice first, which takes longer than a
-/// payment. There is no way back. False: it may not.
-pub(crate) fn step_back() -> bool {
-    IS_A_CALLS_OWN.get() && become_idle()
-}
-
-/// `SCHED_IDLE` of `sched(7)`.
+/// From now on this thread runs only when no other wants the processor, and leaves it at once to one that wakes: `SCHED_IDLE`
+/// of `sched(7)`. Between threads of one rank the kernel lets the running one end its slice first, which takes longer than a
+/// payment. Where it may not, it goes on among its neighbours.
 #[cfg(target_os = "linux")]
-fn become_idle() -> bool {
+fn step_back() {
     use thread_priority::{
         NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-        set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
+        set_thread_priority_and_policy, thread_native_id,
     };
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle).is_ok()
-        // In a process with a nice value only the second half of that is refused.
-        || thread_schedule_policy().is_ok_and(|policy| policy == idle)
+    // In a process with a nice value the second half of this is refused, and does not matter.
+    drop(set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle));
 }
 
 #[cfg(not(target_os = "linux"))]
-fn become_idle() -> bool {
-    false
-}
+fn step_back() {}
