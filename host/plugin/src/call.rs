@@ -105,7 +105,7 @@ impl CallError {
 /// Calls that read bills at once. They have turns of their own, so that a long bill never delays a payment.
 const BILL_TURNS: usize = 2;
 
-/// Calls of one plugin for each place at once, most of which have ceased to be brisk: as many threads may be theirs.
+/// Calls of one plugin for each place at once, most of which have ceased to be brisk.
 const TURNS_FOR_A_PLACE: usize = 4;
 /// But never so many that one plugin takes all instances.
 const MOST_TURNS: usize = INSTANCES as usize / 4;

@@ -15,7 +15,7 @@ use crate::witness::Witness;
 
 /// Time between two ticks of the epoch: a guest is looked at so often. A host function ends before it is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
-/// The same while calls run: a neighbour may wait for one that hangs to be noticed.
+/// The same while calls run, or when one has just ended: a neighbour may wait for one that hangs to be noticed.
 const FINE_TICK: Duration = Duration::from_millis(1);
 
 /// Changes whenever code made by an older engine must not be loaded. Wasmtime by itself compares its major version
@@ -64,7 +64,7 @@ impl Clockwork {
         // A thread of its own: a worker of an executor may be the one that is stuck.
         std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                std::thread::sleep(if running.have_stirred() { FINE_TICK } else { TICK });
+                std::thread::sleep(if running.are_to_be_watched() { FINE_TICK } else { TICK });
                 match weak.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => break,

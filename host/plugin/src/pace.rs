@@ -12,8 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::health::{Admission, Repute};
 
 /// What a call has of a processor at full speed: several times what an honest one takes. One that hangs would take it from
-/// its neighbours until its deadline. Where one failed, the plugin has none of it until a call of it ends well.
-const BRISK: Duration = Duration::from_millis(2);
+/// its neighbours until its deadline. Where one failed, the next has a stretch of it.
+const BRISK: Duration = Duration::from_millis(4);
 /// What it has after that while it may still be an honest one: in a process that has just started, or on a machine that has
 /// little memory left, code must be read from the disk first.
 const DOUBTFUL: Duration = Duration::from_millis(20);
@@ -28,23 +28,37 @@ const HANGING_SHARE: u32 = 20;
 /// So long a doubtful call waits for a processor that nobody wants: as long as it rests after a stretch. On a machine that
 /// has none it must run among its neighbours, or an honest one would never end.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// So long after one waited in vain nobody waits. What waits keeps a thread until there is a processor for it, if only to
+/// learn that it is not needed any more.
+const IN_VAIN: Duration = Duration::from_millis(200);
 
 /// What an engine knows of the calls that run.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     /// Whether one has run since the last tick.
     stirring: AtomicBool,
+    slow: AtomicU32,
     hanging: AtomicU32,
+    /// Until when no doubtful call waits for a processor.
+    none_to_spare: Mutex<Option<Instant>>,
 }
 
 impl Calls {
-    /// Whether a call has run since this was last asked.
-    pub fn have_stirred(&self) -> bool {
-        self.stirring.swap(false, Ordering::Relaxed)
+    /// Whether a call has run since this was last asked, or may again at any time: then one that hangs is to be noticed soon.
+    pub fn are_to_be_watched(&self) -> bool {
+        self.stirring.swap(false, Ordering::Relaxed) || self.slow.load(Ordering::Relaxed) > 0
     }
 
     fn stir(&self) {
         self.stirring.store(true, Ordering::Relaxed);
+    }
+
+    fn none_to_spare(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.none_to_spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_some_to_spare(&self, now: Instant) -> bool {
+        self.none_to_spare().is_none_or(|until| until <= now)
     }
 }
 
@@ -55,8 +69,8 @@ pub(crate) enum Where {
     Here,
     /// On another thread.
     Aside,
-    /// On a thread that has a processor only when no other wants it; aside if it has not begun after so long.
-    Behind(Duration),
+    /// On a thread that has a processor only when no other wants it; aside if it has not begun by then.
+    Behind(Instant),
 }
 
 /// The pace of one call. Who drives it and its instance share this.
@@ -93,7 +107,7 @@ impl Pace {
     ) -> Self {
         let head_start = match admission.repute {
             Repute::Brisk | Repute::Slow => Duration::ZERO,
-            Repute::Failed => BRISK,
+            Repute::Failed => BRISK - STRETCH,
             Repute::Hung => BRISK + DOUBTFUL - AFTER_HANGING,
         };
         let (repute, hung) = (admission.repute, Arc::clone(&admission.hung));
@@ -138,12 +152,23 @@ impl Pace {
             self.hung.store(true, Ordering::Relaxed);
         }
         drop(account.place.take());
-        let slow = account.slow.get_or_insert_with(|| Slow::since(Instant::now(), used));
-        let owed = slow.owes(Instant::now(), used, &self.calls);
-        let left = self.time_left();
-        // What hangs is waited for by nobody, until it must end.
-        let patience = if slow.hanging.is_some() { left.max(PATIENCE) } else { PATIENCE };
-        (owed.min(left), Where::Behind(patience))
+        let now = Instant::now();
+        let slow = account.slow.get_or_insert_with(|| Slow::since(now, used, &self.calls));
+        let rest = slow.owes(now, used).min(self.ends.saturating_duration_since(now));
+        let doubtful = now + rest + PATIENCE;
+        if slow.hangs {
+            // It is waited for by nobody, until it must end.
+            (rest, Where::Behind(self.ends.max(doubtful)))
+        } else if self.calls.has_some_to_spare(now + rest) {
+            (rest, Where::Behind(doubtful))
+        } else {
+            (rest, Where::Aside)
+        }
+    }
+
+    /// Takes note that no processor was left over for the call.
+    pub fn waited_in_vain(&self) {
+        *self.calls.none_to_spare() = Some(Instant::now() + IN_VAIN);
     }
 
     /// Runs a stretch of the call on this thread.
@@ -170,51 +195,44 @@ impl Pace {
     }
 }
 
-/// A call that is not brisk any more.
+/// A call that is not brisk any more: counted as long as it lives.
 #[derive(Debug)]
 struct Slow {
+    calls: Arc<Calls>,
     since: Instant,
     /// What the call had used when this was last looked at.
     seen: Duration,
     /// How long what it has used since then should have taken.
     worth: Duration,
-    hanging: Option<Hanging>,
+    hangs: bool,
 }
 
 impl Slow {
-    fn since(since: Instant, seen: Duration) -> Self {
-        Self { since, seen, worth: Duration::ZERO, hanging: None }
+    fn since(since: Instant, seen: Duration, calls: &Arc<Calls>) -> Self {
+        calls.slow.fetch_add(1, Ordering::Relaxed);
+        Self { calls: Arc::clone(calls), since, seen, worth: Duration::ZERO, hangs: false }
     }
 
     /// How long a call must rest now that has used so much.
-    fn owes(&mut self, now: Instant, used: Duration, calls: &Arc<Calls>) -> Duration {
-        let share = match self.hanging {
-            None => DOUBTFUL_SHARE,
-            Some(_) => HANGING_SHARE * calls.hanging.load(Ordering::Relaxed).max(1),
+    fn owes(&mut self, now: Instant, used: Duration) -> Duration {
+        let share = match self.hangs {
+            false => DOUBTFUL_SHARE,
+            true => HANGING_SHARE * self.calls.hanging.load(Ordering::Relaxed).max(1),
         };
         self.worth += used.saturating_sub(self.seen) * share;
         self.seen = used;
-        if used > BRISK + DOUBTFUL && self.hanging.is_none() {
-            self.hanging = Some(Hanging::among(calls));
+        if used > BRISK + DOUBTFUL && !self.hangs {
+            self.hangs = true;
+            self.calls.hanging.fetch_add(1, Ordering::Relaxed);
         }
         self.worth.saturating_sub(now.saturating_duration_since(self.since))
     }
 }
 
-/// One of the calls that hang, as long as it lives.
-#[derive(Debug)]
-struct Hanging(Arc<Calls>);
-
-impl Hanging {
-    fn among(calls: &Arc<Calls>) -> Self {
-        calls.hanging.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(calls))
-    }
-}
-
-impl Drop for Hanging {
+impl Drop for Slow {
     fn drop(&mut self) {
-        self.0.hanging.fetch_sub(1, Ordering::Relaxed);
+        self.calls.slow.fetch_sub(1, Ordering::Relaxed);
+        self.calls.hanging.fetch_sub(u32::from(self.hangs), Ordering::Relaxed);
     }
 }
 
@@ -227,34 +245,79 @@ fn processor_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::CallError;
+    use crate::health::{Lane, Ward};
+    use crate::limits::Limits;
 
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn a_slow_call_rests_as_its_share_wants() {
         let (calls, start) = (Arc::<Calls>::default(), Instant::now());
-        let mut slow = Slow::since(start, BRISK);
-        assert_eq!(slow.owes(start, BRISK, &calls), Duration::ZERO);
-        assert_eq!(slow.owes(start + MS, BRISK + MS, &calls), 19 * MS);
+        let mut slow = Slow::since(start, BRISK, &calls);
+        assert_eq!(slow.owes(start, BRISK), Duration::ZERO);
+        assert_eq!(slow.owes(start + MS, BRISK + MS), 19 * MS);
         // Who was kept from the processor has rested meanwhile.
-        assert_eq!(slow.owes(start + 50 * MS, BRISK + 2 * MS, &calls), Duration::ZERO);
-        assert_eq!(slow.owes(start + 50 * MS, BRISK + 3 * MS, &calls), 10 * MS);
+        assert_eq!(slow.owes(start + 50 * MS, BRISK + 2 * MS), Duration::ZERO);
+        assert_eq!(slow.owes(start + 50 * MS, BRISK + 3 * MS), 10 * MS);
     }
 
     #[test]
     fn those_that_hang_share_one_share() {
         let (calls, start) = (Arc::<Calls>::default(), Instant::now());
         let most = BRISK + DOUBTFUL;
-        let mut those = [Slow::since(start, most), Slow::since(start, most)];
+        let mut those = [Slow::since(start, most, &calls), Slow::since(start, most, &calls)];
         for slow in &mut those {
-            slow.owes(start, most + MS, &calls);
+            slow.owes(start, most + MS);
         }
-        let owed = |slow: &mut Slow| slow.owes(start, most + 2 * MS, &calls);
-        assert_eq!(owed(&mut those[0]), 60 * MS);
+        assert_eq!(those[0].owes(start, most + 2 * MS), 60 * MS);
         let [mut one, other] = those;
         drop(other);
-        assert_eq!(one.owes(start, most + 3 * MS, &calls), 80 * MS);
+        assert_eq!(one.owes(start, most + 3 * MS), 80 * MS);
+        assert!(calls.are_to_be_watched());
         drop(one);
+        assert!(!calls.are_to_be_watched());
         assert_eq!(calls.hanging.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn where_a_call_goes_on() {
+        let (calls, ward) = (Arc::<Calls>::default(), Ward::default());
+        let hour = Duration::from_secs(3600);
+        let places = Arc::new(tokio::sync::Semaphore::new(1));
+        let begin = async || {
+            let place = Arc::clone(&places).acquire_owned().await.unwrap();
+            let admission = ward.admit(Lane::Requests, Instant::now()).unwrap();
+            Pace::new(Instant::now() + hour, &calls, place, &admission)
+        };
+        let has_used = |pace: &Pace, used| pace.account().used = used;
+        let pace = begin().await;
+        assert_eq!(pace.next(), (Duration::ZERO, Where::Here));
+        assert_eq!(places.available_permits(), 0);
+
+        // Doubtful: its place is another's, and it waits for a processor, but not when one waited in vain just now.
+        has_used(&pace, BRISK + MS);
+        let (rest, Where::Behind(until)) = pace.next() else { panic!("it waits for nobody") };
+        assert!(rest.is_zero() && until < Instant::now() + hour);
+        assert_eq!(places.available_permits(), 1);
+        pace.waited_in_vain();
+        assert_eq!(pace.next().1, Where::Aside);
+
+        // It hangs: it waits until its end. The next call of its plugin is taken for one of those.
+        has_used(&pace, 2 * (BRISK + DOUBTFUL));
+        assert!(matches!(pace.next().1, Where::Behind(until) if until == pace.ends));
+        drop(pace);
+        assert_eq!(begin().await.next().1, Where::Aside, "it still waits for nobody");
+        *calls.none_to_spare() = None;
+        assert!(matches!(begin().await.next().1, Where::Behind(_)));
+
+        // Where one only failed, the next has one stretch among the others.
+        ward.note(Lane::Requests, None, &Limits::default(), Instant::now());
+        let trap = CallError::Trap { reason: String::new() };
+        ward.note(Lane::Requests, Some(&trap), &Limits::default(), Instant::now());
+        let pace = begin().await;
+        assert_eq!(pace.next(), (Duration::ZERO, Where::Aside));
+        has_used(&pace, BRISK);
+        assert!(matches!(pace.next().1, Where::Behind(_)) && pace.was_brisk());
     }
 }

@@ -3,13 +3,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::call::{CallError, Finished};
 use crate::pace::{Pace, Where};
@@ -27,7 +27,7 @@ enum Came<T> {
 }
 
 /// Runs a call to its end, and waits so long at most: on a busy machine one that hangs may need long to come to its
-/// deadline. It goes on when nobody waits: a guest is never cut off half way.
+/// deadline. It goes on when nobody waits: a guest is not cut off half way as long as the runtime lives.
 pub(crate) async fn run<T>(
     call: Moving<T>,
     pace: Arc<Pace>,
@@ -67,7 +67,7 @@ where
         let came = match place {
             Where::Here => stretch(&pace, call)?,
             Where::Aside => aside(call, &pace).await?,
-            Where::Behind(patience) => behind(call, &pace, patience).await?,
+            Where::Behind(until) => behind(call, &pace, until).await?,
         };
         call = match came {
             Came::Ended(finished) => return Ok(finished),
@@ -95,40 +95,47 @@ where
     tokio::task::spawn_blocking(move || stretch(&pace, call)).await.map_err(|_| panicked())?
 }
 
-/// Runs a stretch when nobody else wants the processor; among all if it has not begun after so long. It has a thread of its
-/// own, since there is no way back from there.
-async fn behind<T>(
-    call: Moving<T>,
-    pace: &Arc<Pace>,
-    patience: Duration,
-) -> Result<Came<T>, CallError>
+/// Runs a stretch when nobody else wants the processor; among all if it has not begun by then. It has a thread of its own,
+/// since there is no way back from there.
+async fn behind<T>(call: Moving<T>, pace: &Arc<Pace>, until: Instant) -> Result<Came<T>, CallError>
 where
     T: Send + 'static,
 {
     let (tell, mut told) = oneshot::channel();
-    let call = Arc::new(Mutex::new(Some(call)));
-    let take = |call: &Mutex<Option<_>>| call.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let (its, its_pace) = (Arc::clone(&call), Arc::clone(pace));
+    let waiting = Arc::new(Mutex::new(Some((call, Arc::clone(pace)))));
+    let its = Arc::clone(&waiting);
     let thread = Builder::new().name("slow-plugin".into()).spawn(move || {
         step_back();
         // The processor that it began on is not yet one that nobody wants: that it gets again and again. A call that stopped
         // in the middle of a stretch could not be helped.
         for _ in 0..GAPS {
+            if lock(&its).is_none() {
+                return;
+            }
             std::thread::yield_now();
         }
-        if let Some(call) = take(&its) {
-            drop(tell.send(stretch(&its_pace, call)));
+        let taken = lock(&its).take();
+        if let Some((call, pace)) = taken {
+            drop(tell.send(stretch(&pace, call)));
         }
     });
     if thread.is_ok()
-        && let Ok(came) = timeout(patience, &mut told).await
+        && let Ok(came) = timeout_at(until.into(), &mut told).await
     {
         return came.map_err(|_| panicked())?;
     }
-    match take(&call) {
-        Some(call) => aside(call, pace).await,
+    let left = lock(&waiting).take();
+    match left {
+        Some((call, pace)) => {
+            pace.waited_in_vain();
+            aside(call, &pace).await
+        }
         None => told.await.map_err(|_| panicked())?,
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn panicked() -> CallError {

@@ -43,13 +43,7 @@ async fn build(plugin: &Plugin) -> Built {
 }
 
 fn one(build: &'static str) -> (Folder, Arc<Plugin>) {
-    let folder = Folder::new();
-    let sample = Sample { build, ..Sample::default() };
-    folder.put("sample.wasm", &sample.component());
-    let registry = folder.open(limits());
-    assert_eq!(registry.refused(), []);
-    let plugin = registry.get("sample").unwrap();
-    (folder, plugin)
+    Sample { build, ..Sample::default() }.alone(limits())
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use support::{Folder, Sample, context, operation};
@@ -14,12 +13,6 @@ use tollgate_plugin::contract::{Fault, Step};
 use tollgate_plugin::{CallError, Called, Keys, Limits, Plugin};
 
 const LOOP: &str = "(loop $again (br $again)) unreachable";
-/// Some milliseconds of work, and then a trap.
-const WORK: &str = "(local $turn i32)
-    (loop $again
-        (local.set $turn (i32.add (local.get $turn) (i32.const 1)))
-        (br_if $again (i32.lt_u (local.get $turn) (i32.const 8000000))))
-    unreachable";
 /// Writes the first four bytes of its memory's image to standard error and traps.
 const LAST_WORDS: &str = "(local $stream i32)
     (local.set $stream (call $stderr))
@@ -28,16 +21,7 @@ const LAST_WORDS: &str = "(local $stream i32)
     unreachable";
 
 fn one(sample: Sample) -> (Folder, Arc<Plugin>) {
-    one_with(sample, Limits { call_deadline: Duration::from_millis(300), ..Limits::default() })
-}
-
-fn one_with(sample: Sample, limits: Limits) -> (Folder, Arc<Plugin>) {
-    let folder = Folder::new();
-    folder.put("sample.wasm", &sample.component());
-    let registry = folder.open(limits);
-    assert_eq!(registry.refused(), []);
-    let plugin = registry.get("sample").unwrap();
-    (folder, plugin)
+    sample.alone(Limits { call_deadline: Duration::from_millis(300), ..Limits::default() })
 }
 
 async fn build(plugin: &Plugin) -> Result<Called<Result<Step, Fault>>, CallError> {
@@ -68,34 +52,6 @@ async fn what_hangs_runs_behind_everybody_else() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(policies.iter().any(|policy| policy == "5"), "{policies:?}");
-}
-
-/// Nobody leaves it a processor: then it runs among them, in time to end before its deadline.
-#[tokio::test]
-async fn what_is_only_slow_comes_to_its_end_on_a_busy_machine() {
-    let (_folder, plugin) =
-        one_with(Sample { build: WORK, ..Sample::default() }, Limits::default());
-    let ended = Arc::new(AtomicBool::new(false));
-    let processors = std::thread::available_parallelism().unwrap().get();
-    let busy: Vec<_> = (0..3 * processors)
-        .map(|_| {
-            let ended = Arc::clone(&ended);
-            std::thread::spawn(move || {
-                while !ended.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            })
-        })
-        .collect();
-    // All but the first begin where that one went on.
-    for _ in 0..4 {
-        let error = build(&plugin).await.unwrap_err();
-        assert!(matches!(error, CallError::Trap { .. }), "{error}");
-    }
-    ended.store(true, Ordering::Relaxed);
-    for thread in busy {
-        thread.join().unwrap();
-    }
 }
 
 /// How the kernel schedules the threads of that name: field 41 of `/proc/self/task/ID/stat`.

@@ -3,9 +3,10 @@
 #![allow(dead_code)] // Each test program uses its part of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tollgate_plugin::contract::{Context, Money, Operation, Payment};
-use tollgate_plugin::{Limits, Registry, RegistryConfig};
+use tollgate_plugin::{Limits, Plugin, Registry, RegistryConfig};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 /// Where the image of manifest, fault and reply begins in the component's memory.
@@ -108,6 +109,16 @@ impl Image {
 }
 
 impl Sample {
+    /// A registry's only plugin, and its folder.
+    pub fn alone(&self, limits: Limits) -> (Folder, Arc<Plugin>) {
+        let folder = Folder::new();
+        folder.put("sample.wasm", &self.component());
+        let registry = folder.open(limits);
+        assert_eq!(registry.refused(), []);
+        let plugin = registry.get("sample").unwrap();
+        (folder, plugin)
+    }
+
     /// The component's bytes.
     pub fn component(&self) -> Vec<u8> {
         let mut image = Image(Vec::new());
