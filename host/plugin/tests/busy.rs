@@ -14,7 +14,7 @@ use tollgate_plugin::{CallError, Keys, Limits};
 const WORK: &str = "(local $turn i32)
     (loop $again
         (local.set $turn (i32.add (local.get $turn) (i32.const 1)))
-        (br_if $again (i32.lt_u (local.get $turn) (i32.const 12000000))))
+        (br_if $again (i32.lt_u (local.get $turn) (i32.const 8000000))))
     unreachable";
 
 /// Three threads for each processor that never wait.
