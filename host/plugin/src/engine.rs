@@ -15,7 +15,7 @@ use crate::witness::Witness;
 
 /// Time between two ticks of the epoch: a guest is looked at so often. A host function ends before it is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
-/// The same while calls run, or when one has just ended: a neighbour may wait for one that hangs to be noticed.
+/// The same while a call is not brisk, so that its stretches are short: a neighbour may have to wait for the end of one.
 const FINE_TICK: Duration = Duration::from_millis(1);
 
 /// Changes whenever code made by an older engine must not be loaded. Wasmtime by itself compares its major version
@@ -64,7 +64,7 @@ impl Clockwork {
         // A thread of its own: a worker of an executor may be the one that is stuck.
         std::thread::Builder::new().name("plugin-epoch".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                std::thread::sleep(if running.are_to_be_watched() { FINE_TICK } else { TICK });
+                std::thread::sleep(if running.some_are_slow() { FINE_TICK } else { TICK });
                 match weak.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => break,

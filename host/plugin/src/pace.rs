@@ -19,7 +19,7 @@ const BRISK: Duration = Duration::from_millis(4);
 const DOUBTFUL: Duration = Duration::from_millis(20);
 /// Where one hung, the next has this of it: several times what an honest one takes, should it be one.
 const AFTER_HANGING: Duration = Duration::from_millis(8);
-/// It has it in stretches of this length, since a neighbour may have to wait for the end of one.
+/// It has it in stretches of at least this length.
 const STRETCH: Duration = Duration::from_millis(1);
 /// It then gets this part of one processor, so that an honest call ends well before its deadline.
 const DOUBTFUL_SHARE: u32 = 20;
@@ -35,8 +35,6 @@ const IN_VAIN: Duration = Duration::from_millis(200);
 /// What an engine knows of the calls that run.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    /// Whether one has run since the last tick.
-    stirring: AtomicBool,
     slow: AtomicU32,
     hanging: AtomicU32,
     /// Until when no doubtful call waits for a processor.
@@ -44,13 +42,9 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Whether a call has run since this was last asked, or may again at any time: then one that hangs is to be noticed soon.
-    pub fn are_to_be_watched(&self) -> bool {
-        self.stirring.swap(false, Ordering::Relaxed) || self.slow.load(Ordering::Relaxed) > 0
-    }
-
-    fn stir(&self) {
-        self.stirring.store(true, Ordering::Relaxed);
+    /// Whether some are not brisk any more.
+    pub fn some_are_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed) > 0
     }
 
     fn none_to_spare(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -173,7 +167,6 @@ impl Pace {
 
     /// Runs a stretch of the call on this thread.
     pub fn stretch<R>(&self, work: impl FnOnce() -> R) -> R {
-        self.calls.stir();
         let began = processor_time();
         self.account().began = began;
         let done = work();
@@ -183,7 +176,6 @@ impl Pace {
 
     /// Whether the stretch that runs on this thread is long enough. One that others kept from the processor is not.
     pub fn is_to_pause(&self) -> bool {
-        self.calls.stir();
         let account = self.account();
         let had = processor_time().saturating_sub(account.began);
         had >= BRISK.saturating_sub(account.used).max(STRETCH)
@@ -274,9 +266,9 @@ mod tests {
         let [mut one, other] = those;
         drop(other);
         assert_eq!(one.owes(start, most + 3 * MS), 80 * MS);
-        assert!(calls.are_to_be_watched());
+        assert!(calls.some_are_slow());
         drop(one);
-        assert!(!calls.are_to_be_watched());
+        assert!(!calls.some_are_slow());
         assert_eq!(calls.hanging.load(Ordering::Relaxed), 0);
     }
 
